@@ -1,0 +1,61 @@
+# make demo    from nothing to the result of the paper: the claims, and the path of the report
+# make test    the tests, without the slow ones; make test-slow runs those
+# make bench   ratios against NumPy and PyTorch, on this machine
+# make lint    style, types, and the order of the layers
+# make clean   away with everything that was made
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.DEFAULT_GOAL := demo
+.DELETE_ON_ERROR:
+.PHONY: demo test test-slow bench lint clean
+
+demo: .venv/.installed
+	$(BIN)/whytrain reproduce liu2019 --preset quick
+
+test: .venv/.dev
+	$(BIN)/python -m pytest
+
+test-slow: .venv/.dev
+	$(BIN)/python -m pytest -m slow
+
+bench: .venv/.bench
+	$(BIN)/python -m benchmarks
+
+lint: .venv/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf .venv build dist whytrain-results .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each stamp says that its packages are in .venv; it is renewed when what to install has changed.
+# The package is installed as a link to src, so that an edited file needs no new installation.
+
+.venv/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo 'whytrain needs Python 3.11 or newer; name one: make PYTHON=python3.12' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo 'python3 cannot make virtual environments; run: apt-get install python3-venv' >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.installed: .venv/.python pyproject.toml constraints.txt
+	@echo 'installing whytrain and what it needs into .venv'
+	@$(INSTALL) -e .
+	@touch $@
+
+.venv/.dev: .venv/.installed
+	@echo 'installing what the tests need'
+	@$(INSTALL) -e '.[dev]'
+	@touch $@
+
+.venv/.bench: .venv/.installed
+	@echo 'installing the peers of the benchmarks'
+	@$(INSTALL) -e '.[bench]'
+	@touch $@

@@ -1,0 +1,84 @@
+"""Run the benchmarks, print a table of ratios, and write all numbers as JSON."""
+
+import argparse
+import json
+from pathlib import Path
+
+from benchmarks import environment, reduced, startup, verdicts
+
+DEFAULT = Path(__file__).parent / "results" / "latest.json"
+
+
+def main() -> None:
+    """Measure, print, write."""
+    words = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    words.add_argument("--out", type=Path, default=DEFAULT, help="the JSON file to write")
+    words.add_argument(
+        "--repeats", type=int, default=7, help="turns of each contender (%(default)s)"
+    )
+    words.add_argument(
+        "--runs", type=int, default=5000, help="runs a cell of the success table (%(default)s)"
+    )
+    options = words.parse_args()
+
+    machine = environment.describe()
+    print(f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}")
+    steps = reduced.measure(options.repeats)
+    show_steps(steps)
+    success = verdicts.measure(steps["nanoseconds"]["whytrain"], options.runs)
+    show_verdicts(success)
+    processes = startup.measure(options.repeats)
+    show_startup(processes)
+
+    results = {
+        "environment": machine, "reduced": steps, "verdicts": success, "startup": processes,
+    }  # fmt: skip
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(results, indent=2) + "\n")
+    print(f"\nwritten to {options.out}")
+
+
+def show_steps(found: dict) -> None:
+    """The first table."""
+    print(f"\nOne step of one run, k = {found['k']}, p = {found['p']}, {found['runs']} runs")
+    row("", "ns", "ratio")
+    ours = found["nanoseconds"]["whytrain"]
+    row("whytrain, three order parameters", f"{ours:.2f}", "1")
+    threads = found["torch_threads"]
+    for name, note in (("PyTorch", f", {threads} thread{'s' * (threads > 1)}"), ("NumPy", "")):
+        peer = f"{name} float64, full state{note}"
+        row(peer, f"{found['nanoseconds'][name]:.0f}", f"{found['ratio'][name]:.0f}")
+    row("largest difference of an order parameter", f"{found['largest_difference']:.0e}", "")
+    row("first call, with compilation", f"{found['first_call_seconds']:.1f} s", "")
+
+
+def show_verdicts(found: dict) -> None:
+    """The second table."""
+    print(f"\nSuccess table: {found['cells']} cells of {found['runs']} runs")
+    row("", "seconds", "steps")
+    row("early verdicts", f"{found['early_seconds']:.1f}", f"{found['early_steps']:.2e}")
+    note = "full runs"
+    if found["full_runs"] < found["runs"]:
+        note += f" (from {found['full_runs']} runs a cell)"
+    row(note, f"{found['full_seconds']:.1f}", f"{found['full_steps']:.2e}")
+    row("ratio", f"{found['ratio_seconds']:.1f}", f"{found['ratio_steps']:.1f}")
+    row("before, to compile", f"{found['compile_seconds']:.1f}", "")
+    compared = found["cells"] * found["full_runs"]
+    row(f"disagreements in {compared} runs", f"{found['disagreements']}", "")
+
+
+def show_startup(found: dict) -> None:
+    """The third table."""
+    print("\nWhole processes")
+    row("", "seconds", "")
+    for name, seconds in found["seconds"].items():
+        row(name, f"{seconds:.3f}", "")
+
+
+def row(name: str, first: str, second: str) -> None:
+    """One line of a table."""
+    print(f"  {name:<48}{first:>12}{second:>12}".rstrip(), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""Nanoseconds a trajectory-step: the reduced ensemble against peers that carry the whole state."""
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from benchmarks.peers import NumPyPeer, Problem, TorchPeer
+from whytrain.dynamics import NormalizedGradientDescent, simulate
+from whytrain.gaussian import ReLU
+from whytrain.landscapes import SharedFilter, SphereOrder, SphereReduction, Weights
+
+K, P, RUNS = 100, 8, 5000
+STEPS = {"whytrain": 200_000, "PyTorch": 100, "NumPy": 40}
+AGREE = 60  # steps after which the order parameters are compared
+
+
+def measure(repeats: int) -> dict:
+    """Time all contenders in turn, several times over, and compare their numbers.
+
+    Returns:
+        Medians in nanoseconds, ratios (medians of the ratios of each turn), the largest difference
+        of the order parameters, and the seconds that the first call took to compile.
+    """
+    problem = _problem()
+    reduction, starts = _reduced(problem)
+    before = time.perf_counter()
+    ended = _ours(reduction, starts, problem.step_size, AGREE)
+    first_call = time.perf_counter() - before
+    numpy_peer, torch_peer = NumPyPeer(problem), TorchPeer(problem)
+    threads = _best_threads(problem)
+    difference = max(_difference(ended, peer) for peer in (numpy_peer, torch_peer))
+    contenders: dict[str, Callable[[int], object]] = {
+        "whytrain": lambda steps: _ours(reduction, starts, problem.step_size, steps),
+        "PyTorch": torch_peer.steps,
+        "NumPy": numpy_peer.steps,
+    }
+    turns = [
+        {name: _timed(run, STEPS[name]) for name, run in contenders.items()} for _ in range(repeats)
+    ]
+    nanoseconds = {name: [turn[name] for turn in turns] for name in contenders}
+    ratios = {
+        name: [turn[name] / turn["whytrain"] for turn in turns] for name in ("PyTorch", "NumPy")
+    }
+    return {
+        "k": K,
+        "p": P,
+        "runs": RUNS,
+        "steps": STEPS,
+        "repeats": repeats,
+        "torch_threads": threads,
+        "nanoseconds": {name: statistics.median(times) for name, times in nanoseconds.items()},
+        "ratio": {name: statistics.median(values) for name, values in ratios.items()},
+        "largest_difference": difference,
+        "first_call_seconds": first_call,
+    }
+
+
+def _problem() -> Problem:
+    rng = np.random.default_rng(0)
+    filters = rng.standard_normal((RUNS, P))
+    filters /= np.linalg.norm(filters, axis=1)[:, None]
+    filter_star = np.full(P, P**-0.5)
+    return Problem(
+        filter_star,
+        rng.standard_normal(K),
+        filters,
+        rng.standard_normal((RUNS, K)) / np.sqrt(K),
+        1 / K**2,
+    )
+
+
+def _reduced(problem: Problem) -> tuple[SphereReduction, SphereOrder]:
+    landscape = SharedFilter(problem.filter_star, problem.output_star)
+    with jax.enable_x64(True):
+        starts = jax.vmap(landscape.order)(Weights(problem.filters, problem.outputs))
+    reduction = SphereReduction.of_teacher(problem.output_star, ReLU())
+    return reduction, SphereOrder(*(np.asarray(leaf) for leaf in starts))
+
+
+def _ours(reduction: SphereReduction, starts: SphereOrder, size: float, steps: int) -> np.ndarray:
+    method = NormalizedGradientDescent(Weights(size, size))
+    ended = simulate(reduction, method, starts, steps, early=False)
+    return np.stack([ended.final_angle, ended.final_total, ended.final_overlap])
+
+
+def _difference(ended: np.ndarray, peer: NumPyPeer | TorchPeer) -> float:
+    peer.steps(AGREE)
+    return float(np.abs(ended - peer.order()).max())
+
+
+def _best_threads(problem: Problem) -> int:
+    """Give PyTorch the number of threads with which it is fastest here."""
+    import torch
+
+    def at(threads: int) -> float:
+        torch.set_num_threads(threads)
+        peer = TorchPeer(problem)
+        peer.steps(10)
+        return min(_timed(peer.steps, 30) for _ in range(3))
+
+    best = min({1, len(os.sched_getaffinity(0))}, key=at)
+    torch.set_num_threads(best)
+    return best
+
+
+def _timed(run: Callable[[int], object], steps: int) -> float:
+    """Nanoseconds a trajectory-step."""
+    before = time.perf_counter()
+    run(steps)
+    return (time.perf_counter() - before) / (steps * RUNS) * 1e9

@@ -1,0 +1,151 @@
+"""A paper as a study in one file: momentum turns the condition number into its square root.
+
+whytrain list examples/own_study.py
+whytrain run examples/own_study.py/descent --set condition=1000 --set momentum=true
+whytrain reproduce examples/own_study.py
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import xarray as xr
+
+import whytrain as wt
+from whytrain.dynamics import log_times
+from whytrain.lab import Paper, Runs, slope_interval
+
+CONDITIONS = {"quick": [30, 100, 300], "paper": [30, 100, 300, 1000, 3000]}
+
+
+class Bowl(wt.Landscape):
+    """`1/2 sum_i lambda_i x_i^2` with curvatures from `1 / condition` to 1."""
+
+    curvatures: jax.Array
+
+    def loss(self, x):
+        """The loss."""
+        return 0.5 * jnp.sum(self.curvatures * x**2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DescentSettings(wt.Settings):
+    """The bowl, and the step size and momentum that are best for it."""
+
+    condition: float = wt.setting(100.0, "largest over smallest curvature", low=1, exclusive=True)
+    dimension: int = wt.setting(20, "number of coordinates", low=2, high=1000)
+    momentum: bool = wt.setting(False, "heavy ball instead of gradient descent")
+    error: float = wt.setting(1e-6, "distance at which a run has arrived", low=0, exclusive=True)
+
+    @property
+    def method(self) -> wt.OptaxMethod:
+        """The best constant step size, without or with the best constant momentum."""
+        root = math.sqrt(self.condition)
+        if self.momentum:
+            beta = ((root - 1) / (root + 1)) ** 2
+            return wt.OptaxMethod(optax.sgd((1 + math.sqrt(beta)) ** 2, momentum=beta))
+        return wt.OptaxMethod(optax.sgd(2 / (1 + 1 / self.condition)))
+
+
+def compute(settings: DescentSettings, runs: Runs) -> xr.Dataset:
+    """The number of steps after which each run stays within `error`."""
+    curvatures = np.geomspace(1 / settings.condition, 1, settings.dimension)
+    starts = jax.vmap(lambda key: jax.random.normal(key, (settings.dimension,)))(runs.keys())
+    steps = int(20 * settings.condition) + 200
+    path = wt.simulate(
+        Bowl(jnp.asarray(curvatures)),
+        settings.method,
+        starts,
+        steps,
+        observables={"distance": lambda x: jnp.sqrt(jnp.sum(x**2))},
+        times=log_times(steps, 400),
+    )
+    away = (path.distance >= settings.error).values
+    last = away.shape[1] - 1 - np.argmax(away[:, ::-1], axis=1)
+    return xr.Dataset({"arrival": ("run", path.time.values[last])})
+
+
+def summarize(dataset: xr.Dataset, settings: DescentSettings) -> dict:
+    """The mean number of steps."""
+    return {"steps": float(dataset.arrival.mean())}
+
+
+def requests(preset: str) -> Sequence[wt.Request]:
+    """Both methods at every condition number, first without and then with momentum."""
+    return [
+        wt.Request("descent", DescentSettings(condition=condition, momentum=momentum), 100)
+        for momentum in (False, True)
+        for condition in CONDITIONS[preset]
+    ]
+
+
+def exponents(datasets: Sequence[xr.Dataset]) -> list[tuple[float, float, float]]:
+    """The exponent of the condition number in the steps, with its interval, for both methods."""
+    half = len(datasets) // 2
+    conditions = next(c for c in CONDITIONS.values() if len(c) == half)
+    steps = [float(dataset.arrival.mean()) for dataset in datasets]
+    return [
+        slope_interval(np.log(conditions), np.log(part)) for part in (steps[:half], steps[half:])
+    ]
+
+
+def momentum_takes_the_root(datasets: Sequence[xr.Dataset]) -> wt.Verdict:
+    """Supported where the exponent with momentum is surely below 0.75, half way from 1/2 to 1."""
+    (plain, *_), (estimate, low, high) = exponents(datasets)
+    word = "supported" if high < 0.75 else "contradicted" if low > 0.75 else "inconclusive"
+    note = f"exponent of the condition number in the steps; without momentum it is {plain:.3f}"
+    runs = sum(dataset.sizes["run"] for dataset in datasets)
+    return wt.Verdict(word, estimate, (low, high), 0.75, runs, note)
+
+
+def draw(datasets: Sequence[xr.Dataset]):
+    """Steps over the condition number, a line for each method."""
+    half = len(datasets) // 2
+    conditions = next(c for c in CONDITIONS.values() if len(c) == half)
+    steps = [float(dataset.arrival.mean()) for dataset in datasets]
+    series = [
+        wt.figures.Series(conditions, steps[:half], "gradient descent", marker="o"),
+        wt.figures.Series(conditions, steps[half:], "heavy ball", marker="o"),
+    ]
+    figure = wt.figures.lines(
+        series, x_label="condition number", y_label="steps to 1e-6", log="xy", x_ticks=conditions
+    )
+    (plain, *_), (ball, *_) = exponents(datasets)
+    return figure, f"Steps grow with exponent {plain:.2f} without and {ball:.2f} with momentum."
+
+
+study = wt.Study(
+    name="polyak1964",
+    title="Momentum turns the condition number into its square root",
+    question="How much faster does a heavy ball roll down a narrow valley?",
+    paper=Paper(
+        authors="Boris T. Polyak",
+        title="Some methods of speeding up the convergence of iteration methods",
+        venue="USSR Computational Mathematics and Mathematical Physics",
+        year=1964,
+    ),
+    experiments=(
+        wt.Experiment(
+            "descent",
+            "steps to the bottom of a bowl",
+            DescentSettings,
+            compute,
+            summarize,
+            runs=100,
+        ),
+    ),
+    claims=(
+        wt.Claim(
+            "square-root",
+            "Polyak 1964, on quadratic functions",
+            "With the best momentum the steps grow like the square root of the condition number.",
+            requests,
+            momentum_takes_the_root,
+        ),
+    ),
+    figures=(wt.Figure("steps", "Steps over the condition number", requests, draw),),
+)

@@ -1,0 +1,37 @@
+"""What a process sets up for itself, before anything heavy is imported."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import warnings
+
+# What the libraries below us read to learn how many threads they may start.
+_THREADS = ("WHYTRAIN_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "NPROC", "PJRT_NPROC")
+
+
+def start_worker(threads: int) -> None:
+    """Prepare a process that computes for another one.
+
+    Args:
+        threads: How many threads it may use.
+    """
+    os.environ.update(dict.fromkeys(_THREADS, str(threads)))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, who then ends us
+    warn_in_one_line()
+
+
+def warn_in_one_line() -> None:
+    """Show the warnings of this process as one line each on standard error."""
+
+    def show(message: Warning | str, *_: object) -> None:
+        words = " ".join(str(message).split())
+        print(f"whytrain: warning: {words}", file=sys.stderr, flush=True)
+
+    warnings.showwarning = show
+
+
+def cores() -> int:
+    """Count the processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,190 @@
+"""The commands. What is heavy is imported inside them, so that `--help` is quick."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import whytrain
+from whytrain.cli.status import Status
+from whytrain.errors import UserError
+
+if TYPE_CHECKING:
+    from whytrain import lab
+
+app = typer.Typer(
+    name="whytrain",
+    help="A laboratory for the question why training works.",
+    rich_markup_mode=None,
+    add_completion=False,
+)
+
+
+def _integer(text: str | int) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"it must be an integer, got {text!r}") from None
+
+
+Study = Annotated[str, typer.Argument(help="Built-in study, or path of a .py file.")]
+Seed = Annotated[
+    int, typer.Option(parser=_integer, metavar="N", help="Seed of every random number.")
+]
+Workers = Annotated[
+    int, typer.Option(parser=_integer, metavar="N", help="Processes; no result depends on it.")
+]
+Scheduler = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler, tcp://HOST:PORT.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def _print_version(wanted: bool | None) -> None:
+    if wanted:
+        print(f"whytrain {whytrain.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool | None,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print it, and go."),
+    ] = None,
+) -> None: ...
+
+
+@app.command("list")
+def list_studies(
+    study: Annotated[str | None, typer.Argument(help="Show this one, with its settings.")] = None,
+) -> None:
+    """List the studies with their experiments and claims."""
+    from whytrain import studies
+    from whytrain.cli import tables
+
+    if study is None:
+        tables.show_studies([studies.load(name) for name in studies.names()])
+    else:
+        tables.show_study(studies.source(study).study())
+
+
+@app.command()
+def reproduce(
+    study: Study,
+    preset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="quick (the default) or paper.")
+    ] = None,
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Run directory; whytrain-results/STUDY-PRESET if none."),
+    ] = None,
+    workers: Workers = 1,
+    scheduler: Scheduler = None,
+    as_json: Json = False,
+) -> Status:
+    """Test every claim of a study, and write the report."""
+    from whytrain import lab, report, studies
+    from whytrain.cli import tables
+    from whytrain.cli.progress import LiveProgress
+
+    source = studies.source(study)
+    found = source.study()
+    preset = found.preset(preset or found.presets[0])
+    out = out or Path("whytrain-results") / f"{found.name}-{preset}"
+    with lab.open_executor(workers, scheduler) as executor:
+        reproduction = lab.reproduce(
+            source, preset, out, seed=seed, executor=executor, progress=LiveProgress()
+        )
+    _tell_if_nothing_computed(reproduction.computed, reproduction.reused, out)
+    path = report.write(reproduction, out)
+    if as_json:
+        _print_json(reproduction.document(str(path)))
+    else:
+        tables.show_claims(reproduction, path)
+    return _status(reproduction)
+
+
+@app.command()
+def run(
+    target: Annotated[str, typer.Argument(metavar="STUDY/EXPERIMENT", help="What to run.")],
+    pairs: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A setting; may be repeated."),
+    ] = None,
+    runs: Annotated[
+        int | None,
+        typer.Option(parser=_integer, metavar="N", help="How many; by default the experiment's."),
+    ] = None,
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Run directory; makes it resumable.")
+    ] = None,
+    workers: Workers = 1,
+    scheduler: Scheduler = None,
+    as_json: Json = False,
+) -> None:
+    """Run one experiment at one setting."""
+    from whytrain import lab, studies
+    from whytrain.cli import tables
+    from whytrain.cli.progress import LiveProgress
+
+    reference, name = _split_target(target)
+    source = studies.source(reference)
+    experiment = source.study().experiment(name)
+    settings = lab.parse(experiment.settings, pairs or [])
+    with lab.open_executor(workers, scheduler) as executor:
+        document = lab.run_experiment(
+            source,
+            name,
+            settings,
+            runs=experiment.runs if runs is None else runs,
+            seed=seed,
+            out=out,
+            executor=executor,
+            progress=LiveProgress(),
+        )
+    if out is not None:
+        _tell_if_nothing_computed(**document["pieces"], out=out)
+    if as_json:
+        _print_json(document)
+    else:
+        tables.show_results(document)
+
+
+@app.command("report")
+def draw_report(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.")],
+) -> Status:
+    """Draw the report of a run directory again, finished or half finished."""
+    from whytrain import lab, report, studies
+    from whytrain.cli import tables
+
+    reproduction = lab.reopen(directory, studies.source)
+    tables.show_claims(reproduction, report.write(reproduction, directory))
+    return _status(reproduction)
+
+
+def _status(reproduction: "lab.Reproduction") -> Status:
+    return Status.DONE if reproduction.as_expected else Status.DIFFERS
+
+
+def _split_target(target: str) -> tuple[str, str]:
+    study, slash, name = target.rpartition("/")
+    if not slash or not name or name.endswith(".py"):
+        raise UserError(
+            f"give STUDY/EXPERIMENT, got {target!r}; `whytrain list` shows what there is"
+        )
+    return study, name
+
+
+def _tell_if_nothing_computed(computed: int, reused: int, out: Path) -> None:
+    if not computed:
+        print(f"whytrain: nothing computed: {reused} pieces found in {out}", file=sys.stderr)
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    print(json.dumps(document, indent=2, allow_nan=False))

@@ -1,0 +1,65 @@
+"""The way in: every ending of a command becomes a line and an exit status."""
+
+import contextlib
+import logging
+import shlex
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+
+from typer.exceptions import TyperException
+
+from whytrain._process import warn_in_one_line
+from whytrain.cli.commands import app
+from whytrain.cli.status import Status
+from whytrain.errors import UserError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: The words after `whytrain`; those of this process by default.
+
+    Returns:
+        The exit status: 0 done and every verdict as the study expects, 1 a verdict differs, 2 the
+        user's mistake, 130 interrupted.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    with _messages_in_one_line():
+        try:
+            status = app(words or ["--help"], prog_name="whytrain", standalone_mode=False)
+        except (UserError, TyperException) as error:
+            text = error.format_message() if isinstance(error, TyperException) else str(error)
+            _say(f"error: {' '.join(text.split())}")
+            return Status.MISTAKE
+        if status == Status.INTERRUPTED:  # what Typer makes of Ctrl-C
+            _say(_how_to_resume(words))
+    return status or Status.DONE
+
+
+def _say(line: str) -> None:
+    print(f"whytrain: {line}", file=sys.stderr, flush=True)
+
+
+def _how_to_resume(words: Sequence[str]) -> str:
+    command = shlex.join(["whytrain", *words])
+    stores = words[:1] == ["reproduce"] or any(word.split("=")[0] == "--out" for word in words)
+    if stores:
+        return f"interrupted; what is finished is kept, go on with: {command}"
+    return f"interrupted; nothing is kept without --out DIR, start again with: {command}"
+
+
+@contextlib.contextmanager
+def _messages_in_one_line() -> Iterator[None]:
+    """Send warnings and log messages to standard error, a line each, while a command runs."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("whytrain: %(message)s"))
+    logger, shown = logging.getLogger("whytrain"), warnings.showwarning
+    logger.addHandler(handler)
+    warn_in_one_line()
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        warnings.showwarning = shown

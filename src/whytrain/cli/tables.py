@@ -1,0 +1,162 @@
+"""What people see on the terminal, at most 80 columns wide."""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from whytrain.lab import Claim, Experiment, Reproduction, Study, Verdict
+from whytrain.lab.settings import allowed
+
+_WIDTH = 80
+_SIGNS = {"supported": "✓", "contradicted": "✗", "inconclusive": "?"}
+
+
+def show_claims(reproduction: Reproduction, report: Path) -> None:
+    """Print the verdicts, what is unexpected about them, and where the report is.
+
+    Args:
+        reproduction: The study, with its verdicts.
+        report: The path of the report.
+    """
+    console, study = _console(), reproduction.study
+    console.print(f"[bold]{escape(study.name)}[/]: {escape(study.title)}")
+    table = _table("claim", "verdict", ">estimate", ">95 % interval", ">runs")
+    for claim, verdict in reproduction.outcomes:
+        table.add_row(*_claim_row(claim, verdict))
+    console.print(table)
+    for claim, verdict in reproduction.outcomes:
+        if verdict.verdict != claim.expected:
+            note = verdict.note or f"{verdict.verdict}, where {claim.expected} was expected"
+            console.print(f"[red]{escape(claim.id)}[/]: {escape(note)}")
+    # No wrapping here: a path is there to be copied.
+    console.print(f"report: {escape(str(report))}", soft_wrap=True)
+    if not math.isnan(reproduction.seconds):
+        console.print(f"{reproduction.seconds:.1f} s")
+
+
+def show_results(document: Mapping[str, Any]) -> None:
+    """Print the results of one experiment.
+
+    Args:
+        document: What `run_experiment` returned.
+    """
+    console = _console()
+    title = f"{document['study']}/{document['experiment']}"
+    console.print(f"[bold]{escape(title)}[/]: {document['runs']} runs, seed {document['seed']}")
+    table = _table("result", ">value")
+    for name, value in _flat(document["results"]):
+        table.add_row(escape(name), escape(value))
+    console.print(table)
+    console.print(f"{document['seconds']:.1f} s")
+
+
+def show_studies(studies: Sequence[Study]) -> None:
+    """Print what there is to reproduce and to run.
+
+    Args:
+        studies: The studies.
+    """
+    console = _console()
+    for study in studies:
+        _show_heading(console, study)
+        table = _table("experiment", "what it does")
+        for experiment in study.experiments:
+            table.add_row(escape(experiment.name), escape(experiment.doc))
+        console.print(table)
+        _show_statements(console, study)
+
+
+def show_study(study: Study) -> None:
+    """Print one study with the settings of its experiments.
+
+    Args:
+        study: The study.
+    """
+    console = _console()
+    _show_heading(console, study)
+    for experiment in study.experiments:
+        console.print(f"[bold]{escape(experiment.name)}[/]: {escape(experiment.doc)}")
+        console.print(_settings_table(experiment))
+    _show_statements(console, study)
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    console.width = min(console.width, _WIDTH)
+    return console
+
+
+def _table(*columns: str) -> Table:
+    """Make a table; a column whose name starts with `>` is aligned to the right."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+    for column in columns:
+        justify = "right" if column.startswith(">") else "left"
+        table.add_column(column.lstrip(">"), justify=justify, overflow="fold")
+    table.columns[0].no_wrap = True  # names are there to be read and copied whole
+    return table
+
+
+def _claim_row(claim: Claim, verdict: Verdict) -> list[str]:
+    color = "green" if verdict.verdict == claim.expected else "red"
+    low, high = verdict.interval
+    return [
+        escape(claim.id),
+        f"[{color}]{_SIGNS[verdict.verdict]} {verdict.verdict}[/]",
+        _number(verdict.estimate),
+        f"{_number(low)} … {_number(high)}",
+        f"{verdict.runs}",
+    ]
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3g}"
+
+
+def _show_heading(console: Console, study: Study) -> None:
+    paper = study.paper
+    console.print(f"[bold]{escape(study.name)}[/]: {escape(study.question)}")
+    console.print(escape(f"{paper.authors}. {paper.title}. {paper.venue} {paper.year}."))
+    console.print()
+
+
+def _show_statements(console: Console, study: Study) -> None:
+    if not study.claims:
+        return
+    table = _table("claim", "statement")
+    for claim in study.claims:
+        table.add_row(escape(claim.id), escape(claim.statement))
+    console.print(table)
+
+
+def _settings_table(experiment: Experiment) -> Table:
+    table = _table("setting", "default", "meaning")
+    for field in dataclasses.fields(experiment.settings):
+        unit = field.metadata.get("unit")
+        doc = field.metadata.get("doc", "") + (f" [{unit}]" if unit else "")
+        meaning = f"{doc}: {allowed(experiment.settings, field)}"
+        table.add_row(escape(field.name), escape(_word(field.default)), escape(meaning))
+    return table
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Walk nested results, naming each leaf by the way to it."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _flat(item, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, _word(value)
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_word, value))
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

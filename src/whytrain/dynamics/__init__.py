@@ -1,0 +1,27 @@
+"""How parameters move: methods, schedules, and ensembles of runs."""
+
+from whytrain.dynamics.methods import (
+    GradientDescent,
+    GradientFlow,
+    Method,
+    NormalizedGradientDescent,
+    OptaxMethod,
+    StochasticGradientDescent,
+)
+from whytrain.dynamics.schedules import Constant, WarmUp, constant, warm_up
+from whytrain.dynamics.simulate import log_times, simulate
+
+__all__ = [
+    "Constant",
+    "GradientDescent",
+    "GradientFlow",
+    "Method",
+    "NormalizedGradientDescent",
+    "OptaxMethod",
+    "StochasticGradientDescent",
+    "WarmUp",
+    "constant",
+    "log_times",
+    "simulate",
+    "warm_up",
+]

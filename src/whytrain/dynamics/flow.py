@@ -1,0 +1,38 @@
+"""Gradient flow: the small-step limit of gradient descent."""
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, PyTree
+
+from whytrain.dynamics.methods import GradientFlow
+from whytrain.landscapes import Landscape
+
+
+@eqx.filter_jit
+def solve(
+    landscape: Landscape, flow: GradientFlow, params: PyTree, times: Float[Array, " time"]
+) -> tuple[PyTree, Bool[Array, " run"]]:
+    """The flow of a block of runs at given times.
+
+    Returns:
+        The parameters with axes (run, time) in front, and whether the solver reached the end.
+    """
+
+    def one(start: PyTree) -> tuple[PyTree, Array]:
+        solution = diffrax.diffeqsolve(
+            diffrax.ODETerm(lambda _t, y, _args: landscape.velocity(y, flow.rates)),
+            diffrax.Kvaerno5(),
+            t0=0.0,
+            t1=times[-1],
+            dt0=None,
+            y0=start,
+            saveat=diffrax.SaveAt(ts=times),
+            stepsize_controller=diffrax.PIDController(rtol=flow.tolerance, atol=flow.tolerance),
+            max_steps=100_000,
+            throw=False,
+        )
+        return solution.ys, solution.result == diffrax.RESULTS.successful
+
+    return jax.vmap(one)(jax.tree.map(jnp.asarray, params))

@@ -1,0 +1,44 @@
+"""Which random key a run has: a matter of its number alone, never of who computes it when."""
+
+from dataclasses import dataclass
+
+import jax
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Consecutive runs of one setting.
+
+    Run `i` has the key `fold_in(fold_in(key(seed), stream), i)`, so that results do not depend on
+    how runs are cut into pieces, on who computes a piece, or in which order.
+
+    Attributes:
+        seed: The user's seed, `0 <= seed < 2**63`.
+        stream: 32 bits that tell apart studies, experiments and settings.
+        first: The number of the first run.
+        count: How many runs.
+    """
+
+    seed: int
+    stream: int
+    first: int
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def keys(self) -> jax.Array:
+        """Give the keys of the runs.
+
+        Returns:
+            A typed key array of shape `(count,)`.
+
+        Example:
+            >>> early, late = Runs(0, 7, 0, 4), Runs(0, 7, 2, 2)
+            >>> bool((early.keys()[2:] == late.keys()).all())
+            True
+        """
+        with jax.enable_x64(True):  # or JAX drops the upper half of the seed
+            root = jax.random.fold_in(jax.random.key(self.seed, impl="threefry2x32"), self.stream)
+            numbers = jax.numpy.arange(self.first, self.first + self.count, dtype="uint32")
+            return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(root, numbers)

@@ -1,0 +1,21 @@
+"""What is minimized: population losses in closed form, and what is known of their shape."""
+
+from whytrain.landscapes.landscape import CriticalPoint, Landscape
+from whytrain.landscapes.outcome import Outcome
+from whytrain.landscapes.plane import PlaneOrder, PlaneReduction
+from whytrain.landscapes.shared_filter import SharedFilter
+from whytrain.landscapes.sphere import SphereOrder, SphereReduction
+from whytrain.landscapes.weights import Weights, angle_between
+
+__all__ = [
+    "CriticalPoint",
+    "Landscape",
+    "Outcome",
+    "PlaneOrder",
+    "PlaneReduction",
+    "SharedFilter",
+    "SphereOrder",
+    "SphereReduction",
+    "Weights",
+    "angle_between",
+]

@@ -1,0 +1,62 @@
+"""Showing it: the figures, and the report of a reproduced study.
+
+`write` makes the report of a study; `figures` has the pictures that any study and any user can
+draw; `style` their colors.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from collections.abc import Sequence
+
+from whytrain.lab.reproduction import Reproduction
+from whytrain.lab.store import write_atomically, writing_to
+from whytrain.report import figures, html, markdown, style
+from whytrain.report.content import content
+from whytrain.report.drawing import Drawing, draw
+
+__all__ = ["Drawing", "content", "draw", "figures", "style", "write"]
+
+
+def write(reproduction: Reproduction, directory: str | pathlib.Path) -> pathlib.Path:
+    """Write the report of a reproduced study, finished or not.
+
+    Beside `report.html`, which needs no other file, there are `report.md`, `report.json`, and the
+    figures as `figures/NAME.png` and `figures/NAME.svg`. Files of an earlier report are replaced.
+
+    Args:
+        reproduction: The study as it was reproduced.
+        directory: Where the files go.
+
+    Returns:
+        The path of `report.html`.
+
+    Raises:
+        UserError: The files cannot be written there.
+    """
+    directory = pathlib.Path(directory)
+    drawings = [
+        draw(figure, reproduction.preset, reproduction.datasets)
+        for figure in reproduction.study.figures
+    ]
+    said = content(reproduction, drawings)
+    files = {
+        **_pictures(drawings),
+        "report.json": json.dumps(said, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+        "report.md": markdown.render(said),
+        "report.html": html.render(said, drawings),
+    }
+    with writing_to(directory):
+        (directory / "figures").mkdir(parents=True, exist_ok=True)
+        for name, data in files.items():
+            write_atomically(directory / name, data if isinstance(data, bytes) else data.encode())
+    return directory / "report.html"
+
+
+def _pictures(drawings: Sequence[Drawing]) -> dict[str, bytes | str]:
+    """Return the files of the figures that could be drawn."""
+    drawn = [drawing for drawing in drawings if not drawing.problem]
+    return {f"figures/{drawing.name}.png": drawing.png for drawing in drawn} | {
+        f"figures/{drawing.name}.svg": drawing.light for drawing in drawn
+    }

@@ -1,0 +1,71 @@
+"""A study's figure, drawn for every place where it is shown."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import xarray as xr
+
+from whytrain.lab import Figure, Request
+from whytrain.lab.execution import NotYetRun
+from whytrain.report import export, style
+
+_log = logging.getLogger("whytrain")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure, or the reason why there is none.
+
+    Attributes:
+        name: Its file name without an ending.
+        title: What it shows.
+        caption: What to conclude from it.
+        png: The light picture.
+        light: The light picture as an SVG document.
+        dark: The dark one.
+        problem: Why there is no picture; empty where there is one.
+    """
+
+    name: str
+    title: str
+    caption: str = ""
+    png: bytes = b""
+    light: str = ""
+    dark: str = ""
+    problem: str = ""
+
+
+def draw(
+    figure: Figure, preset: str, datasets: Callable[[Sequence[Request]], list[xr.Dataset]]
+) -> Drawing:
+    """Draw a figure of a study in both themes.
+
+    Args:
+        figure: The figure.
+        preset: The preset whose numbers it shows.
+        datasets: Gives the numbers of requests; raises `NotYetRun` where they are missing.
+
+    Returns:
+        The drawing. A figure that cannot be drawn must not cost the reader the rest of the report,
+        so that any error of its code becomes the drawing's `problem`.
+    """
+    try:
+        return _draw(figure, datasets(figure.requests(preset)))
+    except NotYetRun as error:
+        problem = f"Not drawn: its numbers are not computed yet ({error})."
+    except Exception as error:
+        _log.warning("figure %s is not drawn: %s: %s", figure.name, type(error).__name__, error)
+        problem = f"Not drawn: {type(error).__name__}: {error}"
+    return Drawing(figure.name, figure.title, problem=problem)
+
+
+def _draw(figure: Figure, datasets: Sequence[xr.Dataset]) -> Drawing:
+    with style.context("light"):
+        picture, caption = figure.draw(datasets)
+        light, png = export.svg(picture), export.png(picture)
+    with style.context("dark"):
+        dark = export.svg(figure.draw(datasets)[0])
+    return Drawing(figure.name, figure.title, caption, png, light, dark)

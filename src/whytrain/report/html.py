@@ -1,0 +1,70 @@
+"""The report as one HTML file that needs nothing but itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from whytrain.report.drawing import Drawing
+from whytrain.report.export import inline_svg
+from whytrain.report.glyph import interval_glyph
+from whytrain.report.numbers import duration, measurement, number
+from whytrain.report.words import SIGNS, summary_line, verdict_words
+
+
+def render(content: Mapping[str, Any], drawings: Sequence[Drawing]) -> str:
+    """Return the report as an HTML document.
+
+    Args:
+        content: What it says.
+        drawings: Its figures.
+
+    Returns:
+        The document, with styles and pictures in it.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("whytrain.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters.update(number=number, duration=duration)
+    template = environment.get_template("report.html.j2")
+    return template.render(
+        report=content,
+        claims=[_claim(claim) for claim in content["claims"]],
+        summary=summary_line(content),
+        pictures=[_picture(drawing) for drawing in drawings],
+    )
+
+
+def _claim(claim: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a claim with what the page shows of it."""
+    estimate, low, high = measurement(claim["estimate"], claim["interval"])
+    return {
+        **claim,
+        "sign": SIGNS[claim["verdict"]],
+        "words": verdict_words(claim),
+        "estimate_text": estimate,
+        "interval_text": f"[{low}, {high}]",
+        "glyph": Markup(interval_glyph(claim)),
+    }
+
+
+def _picture(drawing: Drawing) -> dict[str, Any]:
+    """Return a figure with its inlined pictures of both themes."""
+    themes = {} if drawing.problem else {"light": drawing.light, "dark": drawing.dark}
+    return {
+        "name": drawing.name,
+        "title": drawing.title,
+        "caption": drawing.caption,
+        "problem": drawing.problem,
+        "themes": {
+            theme: Markup(inline_svg(document, f"{drawing.name}-{theme}-", drawing.title))
+            for theme, document in themes.items()
+        },
+    }

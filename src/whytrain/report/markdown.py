@@ -1,0 +1,97 @@
+"""The report as Markdown, for a repository or a pull request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from whytrain.report.numbers import duration, measurement, number
+from whytrain.report.words import SIGNS, summary_line, verdict_words
+
+
+def render(content: Mapping[str, Any]) -> str:
+    """Return the report as a Markdown document; its figures are files beside it.
+
+    Args:
+        content: What it says.
+
+    Returns:
+        The document.
+    """
+    parts = [
+        f"# {_inline(content['title'])}",
+        _inline(content["question"]),
+        _citation(content["paper"]),
+        f"**{summary_line(content)}.** {_inline(content['finding'])}".strip(),
+        "## Claim beside measurement",
+        _table(content),
+        "## Figures",
+        *[_figure(place, figure) for place, figure in enumerate(content["figures"], 1)],
+        "## How this was made",
+        _making(content),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(content: Mapping[str, Any]) -> str:
+    header = "| claim | source | statement | measured | threshold | runs | verdict |"
+    rule = "|---|---|---|---|---:|---:|---|"
+    return "\n".join([header, rule, *[_row(claim) for claim in content["claims"]]])
+
+
+def _row(claim: Mapping[str, Any]) -> str:
+    estimate, low, high = measurement(claim["estimate"], claim["interval"])
+    numbers = "" if claim["estimate"] is None else f"{estimate} [{low}, {high}]"
+    measured = f"{numbers} {claim['note']}".strip()
+    verdict = f"{SIGNS[claim['verdict']]} {claim['verdict']}"
+    words = verdict_words(claim)
+    cells = [
+        f"`{claim['id']}`",
+        _inline(claim["source"]),
+        _inline(claim["statement"]),
+        _inline(measured),
+        number(claim["threshold"]),
+        f"{claim['runs']:,}",
+        f"{verdict} ({words})" if words else verdict,
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _inline(text: str) -> str:
+    r"""Return text on one line in which no character has a meaning of its own.
+
+    Example:
+        >>> _inline("a* |x|")
+        'a\\* \\|x\\|'
+    """
+    escaped = "".join(f"\\{letter}" if letter in "\\`*_[]<>|#" else letter for letter in text)
+    return " ".join(escaped.split())
+
+
+def _citation(paper: Mapping[str, Any]) -> str:
+    arxiv = paper["arxiv"]
+    link = f" [arXiv:{arxiv}](https://arxiv.org/abs/{arxiv})." if arxiv else ""
+    return (
+        f"{_inline(paper['authors'])}: *{_inline(paper['title'])}*. "
+        f"{_inline(paper['venue'])} {paper['year']}.{link}"
+    )
+
+
+def _figure(place: int, figure: Mapping[str, Any]) -> str:
+    title = f"**Figure {place}. {_inline(figure['title'])}.**"
+    if figure["problem"]:
+        return f"{title} {_inline(figure['problem'])}"
+    image = f"![{_inline(figure['title'])}]({figure['png']})"
+    return f"{image}\n\n{title} {_inline(figure['caption'])}"
+
+
+def _making(content: Mapping[str, Any]) -> str:
+    commands = "\n".join(content["commands"])
+    versions = ", ".join(f"{name} {value}" for name, value in content["versions"].items())
+    pieces = content["pieces"]
+    return (
+        f"```sh\n{commands}\n```\n\n"
+        f"Preset {content['preset']}, seed {content['seed']}; started {content['started']}, "
+        f"{duration(content['seconds'])}; {pieces['computed']} pieces computed, "
+        f"{pieces['reused']} reused. {_inline(versions)}."
+    )

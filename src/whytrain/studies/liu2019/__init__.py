@@ -1,0 +1,48 @@
+"""Liu et al. 2019: why a shortcut connection escapes a spurious optimum."""
+
+from whytrain.lab import Paper, Study
+from whytrain.studies.liu2019.claims import CLAIMS
+from whytrain.studies.liu2019.figures import FIGURES
+from whytrain.studies.liu2019.landscape import LANDSCAPE
+from whytrain.studies.liu2019.phases import PHASE_ALIGNMENT, PHASE_PRIOR
+from whytrain.studies.liu2019.rates import RATES
+from whytrain.studies.liu2019.sampling import SAMPLING
+from whytrain.studies.liu2019.scaling import SCALING
+from whytrain.studies.liu2019.success import SUCCESS_RATE
+from whytrain.studies.liu2019.trajectories import TRAJECTORIES
+
+study = Study(
+    name="liu2019",
+    title="Why a shortcut connection escapes a spurious optimum",
+    question=(
+        "Why does a shortcut connection, with normalization and step-size warm-up, escape a "
+        "spurious optimum into which a plain CNN falls?"
+    ),
+    paper=Paper(
+        authors="Tianyi Liu, Minshuo Chen, Mo Zhou, Simon S. Du, Enlu Zhou, Tuo Zhao",
+        title="Towards Understanding the Importance of Shortcut Connections in Residual Networks",
+        venue="NeurIPS",
+        year=2019,
+        arxiv="1909.04653",
+        builds_on=(
+            Paper(
+                authors="Simon S. Du, Jason D. Lee, Yuandong Tian, Barnabás Póczos, Aarti Singh",
+                title=(
+                    "Gradient Descent Learns One-hidden-layer CNN: Don't be Afraid of Spurious "
+                    "Local Minima"
+                ),
+                venue="ICML",
+                year=2018,
+                arxiv="1712.00779",
+            ),
+        ),
+    ),
+    experiments=(
+        SUCCESS_RATE, TRAJECTORIES, PHASE_PRIOR, PHASE_ALIGNMENT,
+        RATES, SCALING, SAMPLING, LANDSCAPE,
+    ),
+    claims=CLAIMS,
+    figures=FIGURES,
+)  # fmt: skip
+
+__all__ = ["study"]

@@ -1,0 +1,198 @@
+"""The network, the teacher and the starts of Liu et al., as settings and random draws."""
+
+import functools
+import math
+import warnings
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from whytrain.dynamics import NormalizedGradientDescent, constant, warm_up
+from whytrain.errors import UnstableStepWarning, UserError
+from whytrain.gaussian import ReLU
+from whytrain.lab import Runs, Settings, setting
+from whytrain.landscapes import SharedFilter, SphereOrder, SphereReduction, Weights
+
+DRAW = 1024  # starts are drawn this many at a time: one shape, so that draws are compiled once
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherSettings(Settings):
+    """The teacher: `a*` by its sum and length, `v*` by its angle to the first filter."""
+
+    k: int = setting(25, "number of patches", low=1, high=100_000)
+    p: int = setting(8, "length of a patch", low=1, high=100_000)
+    alignment: float = setting(1.0, "S^2/A of the teacher, from 0 to k", low=0)
+    norm: float = setting(None, "length sqrt(A) of a*; default k", low=0, exclusive=True)
+
+    def check(self) -> None:
+        """An output vector with this sum exists, and the default length is filled in."""
+        if self.alignment > self.k:
+            raise UserError(
+                f"setting 'alignment' must be <= k = {self.k} (Cauchy-Schwarz: S^2 <= k A), "
+                f"got {self.alignment:g}"
+            )
+        if self.k == 1 and self.alignment != 1:
+            raise UserError(f"with k = 1 the alignment S^2/A is 1, got {self.alignment:g}")
+        self.derive("norm", float(self.k))
+
+    def derive(self, name: str, value: float | int) -> None:
+        """Fill in a default that depends on other settings."""
+        if getattr(self, name) is None:
+            object.__setattr__(self, name, value)
+
+    @property
+    def output_star(self) -> Float[np.ndarray, " k"]:
+        """`a*` of length `norm` whose sum is `norm sqrt(alignment)`.
+
+        The part across `1` is a ramp: every direction there gives the same runs in law, for the
+        ball of starts is round.
+        """
+        along = np.full(self.k, 1 / math.sqrt(self.k))
+        ramp = np.arange(self.k) - (self.k - 1) / 2
+        across = ramp / max(float(np.linalg.norm(ramp)), 1e-300)
+        share = min(self.alignment / self.k, 1.0)
+        return self.norm * (math.sqrt(share) * along + math.sqrt(1 - share) * across)
+
+    @property
+    def reduction(self) -> SphereReduction:
+        """The landscape in its three order parameters."""
+        total = self.norm * math.sqrt(self.alignment)
+        return SphereReduction.of_sums(self.k, total, self.norm**2, ReLU())
+
+
+@dataclass(frozen=True, kw_only=True)
+class DescentSettings(TeacherSettings):
+    """How the network starts and how it moves."""
+
+    architecture: str = setting("resnet", "network", choices=("resnet", "cnn"))
+    warmup: bool = setting(True, "whether the filter's step size starts at step_size^2")
+    angle: float | None = setting(
+        None, "angle of v_0 to v* (resnet only); default pi/3", unit="rad", low=0, high=math.pi
+    )
+    step_size: float = setting(
+        None, "step size of the output weights; default 1/k^2", low=0, exclusive=True
+    )
+    filter_step_size: float = setting(
+        None, "step size of the filter; default step_size", low=0, exclusive=True
+    )
+    radius: float = setting(
+        None, "radius of the ball of a_0; default |S|/sqrt(k)", low=0, high=1e100
+    )
+    warmup_steps: int = setting(
+        None, "steps of the warm-up; default 7/step_size, which theory asks for", low=0
+    )
+    steps: int = setting(None, "most steps of a run; default 200/step_size", low=1)
+
+    def check(self) -> None:
+        """Fill in the derived defaults and check the geometry."""
+        super().check()
+        self.derive("step_size", 1 / self.k**2)
+        self.derive("filter_step_size", self.step_size)
+        self.derive("radius", self.norm * math.sqrt(self.alignment / self.k))
+        self.derive("warmup_steps", math.ceil(7 / self.step_size))
+        self.derive("steps", max(1000, math.ceil(200 / self.step_size)))
+        if self.architecture == "cnn":
+            object.__setattr__(self, "angle", None)  # its filter starts anywhere on the sphere
+        else:
+            self.derive("angle", math.pi / 3)
+            if self.p == 1 and self.angle not in (0.0, math.pi):
+                raise UserError(
+                    f"with p = 1 the angle of two filters is 0 or pi, got {self.angle:g}; take p "
+                    ">= 2"
+                )
+
+        warn_if_unstable(self.reduction, self.filter_step_size, self.step_size)
+
+    @property
+    def method(self) -> NormalizedGradientDescent:
+        """Normalized gradient descent, with warm-up of the filter's step size if asked for."""
+        size = self.filter_step_size
+        first = min(self.step_size**2, size)
+        # Without warm-up it is a warm-up of no steps, so that both are one compiled program.
+        schedule = warm_up(first, size, self.warmup_steps if self.warmup else 0)
+        return NormalizedGradientDescent(Weights(schedule, constant(self.step_size)))
+
+    @property
+    def landscape(self) -> SharedFilter:
+        """The landscape of the whole network."""
+        shortcut = np.full(self.p, 1 / math.sqrt(self.p))
+        filter_star = _turned(shortcut, self.angle or 0.0)
+        resnet = self.architecture == "resnet"
+        return SharedFilter(filter_star, self.output_star, shortcut=shortcut if resnet else None)
+
+
+def warn_if_unstable(reduction: SphereReduction, filter_size: float, output_size: float) -> None:
+    """Say so where the linearized update at the global optimum does not contract."""
+    if not reduction.stable(Weights(filter_size, output_size)):
+        warnings.warn(
+            f"filter_step_size = {filter_size:g} and step_size = {output_size:g} are unstable: the "
+            "linearized update at the global optimum does not contract, and runs that never settle "
+            "count as diverged; take smaller steps",
+            UnstableStepWarning,
+            stacklevel=3,
+        )
+
+
+def draw_weights(settings: DescentSettings, runs: Runs) -> Weights:
+    """The whole starts: `a_0` uniform in its ball; `v_0` the shortcut, or uniform on the sphere."""
+    draw = functools.partial(_weights, settings.architecture, settings.k, settings.p)
+    return _drawn(jax.jit(jax.vmap(draw, (0, None))), runs, settings.radius)
+
+
+def draw_orders(settings: DescentSettings, runs: Runs) -> SphereOrder:
+    """The order parameters of the same starts; whole starts are drawn a thousand at a time."""
+    star = settings.output_star
+    landscape = settings.landscape
+    angle = np.float64(-1.0 if settings.angle is None else settings.angle)
+    draw = _order_drawer(settings.architecture, settings.k, settings.p)
+    return _drawn(draw, runs, settings.radius, star, landscape.filter_star, angle)
+
+
+@functools.cache
+def _order_drawer(architecture: str, k: int, p: int):
+    def one(
+        key: Array, radius: Array, output_star: Array, filter_star: Array, angle: Array
+    ) -> SphereOrder:
+        weights = _weights(architecture, k, p, key, radius)
+        if architecture == "resnet":  # the angle is given; measuring it again would round it
+            total, overlap = jnp.sum(weights.output), jnp.sum(weights.output * output_star)
+            return SphereOrder(angle, total, overlap)
+        return SharedFilter(filter_star, output_star).order(weights)
+
+    return jax.jit(jax.vmap(one, (0, None, None, None, None)))
+
+
+def _weights(architecture: str, k: int, p: int, key: Array, radius: Array) -> Weights:
+    # The first k of k + 2 coordinates of a uniform point on a sphere are uniform in the ball
+    # (Barthe et al., "A probabilistic approach to the geometry of the l_p^n-ball", 2005). One draw
+    # serves all: each would be compiled by itself.
+    normal = jax.random.normal(key, (k + 2 + p,))
+    around, v = normal[: k + 2], normal[k + 2 :]
+    output = radius * around[:k] / jnp.sqrt(jnp.sum(around**2))
+    if architecture == "resnet":
+        return Weights(jnp.zeros(p), output)
+    return Weights(v / jnp.sqrt(jnp.sum(v**2)), output)
+
+
+def _drawn(draw, runs: Runs, *args: object):
+    parts = []
+    with jax.enable_x64(True):
+        keys = runs.keys()
+        for first in range(0, len(runs), DRAW):
+            some = jnp.minimum(jnp.arange(first, first + DRAW), len(runs) - 1)
+            part = draw(keys[some], *args)
+            parts.append(jax.tree.map(np.asarray, part))
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(runs)], *parts)
+
+
+def _turned(v: Float[np.ndarray, " p"], angle: float) -> Float[np.ndarray, " p"]:
+    """A unit vector at `angle` to the unit vector `v`."""
+    if len(v) == 1:
+        return v * math.cos(angle)
+    across = np.eye(len(v))[0] - v[0] * v
+    turned = math.cos(angle) * v + math.sin(angle) * across / np.linalg.norm(across)
+    return turned / np.linalg.norm(turned)

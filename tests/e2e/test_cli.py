@@ -1,0 +1,240 @@
+"""The command line as a user meets it: statuses, streams, and one line a mistake."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import whytrain
+from whytrain.cli import main
+
+TESTS = Path(__file__).parents[1]
+TOY = str(TESTS / "toy.py")
+WALK = f"{TOY}/walk"
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def call(capsys):
+    def run(*words):
+        status = main([str(word) for word in words])
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def call_outside(*words):
+    command = [sys.executable, "-m", "whytrain", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def result_of(document):
+    return {key: document[key] for key in ("settings", "seed", "runs", "results")}
+
+
+def test_help_comes_at_once():
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        done = call_outside("--help")
+        times.append(time.perf_counter() - start)
+    assert "reproduce" in done.stdout
+    assert min(times) < 0.7
+
+
+def test_the_version_is_told(call):
+    assert call("--version") == (0, f"whytrain {whytrain.__version__}\n", "")
+
+
+def test_no_words_show_the_help(call):
+    status, out, _ = call()
+    assert status == 0
+    assert "Usage: whytrain" in out
+
+
+def test_run_prints_one_json_document(call):
+    status, out, err = call("run", WALK, "--set", "steps=9", "--runs", 30, "--seed", 2, "--json")
+    assert (status, err) == (0, "")
+    document = json.loads(out)
+    assert document.keys() >= {"seconds", "results"}
+    assert document["study"] == "toy"
+    assert document["experiment"] == "walk"
+    assert document["settings"]["steps"] == 9
+    assert (document["seed"], document["runs"]) == (2, 30)
+    assert document["version"] == whytrain.__version__
+    assert document["results"]["u"] is None
+
+
+def test_run_shows_people_a_table(call):
+    status, out, _ = call("run", WALK)
+    assert status == 0
+    assert "mean.estimate" in out
+    assert "250 runs, seed 0" in out
+
+
+def test_run_stores_nothing_unless_told(call, tmp_path):
+    call("run", WALK)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_run_a_second_time_computes_nothing(call, tmp_path):
+    first = call("run", WALK, "--out", "here", "--json")
+    again = call("run", WALK, "--out", "here", "--json")
+    assert again[2] == "whytrain: nothing computed: 3 pieces found in here\n"
+    assert result_of(json.loads(again[1])) == result_of(json.loads(first[1]))
+
+
+def test_reproduce_prints_one_json_document_and_writes_a_report(call):
+    status, out, err = call("reproduce", TOY, "--json")
+    document = json.loads(out)
+    assert (status, err) == (0, "")
+    assert [claim["id"] for claim in document["claims"]] == ["up", "down"]
+    assert [claim["verdict"] for claim in document["claims"]] == ["supported", "contradicted"]
+    assert document["report"] == str(Path("whytrain-results", "toy-quick", "report.html"))
+    assert Path(document["report"]).is_file()
+
+
+def test_reproduce_shows_people_a_table_that_fits(call):
+    status, out, _ = call("reproduce", TOY, "--preset", "paper", "--out", "here")
+    assert status == 0
+    assert "✓ supported" in out
+    assert "✗ contradicted" in out
+    assert f"report: {Path('here', 'report.html')}" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_a_second_reproduction_computes_nothing(call):
+    call("reproduce", TOY, "--out", "here")
+    status, _, err = call("reproduce", TOY, "--out", "here")
+    assert (status, err) == (0, "whytrain: nothing computed: 6 pieces found in here\n")
+
+
+def test_an_unexpected_verdict_is_status_1(call):
+    status, out, err = call("reproduce", TESTS / "surprising.py", "--out", "here")
+    assert status == 1
+    assert "the check failed: ZeroDivisionError" in out
+    assert "broken on purpose" in err
+    assert "Traceback" not in err
+
+
+def test_a_report_can_be_drawn_again(call):
+    call("reproduce", TOY, "--out", "here")
+    Path("here", "report.html").unlink()
+    status, out, _ = call("report", "here")
+    assert status == 0
+    assert "✓ supported" in out
+    assert Path("here", "report.html").is_file()
+
+
+def test_the_report_of_half_a_directory_says_so(call):
+    call("reproduce", TOY, "--out", "here")
+    min(Path("here", "pieces").glob("*.json")).unlink()
+    status, out, _ = call("report", "here")
+    assert status == 1
+    assert "not yet run" in out
+    assert Path("here", "report.html").is_file()
+
+
+def test_a_damaged_piece_is_told_and_computed_again(call):
+    _, before, _ = call("run", WALK, "--out", "here", "--json")
+    archive = min(Path("here", "pieces").glob("*.zip"))
+    archive.write_bytes(archive.read_bytes()[:100])
+    status, after, err = call("run", WALK, "--out", "here", "--json")
+    assert status == 0
+    assert err.startswith("whytrain: piece ")
+    assert "computing it again" in err
+    assert err.count("\n") == 1
+    assert result_of(json.loads(after)) == result_of(json.loads(before))
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_warning_is_one_line(call):
+    status, _, err = call("run", WALK, "--set", "drift=1", "--runs", 250)
+    assert (status, err) == (0, "whytrain: warning: a drift of 1 is very strong\n")
+
+
+def test_list_names_what_there_is(call):
+    status, out, _ = call("list")
+    assert status == 0
+    for name in whytrain_studies():
+        assert name in out
+
+
+def whytrain_studies():
+    from whytrain import studies
+
+    return studies.names()
+
+
+def test_list_shows_the_settings_of_a_study(call):
+    status, out, _ = call("list", TOY)
+    assert status == 0
+    for word in ("walk", "drift", "1/step", "With a drift d > 0 a walk goes up."):
+        assert word in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", WALK, "--set", "step=3"], "unknown setting 'step'; did you mean 'steps'"),
+        (
+            ["run", WALK, "--set", "drift=2"],
+            "'drift' must be a finite number >= -1 and <= 1, got 2",
+        ),
+        (["run", WALK, "--set", "steps"], "a setting is written NAME=VALUE, got 'steps'"),
+        (["run", WALK, "--runs", "0"], "number of runs must be an integer from 1"),
+        (["run", WALK, "--runs", "many"], "'--runs': it must be an integer, got 'many'"),
+        (["run", WALK, "--seed", "-1"], "the seed must be an integer from 0"),
+        (["run", WALK, "--workers", "0"], "workers must be an integer >= 1"),
+        (["run", WALK, "--scheduler", "nowhere"], "scheduler"),
+        (["run", f"{TOY}/wlak"], "unknown experiment of toy: 'wlak'; did you mean 'walk'"),
+        (["run", "liu2091/success-rate"], "unknown study 'liu2091'; did you mean 'liu2019'"),
+        (["run", TOY], "give STUDY/EXPERIMENT"),
+        (["run", "toy"], "give STUDY/EXPERIMENT"),
+        (["run"], "STUDY/EXPERIMENT"),
+        (["run", WALK, "--sed", "1"], "--sed"),
+        (["rnu", WALK], "rnu"),
+        (
+            ["reproduce", TOY, "--preset", "quik"],
+            "unknown preset of toy: 'quik'; did you mean 'quick'",
+        ),
+        (["reproduce", TOY, "--seed", str(2**63)], "the seed must be an integer from 0"),
+        (["reproduce", "none.py"], "cannot read the study"),
+        (["report", "nowhere"], "nowhere is not a run directory"),
+    ],
+)
+def test_a_mistake_is_one_line_and_writes_nothing(words, message, call, tmp_path):
+    status, out, err = call(*words, *([] if words[0] == "report" else ["--out", "here"]))
+    assert (status, out) == (2, "")
+    assert err.startswith("whytrain: error: ")
+    assert err.count("\n") == 1
+    assert message in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_foreign_directory_is_a_mistake(call, tmp_path):
+    Path("mine.txt").write_text("precious")
+    status, _, err = call("reproduce", TOY, "--out", ".")
+    assert status == 2
+    assert "holds files that are not whytrain's" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_results_do_not_depend_on_the_number_of_workers(call):
+    here = call("run", WALK, "--runs", 530, "--json", "--out", "one")
+    done = call_outside("run", WALK, "--runs", 530, "--json", "--out", "two", "--workers", 2)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert result_of(json.loads(done.stdout)) == result_of(json.loads(here[1]))
+    one, two = (
+        {path.name: path.read_bytes() for path in Path(out, "pieces").iterdir()}
+        for out in ("one", "two")
+    )
+    assert len(one) == 12
+    assert one == two

@@ -1,0 +1,163 @@
+import dataclasses
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import xarray as xr
+
+import toy
+from whytrain.errors import UserError
+from whytrain.lab import MemoryStore, NotYetRun, Request, Source, Store, run_experiment
+from whytrain.lab.execution import Results, Silent, execute
+from whytrain.lab.executors import Inline
+
+
+class Recorder:
+    def __init__(self):
+        self.events = []
+
+    def start(self, total):
+        self.events.append(total)
+
+    def advance(self, label):
+        self.events.append(label)
+
+    def stop(self):
+        self.events.append("stop")
+
+
+def source_of(study):
+    return Source(lambda reference: study, study.name)
+
+
+def with_block(block):
+    [walk] = toy.study.experiments
+    return dataclasses.replace(toy.study, experiments=(dataclasses.replace(walk, block=block),))
+
+
+def walk(study=toy.study, **options):
+    return run_experiment(source_of(study), "walk", toy.Walk(), **{"runs": 250} | options)
+
+
+def request(**settings):
+    return Request("walk", toy.Walk(**settings), 250)
+
+
+def results(store, study=toy.study):
+    return Results(source_of(study), study, 0, store)
+
+
+def test_numbers_do_not_depend_on_blocks():
+    expected = walk()["results"]
+    assert [walk(with_block(block))["results"] for block in (1, 7, 249, 250, 8192)] == [
+        expected
+    ] * 5
+
+
+def test_numbers_do_not_depend_on_the_executor():
+    with ThreadPoolExecutor(3) as threads:
+        assert walk(executor=threads)["results"] == walk()["results"]
+
+
+def test_seeds_and_settings_matter():
+    assert walk(seed=1)["results"] != walk()["results"]
+
+
+def test_what_is_there_is_not_computed_again(tmp_path):
+    first = walk(out=tmp_path)
+    again = walk(out=tmp_path)
+    assert first["pieces"] == {"computed": 3, "reused": 0}
+    assert again["pieces"] == {"computed": 0, "reused": 3}
+    assert again["results"] == first["results"]
+    assert walk(out=tmp_path, runs=300)["pieces"] == {"computed": 1, "reused": 2}
+
+
+def test_another_version_or_edition_is_computed_anew(tmp_path):
+    walk(out=tmp_path)
+    [experiment] = toy.study.experiments
+    newer = dataclasses.replace(
+        toy.study, experiments=(dataclasses.replace(experiment, version=2),)
+    )
+    assert walk(newer, out=tmp_path)["pieces"]["reused"] == 0
+    edited = dataclasses.replace(source_of(toy.study), edition="changed")
+    document = run_experiment(edited, "walk", toy.Walk(), runs=250, out=tmp_path)
+    assert document["pieces"]["reused"] == 0
+
+
+def test_a_damaged_piece_is_computed_again(tmp_path, caplog):
+    first = walk(out=tmp_path)
+    archive = min((tmp_path / "pieces").glob("*.zip"))
+    archive.write_bytes(b"")
+    again = walk(out=tmp_path)
+    assert again["pieces"] == {"computed": 1, "reused": 2}
+    assert again["results"] == first["results"]
+    assert "damaged" in caplog.text
+
+
+def test_progress_is_told_of_missing_pieces_only(tmp_path):
+    recorder = Recorder()
+    walk(out=tmp_path, runs=100)
+    walk(out=tmp_path, progress=recorder)
+    assert recorder.events == [2, "walk", "walk", "stop"]
+
+
+def test_a_piece_asked_for_twice_is_computed_once():
+    store = MemoryStore()
+    tasks = results(store).tasks([request(), request(), request(drift=0)])
+    tally = execute(tasks, store, Inline(), Silent())
+    assert (tally.computed, tally.reused) == (6, 0)
+
+
+def test_pieces_join_along_runs_and_keep_what_is_common(tmp_path):
+    store = Store.open(tmp_path)
+    execute(results(store).tasks([request()]), store, Inline(), Silent())
+    [dataset] = results(store)([request()])
+    assert dataset.sizes == {"run": 250}
+    assert dataset.steps == 4
+
+
+def test_the_first_failure_ends_a_run():
+    recorder = Recorder()
+    with pytest.raises(RuntimeError, match="broken on purpose"):
+        run_experiment(
+            source_of(toy.study), "walk", toy.Walk(broken=True), runs=250, progress=recorder
+        )
+    assert recorder.events == [3, "stop"]
+
+
+def test_failures_can_be_collected():
+    store = MemoryStore()
+    tasks = results(store).tasks([request(broken=True), request()])
+    tally = execute(tasks, store, Inline(), Silent(), keep_going=True)
+    assert (tally.computed, len(tally.failures)) == (3, 3)
+    failed = dataclasses.replace(results(store), failures=tally.failures)
+    with pytest.raises(NotYetRun, match="failed: RuntimeError: broken on purpose"):
+        failed([request(broken=True)])
+
+
+def test_missing_pieces_are_counted():
+    with pytest.raises(NotYetRun, match="3 of 3 pieces are missing"):
+        results(MemoryStore())([request()])
+
+
+def test_an_experiment_must_give_the_runs_it_was_asked_for():
+    [experiment] = toy.study.experiments
+    short = dataclasses.replace(
+        experiment, compute=lambda settings, runs: xr.Dataset({"end": ("run", [1.0])})
+    )
+    study = dataclasses.replace(toy.study, experiments=(short,))
+    with pytest.raises(ValueError, match="must give a dimension 'run' of length 100"):
+        walk(study)
+
+
+@pytest.mark.parametrize("runs", [0, -1, 2**32 + 1])
+def test_impossible_numbers_of_runs_are_refused_before_anything_is_written(runs, tmp_path):
+    with pytest.raises(UserError, match="number of runs must be an integer from 1"):
+        walk(runs=runs, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_impossible_seeds_are_refused_before_anything_is_written(seed, tmp_path):
+    with pytest.raises(UserError, match="seed must be an integer from 0"):
+        walk(seed=seed, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()

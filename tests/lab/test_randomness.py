@@ -1,0 +1,38 @@
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from whytrain.lab import Runs
+
+
+def bits(runs: Runs) -> np.ndarray:
+    return np.asarray(jax.random.key_data(runs.keys()))
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 50), st.sampled_from([1, 50]), st.integers(0, 2**63 - 1))
+def test_a_run_s_key_depends_on_its_number_alone(first, count, seed):
+    whole = bits(Runs(seed, 5, 0, 100))
+    np.testing.assert_array_equal(bits(Runs(seed, 5, first, count)), whole[first : first + count])
+
+
+def test_keys_follow_the_formula():
+    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(3), 11), 7)
+    np.testing.assert_array_equal(bits(Runs(3, 11, 7, 1))[0], jax.random.key_data(key))
+
+
+def test_seeds_and_streams_tell_apart():
+    keys = [bits(Runs(*pair, 0, 1))[0] for pair in [(0, 0), (0, 1), (1, 0), (2**32, 0)]]
+    assert len({tuple(key) for key in keys}) == 4
+
+
+@pytest.mark.parametrize("x64", [True, False])
+def test_the_precision_of_the_caller_does_not_matter(x64):
+    with jax.enable_x64(x64):
+        assert bits(Runs(2**40 + 1, 2**32 - 1, 2**32 - 1, 1)).tolist() == [[3518776490, 2693361242]]
+
+
+def test_length():
+    assert len(Runs(0, 0, 10, 3)) == 3

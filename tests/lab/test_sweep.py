@@ -1,0 +1,55 @@
+import jax
+import numpy as np
+import pytest
+import xarray as xr
+
+from whytrain.errors import UserError
+from whytrain.lab import sweep
+
+
+def test_a_number_a_point():
+    grid = sweep(lambda x, y: x + 10 * y, x=[1, 2, 3], y=np.array([0.0, 1.0]))
+    assert grid.value.dims == ("x", "y")
+    assert grid.value.sel(x=3, y=1.0) == 13
+
+
+def test_several_numbers_and_words_as_axes():
+    grid = sweep(lambda kind, x: {"double": 2 * x, "length": len(kind)}, kind=["b", "aa"], x=[2, 1])
+    assert grid.length.sel(kind="aa", x=1) == 2
+    assert grid.double.values.tolist() == [[4, 2], [4, 2]]
+    assert grid.kind.values.tolist() == ["b", "aa"]
+
+
+def test_datasets_keep_their_own_dimensions():
+    def curve(x):
+        return xr.Dataset({"loss": ("time", x * np.arange(3.0)), "n": 3}, {"time": [0, 1, 2]})
+
+    grid = sweep(curve, x=[1.0, 2.0])
+    assert grid.loss.dims == ("x", "time")
+    assert grid.loss.sel(x=2.0, time=2) == 4
+    assert grid.n.dims == ("x",)
+
+
+def test_a_data_array_keeps_its_name():
+    grid = sweep(lambda x: xr.DataArray([x, x], dims="run", name="end"), x=[1.0, 2.0])
+    assert grid.end.shape == (2, 2)
+
+
+def test_keys_belong_to_a_point_and_not_to_the_grid():
+    def mean(x, keys):
+        return x + jax.vmap(jax.random.normal)(keys).mean()
+
+    wide = sweep(mean, runs=5, seed=1, x=[0.0, 1.0, 2.0])
+    narrow = sweep(mean, runs=5, seed=1, x=[2.0])
+    assert wide.value.sel(x=2.0) == narrow.value.sel(x=2.0)
+    assert wide.value[0] != wide.value[1] - 1
+    assert sweep(mean, runs=5, seed=2, x=[2.0]).value[0] != narrow.value[0]
+
+
+def test_no_axis_is_one_point():
+    assert sweep(lambda: 3.0).value == 3
+
+
+def test_impossible_runs_are_refused():
+    with pytest.raises(UserError, match="number of runs"):
+        sweep(lambda keys: 1, runs=0)

@@ -1,0 +1,103 @@
+"""Success rates beside a simulation of the whole network that shares nothing with the package."""
+
+import math
+
+import numpy as np
+import pytest
+
+from whytrain.lab import Runs
+from whytrain.landscapes import Outcome
+from whytrain.studies.liu2019.setup import DescentSettings
+from whytrain.studies.liu2019.success import SUCCESS_RATE
+
+RUNS = 3000
+CELLS = {
+    "resnet, wide prior": DescentSettings(
+        k=6, p=5, alignment=0.5, norm=3.0, angle=1.9, warmup=False,
+        step_size=0.04, filter_step_size=0.1, steps=4000,
+    ),
+    "resnet, a short warm-up": DescentSettings(
+        k=4, p=3, alignment=0.3, norm=6.0, angle=1.3, warmup=True, warmup_steps=12,
+        step_size=0.05, filter_step_size=0.04, radius=4.0, steps=4000,
+    ),
+    "cnn": DescentSettings(
+        k=9, p=3, alignment=2.0, norm=2.0, architecture="cnn", warmup=False,
+        step_size=0.02, filter_step_size=0.05, steps=6000,
+    ),
+}  # fmt: skip
+
+
+def simulated(settings, seed):
+    """How many runs of the whole network end at the teacher; from the paper, by NumPy alone."""
+    rng = np.random.default_rng(seed)
+    k, p = settings.k, settings.p
+    across = rng.standard_normal(k)
+    across -= across.mean()
+    across /= np.linalg.norm(across)
+    share = settings.alignment / k
+    a_star = settings.norm * (math.sqrt(share / k) * np.ones(k) + math.sqrt(1 - share) * across)
+    first = np.ones(p) / math.sqrt(p)
+    if settings.architecture == "resnet":
+        v = np.tile(first, (RUNS, 1))
+        side = rng.standard_normal(p)
+        side -= (side @ first) * first
+        v_star = math.cos(settings.angle) * first
+        v_star = v_star + math.sin(settings.angle) * side / np.linalg.norm(side)
+    else:
+        v = rng.standard_normal((RUNS, p))
+        v /= np.linalg.norm(v, axis=1)[:, None]
+        v_star = first
+    a = rng.standard_normal((RUNS, k))
+    a *= (rng.uniform(size=RUNS) ** (1 / k) / np.linalg.norm(a, axis=1))[:, None]
+    a *= settings.radius
+
+    for t in range(settings.steps):
+        warm = settings.warmup and t < settings.warmup_steps
+        filter_size = settings.step_size**2 if warm else settings.filter_step_size
+        cos = np.clip(v @ v_star, -1, 1)
+        angle = np.arccos(cos)
+        g = (math.pi - angle) * cos + np.sin(angle)
+        s, u = a.sum(axis=1), a @ a_star
+        by_output = (math.pi - 1) * a + s[:, None] - np.outer(g - 1, a_star) - a_star.sum()
+        by_filter = -((math.pi - angle) * u)[:, None] * (v_star - cos[:, None] * v)
+        a = a - settings.step_size / (2 * math.pi) * by_output
+        v = v - filter_size / (2 * math.pi) * by_filter
+        v /= np.linalg.norm(v, axis=1)[:, None]
+
+    won = (v @ v_star > 0.999) & (np.linalg.norm(a - a_star, axis=1) < 0.02 * settings.norm)
+    lost = (v @ v_star < -0.99) & (a @ a_star < 0)
+    assert (won | lost).mean() > 0.998  # the rest is still on its way
+    return int(won.sum())
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_rates_agree_with_an_independent_simulation(name):
+    settings = CELLS[name]
+    study = SUCCESS_RATE.compute(settings, Runs(11, 5, 0, RUNS))
+    ours = int((study.outcome == Outcome.GLOBAL).sum())
+    theirs = simulated(settings, seed=2)
+    rate = (ours + theirs) / (2 * RUNS)
+    assert 0.02 < rate < 0.98  # a cell in which something can go wrong
+    within = 3.29 * math.sqrt(2 * rate * (1 - rate) / RUNS)  # 99.9 %
+    assert abs(ours - theirs) / RUNS < within
+
+
+def test_pieces_put_together_are_the_whole_bit_for_bit():
+    settings = CELLS["cnn"]
+    whole = SUCCESS_RATE.compute(settings, Runs(1, 2, 0, 60))
+    pieces = [SUCCESS_RATE.compute(settings, Runs(1, 2, *part)) for part in ((0, 7), (7, 53))]
+    for name in ("outcome", "steps"):
+        joined = np.concatenate([piece[name].values for piece in pieces])
+        np.testing.assert_array_equal(whole[name].values, joined)
+
+
+def test_the_summary_counts_what_is_there():
+    settings = CELLS["cnn"]
+    dataset = SUCCESS_RATE.compute(settings, Runs(1, 2, 0, 60))
+    results = SUCCESS_RATE.summarize(dataset, settings)
+    assert set(results["outcomes"]) == {"undecided", "global", "spurious", "saddle", "diverged"}
+    assert sum(results["outcomes"].values()) == 60
+    rate = results["success_rate"]
+    assert rate["low"] < rate["estimate"] == results["outcomes"]["global"] / 60 < rate["high"]
+    assert results["trajectory_steps"] == int(dataset.steps.sum())
+    assert 0 < results["trajectory_steps"] < 60 * settings.steps

@@ -1,0 +1,32 @@
+import subprocess
+import sys
+
+import pytest
+
+import whytrain
+
+HEAVY = ("jax", "numpy", "numba", "xarray", "zarr", "scipy", "matplotlib", "diffrax", "rich")
+
+
+def loaded_by(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "statement", ["import whytrain", "import whytrain.cli", "import whytrain._process"]
+)
+def test_nothing_heavy_is_imported(statement):
+    assert not loaded_by(statement) & set(HEAVY)
+
+
+@pytest.mark.parametrize("name", whytrain.__all__)
+def test_every_public_name_is_there(name):
+    assert getattr(whytrain, name) is not None
+    assert name in dir(whytrain)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'simulated'"):
+        _ = whytrain.simulated
