@@ -40,14 +40,15 @@ def main() -> None:
 
 def show_steps(found: dict) -> None:
     """The first table."""
-    print(f"\nOne step of one run, k = {found['k']}, p = {found['p']}, {found['runs']} runs")
+    print(
+        f"\nOne step of one run, k = {found['k']}, p = {found['p']}, {found['runs']} runs, float64"
+    )
     row("", "ns", "ratio")
     ours = found["nanoseconds"]["whytrain"]
     row("whytrain, three order parameters", f"{ours:.2f}", "1")
-    threads = found["torch_threads"]
-    for name, note in (("PyTorch", f", {threads} thread{'s' * (threads > 1)}"), ("NumPy", "")):
-        peer = f"{name} float64, full state{note}"
-        row(peer, f"{found['nanoseconds'][name]:.0f}", f"{found['ratio'][name]:.0f}")
+    for name, ratio in found["ratio"].items():
+        row(f"{name}, full state", f"{found['nanoseconds'][name]:.0f}", f"{ratio:.0f}")
+    row("threads of PyTorch", f"{found['torch_threads']}", "")
     row("largest difference of an order parameter", f"{found['largest_difference']:.0e}", "")
     row("first call, with compilation", f"{found['first_call_seconds']:.1f} s", "")
 

@@ -1,8 +1,10 @@
 """The same ensemble with the whole state of every run, in NumPy and in PyTorch.
 
-Each peer has `steps(count)`, which moves all runs in place, and `order()`, the order parameters
-`(angle, total, overlap)`. Both write a step as the two products with matrices that it is, with the
-teacher's two directions side by side, and allocate nothing the size of the output weights:
+Each peer has `steps(count)`, which moves all runs, and `order()`, the order parameters
+`(angle, total, overlap)`. `PlainTorchPeer` is the paper's formulas, vectorized over runs, as one
+would write them down. The other two are tuned by hand: a step is the two products with matrices
+that it is, with the teacher's two directions side by side, and nothing the size of the output
+weights is allocated:
 
     (u, s) = a (a*, 1),    a <- keep a + size / (2 pi) (g - 1, S - s) (a*, 1)^T
 
@@ -30,7 +32,7 @@ class Problem:
 
 
 class NumPyPeer:
-    """Vectorized NumPy, float64."""
+    """NumPy tuned by hand, float64."""
 
     def __init__(self, problem: Problem) -> None:
         self.star, self.size = problem.filter_star, problem.step_size
@@ -61,8 +63,42 @@ class NumPyPeer:
         return _order(self.v, self.a, self.star, self.pair)
 
 
+class PlainTorchPeer:
+    """The formulas of the paper in PyTorch, float64, without a gradient tape."""
+
+    def __init__(self, problem: Problem) -> None:
+        import torch
+
+        self.torch, self.size = torch, problem.step_size
+        self.v_star = torch.from_numpy(problem.filter_star)
+        self.a_star = torch.from_numpy(problem.output_star)
+        self.v = torch.from_numpy(problem.filters.copy())
+        self.a = torch.from_numpy(problem.outputs.copy())
+
+    def steps(self, count: int) -> None:
+        """Move every run by some steps."""
+        torch = self.torch
+        v, a, v_star, a_star, size = self.v, self.a, self.v_star, self.a_star, self.size
+        with torch.no_grad():
+            for _ in range(count):
+                s, u = a.sum(dim=1, keepdim=True), (a @ a_star)[:, None]
+                cos = (v @ v_star)[:, None].clamp(-1, 1)
+                angle = torch.arccos(cos)
+                g = (math.pi - angle) * cos + torch.sin(angle)
+                by_output = ((math.pi - 1) * a + s - (g - 1) * a_star - a_star.sum()) / TURN
+                by_filter = -(math.pi - angle) * u / TURN * (v_star - cos * v)
+                a, v = a - size * by_output, v - size * by_filter
+                v = v / torch.linalg.vector_norm(v, dim=1, keepdim=True)
+        self.v, self.a = v, a
+
+    def order(self) -> np.ndarray:
+        """Angle, total and overlap of every run."""
+        pair = np.stack([self.a_star.numpy(), np.ones(len(self.a_star))])
+        return _order(self.v.numpy(), self.a.numpy(), self.v_star.numpy(), pair)
+
+
 class TorchPeer:
-    """Vectorized PyTorch, float64, without a gradient tape."""
+    """PyTorch tuned by hand, float64, without a gradient tape."""
 
     def __init__(self, problem: Problem) -> None:
         import torch

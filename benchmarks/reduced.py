@@ -8,13 +8,13 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from benchmarks.peers import NumPyPeer, Problem, TorchPeer
+from benchmarks.peers import NumPyPeer, PlainTorchPeer, Problem, TorchPeer
 from whytrain.dynamics import NormalizedGradientDescent, simulate
 from whytrain.gaussian import ReLU
 from whytrain.landscapes import SharedFilter, SphereOrder, SphereReduction, Weights
 
 K, P, RUNS = 100, 8, 5000
-STEPS = {"whytrain": 200_000, "PyTorch": 100, "NumPy": 40}
+STEPS = {"whytrain": 200_000, "PyTorch": 40, "PyTorch, tuned": 100, "NumPy, tuned": 40}
 AGREE = 60  # steps after which the order parameters are compared
 
 
@@ -30,21 +30,22 @@ def measure(repeats: int) -> dict:
     before = time.perf_counter()
     ended = _ours(reduction, starts, problem.step_size, AGREE)
     first_call = time.perf_counter() - before
-    numpy_peer, torch_peer = NumPyPeer(problem), TorchPeer(problem)
     threads = _best_threads(problem)
-    difference = max(_difference(ended, peer) for peer in (numpy_peer, torch_peer))
+    peers = {
+        "PyTorch": PlainTorchPeer(problem),
+        "PyTorch, tuned": TorchPeer(problem),
+        "NumPy, tuned": NumPyPeer(problem),
+    }
+    difference = max(_difference(ended, peer) for peer in peers.values())
     contenders: dict[str, Callable[[int], object]] = {
         "whytrain": lambda steps: _ours(reduction, starts, problem.step_size, steps),
-        "PyTorch": torch_peer.steps,
-        "NumPy": numpy_peer.steps,
+        **{name: peer.steps for name, peer in peers.items()},
     }
     turns = [
         {name: _timed(run, STEPS[name]) for name, run in contenders.items()} for _ in range(repeats)
     ]
     nanoseconds = {name: [turn[name] for turn in turns] for name in contenders}
-    ratios = {
-        name: [turn[name] / turn["whytrain"] for turn in turns] for name in ("PyTorch", "NumPy")
-    }
+    ratios = {name: [turn[name] / turn["whytrain"] for turn in turns] for name in peers}
     return {
         "k": K,
         "p": P,
@@ -87,7 +88,7 @@ def _ours(reduction: SphereReduction, starts: SphereOrder, size: float, steps: i
     return np.stack([ended.final_angle, ended.final_total, ended.final_overlap])
 
 
-def _difference(ended: np.ndarray, peer: NumPyPeer | TorchPeer) -> float:
+def _difference(ended: np.ndarray, peer: NumPyPeer | PlainTorchPeer | TorchPeer) -> float:
     peer.steps(AGREE)
     return float(np.abs(ended - peer.order()).max())
 

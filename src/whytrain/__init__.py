@@ -33,6 +33,7 @@ _HOME = {
     "Figure": "whytrain.lab",
     "Settings": "whytrain.lab",
     "setting": "whytrain.lab",
+    "Derived": "whytrain.lab",
     "sweep": "whytrain.lab",
     "UserError": "whytrain.errors",
     "UnstableStepWarning": "whytrain.errors",

@@ -49,7 +49,7 @@ def test_interrupted_and_resumed_is_as_undisturbed(workers, tmp_path):
     process = start(out, "--workers", workers)
     wait_for_pieces(out, 2)
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=20)
+    output, errors = process.communicate(timeout=60)
     kept = len(list(out.glob("pieces/*.json")))
 
     assert process.returncode == 130

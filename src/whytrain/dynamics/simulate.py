@@ -1,5 +1,6 @@
 """Ensembles: any number of runs of one landscape under one method."""
 
+import abc
 import math
 import operator
 import os
@@ -176,10 +177,36 @@ class _CompiledSphere:
         return SphereOrder(*state), codes, taken, saved.values(len(codes))
 
 
-class _JaxLoop:
-    """Any landscape under any method: one compiled JAX loop."""
+class _Tiled(abc.ABC):
+    """An engine whose program has one shape: a block goes through it a tile after the other.
+
+    All tiles have one shape, whatever the block: the program is compiled once, and a run's
+    arithmetic is the same in every block.
+    """
 
     block = 1
+
+    @abc.abstractmethod
+    def lanes(self, starts: PyTree) -> int:
+        """Runs of a tile."""
+
+    @abc.abstractmethod
+    def tile(self, starts: PyTree, keys: Array, observe: "_Observe") -> tuple:
+        """Move the runs of one full tile from their starts to their end."""
+
+    def run(self, starts: PyTree, keys: Array, observe: "_Observe") -> tuple:
+        """Move one block from its starts to its end; a last tile is filled up with copies."""
+        lanes, count = self.lanes(starts), _count(starts)
+        parts = []
+        for first in range(0, count, lanes):
+            some = np.minimum(np.arange(first, first + lanes), count - 1)
+            done = self.tile(_pick(starts, some), keys[some], observe)
+            parts.append(_pick(done, slice(min(lanes, count - first))))
+        return _join_all(parts)
+
+
+class _JaxLoop(_Tiled):
+    """Any landscape under any method: one compiled JAX loop."""
 
     def __init__(
         self, landscape: Landscape, method: Method, steps: int, times: np.ndarray, early: bool
@@ -187,7 +214,7 @@ class _JaxLoop:
         self.landscape, self.method, self.times = landscape, method, times
         sizes = getattr(method, "step_size", None)
         exact = early and sizes is not None and not hasattr(method, "batch")
-        self.largest = _largest(sizes, steps) if exact else None
+        self.largest = _as_arrays(_largest(sizes, steps)) if exact else None
         self.edges = np.unique([0, steps, *times]).astype(int).tolist()
 
     def lanes(self, starts: PyTree) -> int:
@@ -196,44 +223,23 @@ class _JaxLoop:
         samples = getattr(self.method, "batch", 0) * one
         return min(TILE, 1 << int(np.log2(max(1, CACHE // (one + samples)))))
 
-    def run(self, starts: PyTree, keys: Array, observe: "_Observe") -> tuple:
-        """Move one block from its starts to its end, a tile after the other.
-
-        All tiles have one shape, whatever the block: the program is compiled once, and a run's
-        arithmetic is the same in every block.
-        """
-        lanes, count = self.lanes(starts), _count(starts)
-        return _join_all([
-            self._tile(_pick(starts, part), keys[part], lanes, observe)
-            for part in (slice(i, min(i + lanes, count)) for i in range(0, count, lanes))
-        ])  # fmt: skip
-
-    def _tile(self, starts: PyTree, keys: Array, lanes: int, observe: "_Observe") -> tuple:
-        count = _count(starts)
-        pad = np.minimum(np.arange(lanes), count - 1)
-        params, keys = jax.tree.map(lambda leaf: jnp.asarray(leaf[pad]), starts), keys[pad]
+    def tile(self, starts: PyTree, keys: Array, observe: "_Observe") -> tuple:
+        """Move a tile, and stop between two times to save."""
+        params = jax.tree.map(jnp.asarray, starts)
         block = loop.start_block(self.landscape, self.method, params)
         saved = _Saved(observe, self.times)
-        saved.record(0, params, np.ones(lanes, bool))
+        saved.record(0, params, np.ones(len(keys), bool))
         for start, stop in zip(self.edges[:-1], self.edges[1:], strict=True):
             block = loop.advance(
-                self.landscape,
-                self.method,
-                block,
-                keys,
-                jnp.int64(start),
-                jnp.int64(stop),
-                self.largest,
-            )
+                self.landscape, self.method, block, keys,
+                jnp.int64(start), jnp.int64(stop), self.largest,
+            )  # fmt: skip
             saved.record(stop, block.state.params, np.asarray(block.outcome) == 0)
-        done = (block.state.params, block.outcome, block.steps, saved.values(lanes))
-        return jax.tree.map(lambda leaf: np.asarray(leaf)[:count], done)
+        return block.state.params, block.outcome, block.steps, saved.values(len(keys))
 
 
-class _Flow:
+class _Flow(_Tiled):
     """Gradient flow by Diffrax."""
-
-    block = 1
 
     def __init__(
         self, landscape: Landscape, method: GradientFlow, steps: float, times: np.ndarray
@@ -246,20 +252,15 @@ class _Flow:
         del starts
         return TILE
 
-    def run(self, starts: PyTree, keys: Array, observe: "_Observe") -> tuple:
-        """Solve one block from its starts to its end."""
-        del keys
-        count, lanes = _count(starts), self.lanes(starts)
-        pad = np.minimum(np.arange(lanes), count - 1)
-        path, ok = flow.solve(
-            self.landscape, self.method, _pick(starts, pad), jnp.asarray(self.grid)
-        )
+    def tile(self, starts: PyTree, keys: Array, observe: "_Observe") -> tuple:
+        """Solve a tile at all times to save."""
+        path, ok = flow.solve(self.landscape, self.method, starts, jnp.asarray(self.grid))
         saved = _Saved(observe, self.times)
         for index, time in enumerate(self.grid):
             saved.record(time, _pick_time(path, index), np.asarray(ok))
         codes = np.where(np.asarray(ok), Outcome.UNDECIDED, Outcome.DIVERGED).astype(np.int8)
-        done = (_pick_time(path, -1), codes, np.zeros(lanes, np.int64), saved.values(lanes))
-        return jax.tree.map(lambda leaf: np.asarray(leaf)[:count], done)
+        steps = np.zeros(len(keys), np.int64)
+        return _pick_time(path, -1), codes, steps, saved.values(len(keys))
 
 
 class _Saved:

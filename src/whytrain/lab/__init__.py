@@ -7,7 +7,7 @@ from whytrain.lab.experiment import Experiment
 from whytrain.lab.randomness import Runs
 from whytrain.lab.reproduction import Reproduction, reopen, reproduce
 from whytrain.lab.run import jsonable, run_experiment
-from whytrain.lab.settings import Settings, as_dict, fingerprint, parse, setting
+from whytrain.lab.settings import Derived, Settings, as_dict, fingerprint, parse, setting
 from whytrain.lab.statistics import binomial_interval, mean_interval, slope_interval
 from whytrain.lab.store import MemoryStore, Store
 from whytrain.lab.study import Figure, Paper, Study
@@ -16,6 +16,7 @@ from whytrain.lab.tasks import Source
 
 __all__ = [
     "Claim",
+    "Derived",
     "Experiment",
     "Figure",
     "MemoryStore",

@@ -11,11 +11,19 @@ import numbers
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Optional, TypeVar
 
 from whytrain.errors import UserError, nearest
 
 Scalar = int | float | bool | str
+
+# The type of a setting that may be given as None, which `check` then replaces: `Derived[float]` is
+# `float` to whoever reads it.
+if TYPE_CHECKING:
+    _Type = TypeVar("_Type")
+    Derived = Annotated[_Type, "None is replaced"]
+else:
+    Derived = Optional
 
 _LARGEST_INTEGER = 2**63 - 1
 
@@ -34,8 +42,7 @@ def setting(
 
     Args:
         default: Its value when the user gives none. `None` stands for a default derived from other
-            settings, which `doc` states and `check` fills in (so that the field is annotated with
-            the type that it then has).
+            settings, which `doc` states and `check` fills in; annotate the field `Derived[...]`.
         doc: What it means, in one line.
         unit: Its unit, if it has one.
         low: The least value allowed.
@@ -156,8 +163,7 @@ def value_type(cls: type[Settings], name: str) -> tuple[type, bool]:
     """
     hint = typing.get_type_hints(cls)[name]
     options = set(typing.get_args(hint)) if _is_union(hint) else {hint}
-    derived = any(f.name == name and f.default is None for f in dataclasses.fields(cls))
-    optional = type(None) in options or derived
+    optional = type(None) in options
     kinds = options - {type(None)}
     if len(kinds) != 1 or not kinds <= {int, float, bool, str}:
         raise TypeError(f"{cls.__name__}.{name}: a setting is int, float, bool or str, not {hint}")

@@ -9,7 +9,7 @@ import xarray as xr
 
 from whytrain.dynamics import simulate
 from whytrain.errors import UserError
-from whytrain.lab import Experiment, Runs, setting
+from whytrain.lab import Derived, Experiment, Runs, setting
 from whytrain.landscapes import Outcome, SphereOrder
 from whytrain.studies.liu2019.setup import DescentSettings, draw_orders
 
@@ -67,7 +67,9 @@ class AlignmentSettings(RatioSettings):
 
     architecture: str = setting("cnn", "network", choices=("resnet", "cnn"))
     alignment_low: float = setting(0.1, "smallest S^2/A", low=0, exclusive=True)
-    alignment_high: float = setting(None, "largest S^2/A; default k", low=0, exclusive=True)
+    alignment_high: Derived[float] = setting(
+        None, "largest S^2/A; default k", low=0, exclusive=True
+    )
     alignments: int = setting(17, "log-spaced alignments", low=1, high=1000)
 
     def check(self) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from whytrain.dynamics import NormalizedGradientDescent, log_times, simulate
-from whytrain.lab import Experiment, Runs, mean_interval, setting
+from whytrain.lab import Derived, Experiment, Runs, mean_interval, setting
 from whytrain.landscapes import Outcome, SphereOrder, Weights
 from whytrain.studies.liu2019.setup import TeacherSettings, warn_if_unstable
 
@@ -28,7 +28,7 @@ class RateSettings(TeacherSettings):
         0.05, "standard deviation of the sums about the best ones, over sqrt(k A) and A", low=0
     )
     step_size: float = setting(0.1, "step size of the output weights", low=0, exclusive=True)
-    filter_step_size: float = setting(
+    filter_step_size: Derived[float] = setting(
         None, "step size of the filter; default step_size", low=0, exclusive=True
     )
     steps: int = setting(200_000, "steps of a run", low=1)

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from whytrain.dynamics import NormalizedGradientDescent, constant, warm_up
 from whytrain.errors import UnstableStepWarning, UserError
 from whytrain.gaussian import ReLU
-from whytrain.lab import Runs, Settings, setting
+from whytrain.lab import Derived, Runs, Settings, setting
 from whytrain.landscapes import SharedFilter, SphereOrder, SphereReduction, Weights
 
 DRAW = 1024  # starts are drawn this many at a time: one shape, so that draws are compiled once
@@ -26,7 +26,7 @@ class TeacherSettings(Settings):
     k: int = setting(25, "number of patches", low=1, high=100_000)
     p: int = setting(8, "length of a patch", low=1, high=100_000)
     alignment: float = setting(1.0, "S^2/A of the teacher, from 0 to k", low=0)
-    norm: float = setting(None, "length sqrt(A) of a*; default k", low=0, exclusive=True)
+    norm: Derived[float] = setting(None, "length sqrt(A) of a*; default k", low=0, exclusive=True)
 
     def check(self) -> None:
         """An output vector with this sum exists, and the default length is filled in."""
@@ -73,19 +73,19 @@ class DescentSettings(TeacherSettings):
     angle: float | None = setting(
         None, "angle of v_0 to v* (resnet only); default pi/3", unit="rad", low=0, high=math.pi
     )
-    step_size: float = setting(
+    step_size: Derived[float] = setting(
         None, "step size of the output weights; default 1/k^2", low=0, exclusive=True
     )
-    filter_step_size: float = setting(
+    filter_step_size: Derived[float] = setting(
         None, "step size of the filter; default step_size", low=0, exclusive=True
     )
-    radius: float = setting(
+    radius: Derived[float] = setting(
         None, "radius of the ball of a_0; default |S|/sqrt(k)", low=0, high=1e100
     )
-    warmup_steps: int = setting(
+    warmup_steps: Derived[int] = setting(
         None, "steps of the warm-up; default 7/step_size, which theory asks for", low=0
     )
-    steps: int = setting(None, "most steps of a run; default 200/step_size", low=1)
+    steps: Derived[int] = setting(None, "most steps of a run; default 200/step_size", low=1)
 
     def check(self) -> None:
         """Fill in the derived defaults and check the geometry."""
