@@ -130,7 +130,7 @@ def _convergence(datasets: Datasets) -> Verdict:
             ratios.append(measured(dataset, "overlap", low=1e-10, high=1e-6) / rates["overlap"])
     runs = sum(dataset.sizes["run"] for dataset in datasets)
     done = sum(count(dataset, Outcome.GLOBAL) for dataset in datasets)
-    note = f"{done} of {runs} runs converge; fitted rate over η_w A/2 and η_a (π−1)/(2π)"
+    note = f"{done} of {runs} runs converge; fitted rate over η_w A/2 and η_a (π−1)/(2π), to 1 %"
     found = within(np.concatenate(ratios), 1.0, 0.01, note, runs)
     if done < runs:
         return Verdict("contradicted", found.estimate, found.interval, 1.0, runs, note)
@@ -244,7 +244,7 @@ def _spurious_is_slow(datasets: Datasets) -> Verdict:
         slow_constant(dataset, request.settings)[:, -1]
         for dataset, request in zip(datasets, requests.near_spurious("quick"), strict=True)
     ]
-    note = "δ t |ũ| η_w / 2π after 200,000 steps; geometric approach would send it to 0"
+    note = "δ t |ũ| η_w / 2π after 200,000 steps, to 2 %; a geometric approach would send it to 0"
     return within(np.concatenate(late), 1.0, 0.02, note)
 
 

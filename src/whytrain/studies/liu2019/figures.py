@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike
 
 from whytrain.dynamics import simulate
 from whytrain.lab import Figure, binomial_interval
@@ -54,14 +55,18 @@ def _success_rate(datasets: Datasets) -> Drawing:
         series, x_label="patches k", y_label="success rate", x_ticks=sizes, y_limits=(0, 1.04)
     )
     runs = datasets[0].sizes["run"]
-    worst = [f"{np.min(s.y):.3f} to {np.max(s.y):.3f}" for s in series]
+    warm, cold, plain = (_range_in_words(s.y) for s in series)
     return figure, (
         f"Success over the number of patches; {runs} runs a point, bands are exact 95 % intervals. "
-        f"With the shortcut and warm-up {worst[0]} of the runs reach the global optimum, without "
-        f"warm-up {worst[1]}, and the plain CNN {worst[2]}: the shortcut does most of it, and "
-        "warm-up "
-        "removes what is left. Teacher: S²/A = 1, ‖a*‖ = k, prior angle π/3."
+        f"With the shortcut and warm-up {warm} reach the global optimum, without warm-up {cold}, "
+        f"of the plain CNN's {plain}: the shortcut does much of it, and warm-up removes what is "
+        "left. Teacher: S²/A = 1, ‖a*‖ = k, prior angle π/3."
     )
+
+
+def _range_in_words(rates: ArrayLike) -> str:
+    low, high = float(np.min(rates)), float(np.max(rates))
+    return "all runs" if low == 1 else f"{low:.1%} to {high:.1%}"
 
 
 def _trajectories(datasets: Datasets) -> Drawing:
@@ -207,10 +212,9 @@ def _alignment_diagram(datasets: Datasets) -> Drawing:
     )  # fmt: skip
     return figure, (
         f"Plain CNN from random filters, k = {settings.k}, {datasets[0].sizes['run']} runs a "
-        "cell. Above "
-        f"S²/A = (k+π−1)/π = {edge:.2f} the spurious minimum does not exist and every run "
-        "succeeds; below "
-        "it about half of them fail, whatever the ratio of step sizes."
+        f"cell. Above S²/A = (k+π−1)/π = {edge:.2f} the spurious minimum does not exist and every "
+        "run succeeds; the further below it, the more fail, up to half of them, whatever the ratio "
+        "of step sizes."
     )
 
 
@@ -260,7 +264,10 @@ def _slow(datasets: Datasets) -> Drawing:
     ):
         values = slow_constant(dataset, request.settings)
         late = dataset.time.values > 100
-        label = f"k = {request.settings.k}, S²/A = {request.settings.alignment:g}"
+        # no-break spaces: a label may break after the comma only
+        label = (
+            f"k\u00a0=\u00a0{request.settings.k}, S²/A\u00a0=\u00a0{request.settings.alignment:g}"
+        )
         series.append(
             draw.Series(
                 dataset.time.values[late], values.mean(axis=0)[late], label, color=color,
