@@ -35,6 +35,7 @@ _HOME = {
     "setting": "whytrain.lab",
     "Derived": "whytrain.lab",
     "sweep": "whytrain.lab",
+    "open": "whytrain.lab",
     "UserError": "whytrain.errors",
     "UnstableStepWarning": "whytrain.errors",
     "figures": "whytrain.report",

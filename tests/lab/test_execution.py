@@ -1,5 +1,5 @@
 import dataclasses
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 
 import pytest
 import xarray as xr
@@ -15,11 +15,11 @@ class Recorder:
     def __init__(self):
         self.events = []
 
-    def start(self, total):
-        self.events.append(total)
+    def start(self, counts):
+        self.events.append(counts.total - counts.found)
 
-    def advance(self, label):
-        self.events.append(label)
+    def show(self, counts, label):
+        self.events.append((label, counts.computed, counts.failed))
 
     def stop(self):
         self.events.append("stop")
@@ -97,7 +97,7 @@ def test_progress_is_told_of_missing_pieces_only(tmp_path):
     recorder = Recorder()
     walk(out=tmp_path, runs=100)
     walk(out=tmp_path, progress=recorder)
-    assert recorder.events == [2, "walk", "walk", "stop"]
+    assert recorder.events == [2, ("walk", 1, 0), ("walk", 2, 0), "stop"]
 
 
 def test_a_piece_asked_for_twice_is_computed_once():
@@ -117,7 +117,7 @@ def test_pieces_join_along_runs_and_keep_what_is_common(tmp_path):
 
 def test_the_first_failure_ends_a_run():
     recorder = Recorder()
-    with pytest.raises(RuntimeError, match="broken on purpose"):
+    with pytest.raises(UserError, match=r"'walk' failed: .*broken on purpose \(toy.py, line 3"):
         run_experiment(
             source_of(toy.study), "walk", toy.Walk(broken=True), runs=250, progress=recorder
         )
@@ -134,6 +134,52 @@ def test_failures_can_be_collected():
         failed([request(broken=True)])
 
 
+def test_a_failure_is_on_record(tmp_path):
+    store = Store.open(tmp_path)
+    execute(
+        results(store).tasks([request(broken=True)]), store, Inline(), Silent(), keep_going=True
+    )
+    [first, *_] = store.failures()
+    assert store.failure(first)["error"].startswith("RuntimeError: broken on purpose (toy.py")
+    assert "Traceback" in store.failure(first)["trace"]
+    assert store.failure(first)["settings"]["broken"] is True
+
+
+def test_pieces_in_memory_come_back_from_other_threads():
+    store = MemoryStore()
+    with ThreadPoolExecutor(2) as threads:
+        execute(results(store).tasks([request()]), store, threads, Silent())
+    assert results(store)([request()])[0].sizes == {"run": 250}
+
+
+def test_reduced_blocks_add_up_to_the_same_results():
+    [walk] = toy.study.experiments
+    counted = dataclasses.replace(
+        walk,
+        reduce=lambda dataset: xr.Dataset({"right": (dataset.end > 0).sum()}),
+        summarize=lambda sums, settings: {"right": int(sums.right)},
+    )
+    whole, blocks = (
+        dataclasses.replace(toy.study, experiments=(dataclasses.replace(counted, block=block),))
+        for block in (1000, 7)
+    )
+    found = run_experiment(source_of(whole), "walk", toy.Walk(), runs=250)["results"]
+    assert found == run_experiment(source_of(blocks), "walk", toy.Walk(), runs=250)["results"]
+    assert 200 < found["right"] <= 250
+
+
+def test_a_broken_executor_is_told():
+    class Broken(ThreadPoolExecutor):
+        def submit(self, fn, /, *args, **kwargs):
+            return super().submit(broken)
+
+    def broken():
+        raise BrokenExecutor("all dead")
+
+    with Broken(1) as executor, pytest.raises(UserError, match="the executor broke: all dead"):
+        walk(executor=executor)
+
+
 def test_missing_pieces_are_counted():
     with pytest.raises(NotYetRun, match="3 of 3 pieces are missing"):
         results(MemoryStore())([request()])
@@ -145,7 +191,7 @@ def test_an_experiment_must_give_the_runs_it_was_asked_for():
         experiment, compute=lambda settings, runs: xr.Dataset({"end": ("run", [1.0])})
     )
     study = dataclasses.replace(toy.study, experiments=(short,))
-    with pytest.raises(ValueError, match="must give a dimension 'run' of length 100"):
+    with pytest.raises(UserError, match="must give a dimension 'run' of length 100"):
         walk(study)
 
 

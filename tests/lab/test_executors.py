@@ -1,7 +1,10 @@
 import contextlib
-import importlib.util
 import multiprocessing
 import os
+import signal
+import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from whytrain import studies
 from whytrain._process import cores
 from whytrain.errors import UserError
 from whytrain.lab import open_executor, run_experiment
-from whytrain.lab.executors import Inline, processes
+from whytrain.lab.executors import Inline, Processes, WorkerDied, processes
 
 TOY = str(Path(__file__).parents[1] / "toy.py")
 
@@ -43,9 +46,81 @@ def test_leaving_by_an_exception_ends_the_processes_at_once():
         assert time.monotonic() < deadline
 
 
-def test_a_dead_worker_is_told():
-    with pytest.raises(UserError, match="a worker died"), processes(1) as pool:
-        pool.submit(os._exit, 1).result()
+def die_once(path):
+    if path.exists():
+        return "alive"
+    path.touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_call_survives_the_death_of_its_worker(tmp_path):
+    with processes(2) as pool:
+        others = [pool.submit(abs, -number) for number in range(20)]
+        assert pool.submit(die_once, tmp_path / "died").result() == "alive"
+        assert [other.result() for other in others] == list(range(20))
+
+
+def test_a_call_that_kills_every_worker_fails_and_no_other_does():
+    with processes(1) as pool:
+        deadly, harmless = pool.submit(os._exit, 1), pool.submit(abs, -1)
+        with pytest.raises(WorkerDied, match="its worker died 5 times"):
+            deadly.result()
+        assert harmless.result() == 1
+
+
+class Stubborn(Exception):
+    def __init__(self, one, two):
+        super().__init__("stubborn")
+
+
+def fail():
+    raise Stubborn(1, 2)
+
+
+def test_calls_and_outcomes_that_cannot_travel_are_told():
+    with processes(1) as pool:
+        with pytest.raises(Exception, match="pickle"):
+            pool.submit(lambda: 1).result()
+        with pytest.raises(RuntimeError, match="cannot send back"):
+            pool.submit(threading.Lock).result()
+        with pytest.raises(TypeError, match="missing 1 required"):
+            pool.submit(fail).result()
+        assert pool.submit(abs, -1).result() == 1
+
+
+def test_nothing_is_taken_after_the_end():
+    pool = Processes(1)
+    pool.shutdown()
+    with pytest.raises(RuntimeError, match="shut down"):
+        pool.submit(abs, 1)
+
+
+def test_a_worker_ends_with_its_driver():
+    code = (
+        "import os, time; from whytrain.lab.executors import Processes\n"
+        "if __name__ == '__main__':\n"
+        "    print(Processes(1).submit(os.getpid).result(), flush=True); time.sleep(60)"
+    )
+    driver = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    worker = int(driver.stdout.readline())
+    driver.kill()
+    driver.wait()
+    driver.stdout.close()
+    deadline = time.monotonic() + 30
+    while Path(f"/proc/{worker}").exists():
+        assert time.monotonic() < deadline, "the worker lives on"
+        time.sleep(0.05)
+
+
+def test_a_local_cluster_computes_the_same(tmp_path, capsys):
+    pytest.importorskip("distributed")
+    with open_executor(2, "local") as executor:
+        there = run_experiment(
+            studies.source(TOY), "walk", toy.Walk(), runs=250, executor=executor, out=tmp_path
+        )
+    here = run_experiment(studies.source(TOY), "walk", toy.Walk(), runs=250)
+    assert there["results"] == here["results"]
+    assert "dashboard of the cluster: http://127.0.0.1:" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("workers", [0, -3])
@@ -54,7 +129,19 @@ def test_impossible_numbers_of_workers_are_refused(workers):
         pass
 
 
-@pytest.mark.skipif(importlib.util.find_spec("distributed") is not None, reason="Dask is there")
-def test_a_cluster_without_dask_is_told_how_to_install_it():
-    with pytest.raises(UserError, match="whytrain"), open_executor(scheduler="tcp://x:1"):
+def test_a_cluster_without_dask_is_told_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with (
+        pytest.raises(UserError, match="pip install 'whytrain\\[cluster\\]'"),
+        open_executor(scheduler="tcp://x:1"),
+    ):
+        pass
+
+
+def test_a_scheduler_that_does_not_answer_is_told():
+    pytest.importorskip("distributed")
+    with (
+        pytest.raises(UserError, match="no Dask scheduler answers"),
+        open_executor(scheduler="tcp://127.0.0.1:1"),
+    ):
         pass

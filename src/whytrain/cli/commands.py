@@ -1,5 +1,6 @@
 """The commands. What is heavy is imported inside them, so that `--help` is quick."""
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -34,11 +35,14 @@ Seed = Annotated[
     int, typer.Option(parser=_integer, metavar="N", help="Seed of every random number.")
 ]
 Workers = Annotated[
-    int, typer.Option(parser=_integer, metavar="N", help="Processes; no result depends on it.")
+    int | None,
+    typer.Option(parser=_integer, metavar="N", help="Processes; no result depends on it."),
 ]
 Scheduler = Annotated[
-    str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler, tcp://HOST:PORT.")
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Dask scheduler, tcp://HOST:PORT, or local."),
 ]
+RunDirectory = Annotated[str, typer.Argument(metavar="DIR", help="A run directory, path or URL.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
@@ -82,7 +86,7 @@ def reproduce(
         Path | None,
         typer.Option(metavar="DIR", help="Run directory; whytrain-results/STUDY-PRESET if none."),
     ] = None,
-    workers: Workers = 1,
+    workers: Workers = None,
     scheduler: Scheduler = None,
     as_json: Json = False,
 ) -> Status:
@@ -94,10 +98,11 @@ def reproduce(
     source = studies.source(study)
     found = source.study()
     preset = found.preset(preset or found.presets[0])
+    where = _where(workers, scheduler)
     out = out or Path("whytrain-results") / f"{found.name}-{preset}"
     with lab.open_executor(workers, scheduler) as executor:
         reproduction = lab.reproduce(
-            source, preset, out, seed=seed, executor=executor, progress=LiveProgress()
+            source, preset, out, seed=seed, executor=executor, progress=LiveProgress(where)
         )
     _tell_if_nothing_computed(reproduction.computed, reproduction.reused, out)
     path = report.write(reproduction, out)
@@ -121,9 +126,10 @@ def run(
     ] = None,
     seed: Seed = 0,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Run directory; makes it resumable.")
+        str | None,
+        typer.Option(metavar="DIR", help="Run directory, path or URL; makes it resumable."),
     ] = None,
-    workers: Workers = 1,
+    workers: Workers = None,
     scheduler: Scheduler = None,
     as_json: Json = False,
 ) -> None:
@@ -145,7 +151,7 @@ def run(
             seed=seed,
             out=out,
             executor=executor,
-            progress=LiveProgress(),
+            progress=LiveProgress(_where(workers, scheduler)),
         )
     if out is not None:
         _tell_if_nothing_computed(**document["pieces"], out=out)
@@ -153,6 +159,115 @@ def run(
         _print_json(document)
     else:
         tables.show_results(document)
+
+
+@app.command()
+def sweep(
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="What to run, on which grid.")],
+    out: Annotated[str, typer.Option(metavar="DIR", help="Run directory, path or URL.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Measure one setting, estimate all, write nothing.")
+    ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try settings again that failed before.")
+    ] = False,
+    keep_runs: Annotated[
+        bool, typer.Option("--keep-runs", help="Keep every run beside the summaries.")
+    ] = False,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    as_json: Json = False,
+) -> Status:
+    """Run one experiment on a grid of settings; go on where an earlier call stopped."""
+    from whytrain import lab, studies
+    from whytrain.cli import tables
+    from whytrain.cli.progress import LiveProgress
+
+    plan = lab.read_plan(file, studies.source)
+    if dry_run:
+        cost = lab.estimate(plan, out)
+        _print_json(dataclasses.asdict(cost)) if as_json else tables.show_estimate(cost)
+        return Status.DONE
+    with lab.open_executor(workers, scheduler) as executor:
+        tally = lab.run_sweep(
+            plan,
+            out,
+            keep=keep_runs,
+            retry_failed=retry_failed,
+            executor=executor,
+            progress=LiveProgress(_where(workers, scheduler)),
+        )
+    _tell_if_nothing_computed(tally.computed + len(tally.failures), tally.reused, out)
+    _show_status(lab.Sweep.open(out).status(), as_json)
+    return Status.DIFFERS if tally.failures else Status.DONE
+
+
+@app.command()
+def status(directory: RunDirectory, as_json: Json = False) -> None:
+    """Say how far a sweep is, and what failed."""
+    from whytrain import lab
+
+    _show_status(lab.Sweep.open(directory).status(), as_json)
+
+
+@app.command()
+def query(
+    directory: RunDirectory,
+    condition: Annotated[
+        str | None, typer.Argument(metavar="CONDITION", help='Such as "k > 16 and warmup".')
+    ] = None,
+    sort: Annotated[str | None, typer.Option(metavar="COLUMN", help="Sort by this.")] = None,
+    descending: Annotated[bool, typer.Option("--descending", help="The largest first.")] = False,
+    columns: Annotated[str | None, typer.Option(metavar="A,B,...", help="Show these only.")] = None,
+    limit: Annotated[
+        int, typer.Option(parser=_integer, metavar="N", help="Show so many rows.")
+    ] = 40,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write all rows there, as CSV.")
+    ] = None,
+    parquet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write all rows there, as Parquet.")
+    ] = None,
+) -> None:
+    """Show the finished settings of a sweep as a table: filter it, sort it, export it."""
+    from whytrain import lab
+    from whytrain.cli import tables
+
+    rows = lab.query(
+        lab.table(directory), condition, sort, descending, columns and columns.split(",")
+    )
+    for path, kind in ((csv, "csv"), (parquet, "parquet")):
+        if path is not None:
+            lab.export(rows, path, kind)
+    tables.show_rows(rows, limit)
+
+
+@app.command()
+def verify(
+    directory: RunDirectory,
+    sample: Annotated[
+        int, typer.Option(parser=_integer, metavar="N", help="Pieces to compute again.")
+    ] = 10,
+    seed: Annotated[
+        int | None, typer.Option(parser=_integer, metavar="N", help="Which ones; others each time.")
+    ] = None,
+    as_json: Json = False,
+) -> Status:
+    """Check every checksum of a run directory, and compute some pieces again, bit for bit."""
+    from whytrain import lab, studies
+
+    if sample < 0:
+        raise UserError(f"the sample must be an integer >= 0, got {sample}")
+    found = lab.verify(directory, studies.source, sample=sample, seed=seed, progress=_say)
+    if as_json:
+        _print_json(dataclasses.asdict(found))
+    else:
+        print(f"{found.pieces} pieces, {len(found.damaged)} damaged")
+        print(f"{found.recomputed} computed again, {len(found.different)} differ")
+        for word, keys in (("damaged", found.damaged), ("differs", found.different)):
+            for key in keys:
+                print(f"{word}: {key}")
+    return Status.DIFFERS if found.damaged or found.different else Status.DONE
 
 
 @app.command("report")
@@ -181,9 +296,26 @@ def _split_target(target: str) -> tuple[str, str]:
     return study, name
 
 
-def _tell_if_nothing_computed(computed: int, reused: int, out: Path) -> None:
+def _tell_if_nothing_computed(computed: int, reused: int, out: str | Path) -> None:
     if not computed:
-        print(f"whytrain: nothing computed: {reused} pieces found in {out}", file=sys.stderr)
+        _say(f"nothing computed: {reused} pieces found in {out}")
+
+
+def _show_status(found: dict[str, Any], as_json: bool) -> None:
+    from whytrain.cli import tables
+
+    _print_json(found) if as_json else tables.show_status(found)
+
+
+def _where(workers: int | None, scheduler: str | None) -> str:
+    """Say who computes."""
+    if scheduler is not None:
+        return f"the cluster at {scheduler}"
+    return f"{workers} processes" if workers and workers > 1 else ""
+
+
+def _say(line: str) -> None:
+    print(f"whytrain: {line}", file=sys.stderr, flush=True)
 
 
 def _print_json(document: dict[str, Any]) -> None:

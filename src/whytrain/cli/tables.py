@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -13,8 +13,13 @@ from rich.table import Table
 
 from whytrain.lab import Claim, Experiment, Reproduction, Study, Verdict
 from whytrain.lab.settings import allowed
+from whytrain.lab.sweep_directory import Estimate
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _WIDTH = 80
+_MOST_ERRORS = 5
 _SIGNS = {"supported": "✓", "contradicted": "✗", "inconclusive": "?"}
 
 
@@ -55,6 +60,64 @@ def show_results(document: Mapping[str, Any]) -> None:
         table.add_row(escape(name), escape(value))
     console.print(table)
     console.print(f"{document['seconds']:.1f} s")
+
+
+def show_status(found: Mapping[str, Any]) -> None:
+    """Print how far a sweep is, and why settings failed.
+
+    Args:
+        found: What `Sweep.status` returned.
+    """
+    console = _console()
+    console.print(
+        f"[bold]{escape(found['experiment'])}[/]: {found['cells']} settings of {found['runs']} "
+        f"runs, seed {found['seed']}"
+    )
+    console.print(f"{found['done']} done, {found['failed']} failed, {found['missing']} missing")
+    for failure in found["errors"][:_MOST_ERRORS]:
+        console.print(f"[red]failed[/]: {escape(str(failure['error']))}")
+        console.print(f"  at {escape(_pairs(failure['settings'] or {}))}")
+    if len(found["errors"]) > _MOST_ERRORS:
+        console.print(f"and {len(found['errors']) - _MOST_ERRORS} more; --json shows all")
+
+
+def show_estimate(cost: Estimate) -> None:
+    """Print what a sweep will cost.
+
+    Args:
+        cost: What `estimate` returned.
+    """
+    console = _console()
+    hours = cost.missing * cost.seconds
+    console.print(f"{cost.cells} settings, {cost.missing} pieces to compute")
+    console.print(f"{cost.seconds:.3g} s a piece here, {hours:.3g} s in all, in one process")
+    console.print(f"{cost.bytes} bytes a piece, {cost.missing * cost.bytes / 1e6:.3g} MB in all")
+
+
+def show_rows(rows: "pd.DataFrame", limit: int) -> None:
+    """Print the first rows of a table, with as many columns as there is room for.
+
+    Args:
+        rows: The table.
+        limit: How many rows.
+    """
+    console = Console(highlight=False)
+    shown = rows.head(limit)
+    cells = {str(name): [_word(value) for value in shown[name].tolist()] for name in rows.columns}
+    width, fitting = 0, []
+    for name, values in cells.items():
+        width += max(map(len, [name, *values])) + 1
+        if width > console.width and fitting:
+            break
+        fitting.append(name)
+    table = _table(*(f">{name}" for name in fitting))
+    for row in zip(*(cells[name] for name in fitting), strict=True):
+        table.add_row(*map(escape, row))
+    console.print(table)
+    console.print(f"{len(shown)} of {len(rows)} rows")
+    if len(fitting) < len(cells):
+        more = ", ".join(name for name in cells if name not in fitting)
+        console.print(f"more columns (--columns): {escape(more)}")
 
 
 def show_studies(studies: Sequence[Study]) -> None:
@@ -143,6 +206,10 @@ def _settings_table(experiment: Experiment) -> Table:
         meaning = f"{doc}: {allowed(experiment.settings, field)}"
         table.add_row(escape(field.name), escape(_word(field.default)), escape(meaning))
     return table
+
+
+def _pairs(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} = {_word(value)}" for name, value in settings.items())
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:

@@ -1,27 +1,33 @@
 """Running it: experiments, executors, the store of results, claims and verdicts."""
 
 from whytrain.lab.claims import Claim, Request, Verdict
-from whytrain.lab.execution import NotYetRun, Progress
+from whytrain.lab.execution import Counts, NotYetRun, Progress
 from whytrain.lab.executors import open_executor
 from whytrain.lab.experiment import Experiment
+from whytrain.lab.jsonable import jsonable
+from whytrain.lab.opening import export, open, query, table
+from whytrain.lab.plan import Plan, make_plan, read_plan
 from whytrain.lab.randomness import Runs
 from whytrain.lab.reproduction import Reproduction, reopen, reproduce
-from whytrain.lab.run import jsonable, run_experiment
+from whytrain.lab.run import run_experiment
 from whytrain.lab.settings import Derived, Settings, as_dict, fingerprint, parse, setting
 from whytrain.lab.statistics import binomial_interval, mean_interval, slope_interval
 from whytrain.lab.store import MemoryStore, Store
 from whytrain.lab.study import Figure, Paper, Study
 from whytrain.lab.sweep import sweep
+from whytrain.lab.sweep_directory import Sweep, estimate, run_sweep, verify
 from whytrain.lab.tasks import Source
 
 __all__ = [
     "Claim",
+    "Counts",
     "Derived",
     "Experiment",
     "Figure",
     "MemoryStore",
     "NotYetRun",
     "Paper",
+    "Plan",
     "Progress",
     "Reproduction",
     "Request",
@@ -30,18 +36,28 @@ __all__ = [
     "Source",
     "Store",
     "Study",
+    "Sweep",
     "Verdict",
     "as_dict",
     "binomial_interval",
+    "estimate",
+    "export",
     "fingerprint",
     "jsonable",
+    "make_plan",
     "mean_interval",
+    "open",
     "open_executor",
     "parse",
+    "query",
+    "read_plan",
     "reopen",
     "reproduce",
     "run_experiment",
+    "run_sweep",
     "setting",
     "slope_interval",
     "sweep",
+    "table",
+    "verify",
 ]

@@ -1,32 +1,57 @@
 """Executing tasks: what the store has is not computed again."""
 
+import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
-from dataclasses import dataclass, field
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 import xarray as xr
 
+from whytrain.errors import UserError
 from whytrain.lab.claims import Request
-from whytrain.lab.store import Pieces
+from whytrain.lab.files import StoreError
+from whytrain.lab.store import Piece, Pieces, Store
 from whytrain.lab.study import Study
-from whytrain.lab.tasks import Source, Task, split
+from whytrain.lab.tasks import Block, Source, Task, join, split
+
+WINDOW = 256  # tasks handed to the executor at a time, so that a long list costs no memory
+TICK = 1.0  # seconds between two looks at what is running
 
 
 class NotYetRun(LookupError):
     """Some pieces of a request are not in the store."""
 
 
+@dataclass(frozen=True)
+class Counts:
+    """How far the work is.
+
+    Attributes:
+        total: How many pieces are wanted.
+        found: How many of them were there already.
+        computed: How many have been computed.
+        failed: How many could not be computed.
+        running: How many are being computed.
+    """
+
+    total: int
+    found: int = 0
+    computed: int = 0
+    failed: int = 0
+    running: int = 0
+
+
 @runtime_checkable
 class Progress(Protocol):
     """Who is told how far the work is."""
 
-    def start(self, total: int) -> None:
-        """Say how many pieces are to be computed."""
+    def start(self, counts: Counts) -> None:
+        """Say what there is to do."""
         ...
 
-    def advance(self, label: str) -> None:
-        """Say that one more piece, of the experiment named, is done."""
+    def show(self, counts: Counts, label: str) -> None:
+        """Say how far it is, at an experiment of this name."""
         ...
 
     def stop(self) -> None:
@@ -37,14 +62,27 @@ class Progress(Protocol):
 class Silent:
     """Progress that nobody watches."""
 
-    def start(self, total: int) -> None:
+    def start(self, counts: Counts) -> None:
         """Do nothing."""
 
-    def advance(self, label: str) -> None:
+    def show(self, counts: Counts, label: str) -> None:
         """Do nothing."""
 
     def stop(self) -> None:
         """Do nothing."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a piece could not be computed.
+
+    Attributes:
+        error: The error, in one line.
+        trace: Where it arose, for whoever mends it.
+    """
+
+    error: str
+    trace: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,7 +97,7 @@ class Tally:
 
     computed: int
     reused: int
-    failures: Mapping[str, BaseException] = field(default_factory=dict)
+    failures: Mapping[str, Failure] = field(default_factory=dict)
 
 
 def execute(
@@ -72,7 +110,9 @@ def execute(
 ) -> Tally:
     """Compute those tasks whose pieces the store does not have, each once.
 
-    The executor is the caller's, and so is what it holds when this ends by an exception.
+    Pieces go from whoever computes them to the store, if it is one that both see. The executor is
+    the caller's, and so is what it holds when this ends by an exception. Failures are put on record
+    in the store.
 
     Args:
         tasks: What is wanted; the same task may come several times.
@@ -85,25 +125,32 @@ def execute(
         What was done.
 
     Raises:
-        Exception: What the first failing task raised, unless `keep_going`.
+        UserError: If a task fails, unless `keep_going`; if the store takes no more; if the executor
+            gives up.
     """
     wanted = {task.key: task for task in tasks}
-    missing = [task for key, task in wanted.items() if not store.has(key)]
-    failures: dict[str, BaseException] = {}
-    progress.start(len(missing))
+    missing = [task for task in wanted.values() if not task.found(store)]
+    failures: dict[str, Failure] = {}
+    counts = Counts(len(wanted), found=len(wanted) - len(missing))
+    progress.start(counts)
     try:
-        for task, future in _in_order_of_completion(missing, store, executor):
-            error = future.exception()
-            if error is None:
-                _keep(task, future.result(), store)
-            elif keep_going and not isinstance(error, BrokenExecutor):
-                failures[task.key] = error
-            else:
-                raise error
-            progress.advance(task.experiment)
+        for task, done, running in _in_order_of_completion(missing, store, executor):
+            if task is not None and isinstance(done, Failure):
+                failures[task.key] = done
+                if isinstance(store, Store):
+                    store.fail(task.key, {**task.describe(), **asdict(done)})
+                if not keep_going:
+                    raise UserError(f"experiment {task.experiment!r} failed: {done.error}")
+            elif task is not None and isinstance(done, Piece):
+                store.put(task.key, done)
+            if task is not None:
+                finished = counts.computed + counts.failed + 1
+                counts = replace(counts, failed=len(failures), computed=finished - len(failures))
+            label = "" if task is None else task.experiment
+            progress.show(replace(counts, running=running), label)
     finally:
         progress.stop()
-    return Tally(len(missing) - len(failures), len(wanted) - len(missing), failures)
+    return Tally(counts.computed, counts.found, failures)
 
 
 @dataclass(frozen=True)
@@ -116,20 +163,22 @@ class Results:
         seed: The seed.
         store: Where the pieces are.
         failures: Why pieces could not be computed, by key.
+        reduced: Whether sums over the runs will do, where the experiment has a `reduce`.
     """
 
     source: Source
     study: Study
     seed: int
     store: Pieces
-    failures: Mapping[str, BaseException] = field(default_factory=dict)
+    failures: Mapping[str, Failure] = field(default_factory=dict)
+    reduced: bool = False
 
-    def tasks(self, requests: Iterable[Request]) -> list[Task]:
+    def tasks(self, requests: Iterable[Request]) -> list[Block]:
         """Cut requests into tasks."""
         return [
             task
             for request in requests
-            for task in split(self.source, self.study, request, self.seed)
+            for task in split(self.source, self.study, request, self.seed, reduced=self.reduced)
         ]
 
     def __call__(self, requests: Sequence[Request]) -> list[xr.Dataset]:
@@ -139,7 +188,7 @@ class Results:
             requests: What is asked for.
 
         Returns:
-            One dataset a request, with all its runs.
+            One dataset a request, of all its runs.
 
         Raises:
             NotYetRun: If a piece is missing.
@@ -149,65 +198,84 @@ class Results:
     def _dataset(self, request: Request) -> xr.Dataset:
         tasks = self.tasks([request])
         pieces = [self.store.get(task.key) for task in tasks]
-        found = [piece for piece in pieces if piece is not None]
+        found = [piece.dataset for piece in pieces if piece and piece.dataset is not None]
         if len(found) < len(tasks):
             missing = len(tasks) - len(found)
             raise NotYetRun(self._why(tasks) or f"{missing} of {len(tasks)} pieces are missing")
         return join(found)
 
-    def _why(self, tasks: Sequence[Task]) -> str:
+    def _why(self, tasks: Sequence[Block]) -> str:
         """Say what failed."""
         errors = [self.failures[task.key] for task in tasks if task.key in self.failures]
-        return f"it failed: {type(errors[0]).__name__}: {errors[0]}" if errors else ""
+        return f"it failed: {errors[0].error}" if errors else ""
 
 
-def join(pieces: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Put pieces of one setting together along `run`.
-
-    Args:
-        pieces: The pieces, in the order of their runs.
-
-    Returns:
-        One dataset; what does not depend on the run is taken from the first piece.
-    """
-    if len(pieces) == 1:
-        return pieces[0]
-    return xr.concat(
-        pieces,
-        dim="run",
-        data_vars="minimal",
-        coords="minimal",
-        compat="override",
-        join="override",
-        combine_attrs="override",
-    )
+Done = Piece | Failure | None
 
 
 def _in_order_of_completion(
     tasks: Iterable[Task], store: Pieces, executor: Executor
-) -> Iterator[tuple[Task, Future]]:
-    """Submit tasks, and give each with its finished future as soon as there is one."""
-    target = store if store.shared else None
+) -> Iterator[tuple[Task | None, Done, int]]:
+    """Give each task once it is done, what came back, and how many are being worked on.
+
+    Now and then, while nothing gets done, there is no task.
+    """
+    target = store if isinstance(store, Store) and store.shared else None
     pending: dict[Future, Task] = {}
+
+    def finished(at_most: int) -> Iterator[tuple[Task | None, Done, int]]:
+        while len(pending) > at_most:
+            done, _ = wait(pending, timeout=TICK, return_when=FIRST_COMPLETED)
+            tasks = [(pending.pop(future), _result(future)) for future in done]
+            running = sum(future.running() for future in pending)
+            yield from ((task, result, running) for task, result in tasks)
+            if not tasks:
+                yield None, None, running
+
     for task in tasks:
         future = executor.submit(_fill, task, target)
         if future.done():
-            yield task, future
+            yield task, _result(future), 0
         else:
             pending[future] = task
-    for future in as_completed(pending):
-        yield pending[future], future
+            yield from finished(WINDOW)
+    yield from finished(0)
 
 
-def _fill(task: Task, store: Pieces | None) -> xr.Dataset | None:
-    """Do a task where it was sent; a store that is shared is filled from there."""
-    dataset = task.compute()
+def _result(future: Future) -> Done:
+    """Give what a future holds; an error of the executor's is a failure of the task."""
+    error = future.exception()
+    if error is None:
+        return future.result()
+    if isinstance(error, UserError):
+        raise error
+    if isinstance(error, BrokenExecutor):
+        raise UserError(f"the executor broke: {error}") from error
+    return Failure(f"{type(error).__name__}: {error}")
+
+
+def _fill(task: Task, store: Store | None) -> Done:
+    """Do a task where it was sent; a store that is shared is filled from there.
+
+    An error comes back as words: not every exception survives the way between processes.
+    """
+    if store is not None and task.found(store):
+        return None  # another driver was faster
+    try:
+        piece = task.make(store)
+    except StoreError:
+        raise
+    except Exception as error:
+        return Failure(_in_one_line(error), traceback.format_exc())
     if store is None:
-        return dataset
-    store.put(task.key, dataset, task.describe())
+        return piece
+    store.put(task.key, piece)
     return None
 
 
-def _keep(task: Task, dataset: xr.Dataset | None, store: Pieces) -> None:
-    if dataset is not None:
-        store.put(task.key, dataset, task.describe())
+def _in_one_line(error: Exception) -> str:
+    """Name an error, with the line of the user's code where it arose."""
+    words = " ".join(str(error).split())
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({frames[-1].filename.rpartition('/')[2]}, line {frames[-1].lineno})"
+    return f"{type(error).__name__}: {words}{where if frames else ''}"

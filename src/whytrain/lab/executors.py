@@ -1,13 +1,26 @@
 """Who computes: this process, a pool of processes, or a cluster, all behind one interface."""
 
 import contextlib
+import functools
+import logging
 import multiprocessing
+import pickle
+import queue
+import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from whytrain._process import cores, start_worker
 from whytrain.errors import UserError
+
+ATTEMPTS = 5  # how many deaths of its worker a call survives
+
+
+class WorkerDied(RuntimeError):
+    """Every worker that tried a call was killed."""
 
 
 class Inline(Executor):
@@ -32,6 +45,146 @@ class Inline(Executor):
         return future
 
 
+class Processes(Executor):
+    """Processes that share the cores, and are replaced when they die.
+
+    Each has a lane of its own: one call at a time and a pipe that nobody else uses. A worker that
+    is killed takes nothing along but its call, which another one then tries. (In a
+    `ProcessPoolExecutor` one dead process ends all.) A worker whose driver is gone finds its pipe
+    closed, and ends.
+
+    Args:
+        workers: How many.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._context = multiprocessing.get_context("spawn")  # JAX's threads do not survive a fork
+        self._threads = max(1, cores() // workers)
+        self._calls: queue.SimpleQueue = queue.SimpleQueue()
+        self._workers: set[BaseProcess] = set()
+        self._closed = self._ended = False
+        self._lanes = [threading.Thread(target=self._serve, daemon=True) for _ in range(workers)]
+        for lane in self._lanes:
+            lane.start()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future:
+        """Have a function called by the next free worker.
+
+        Args:
+            fn: The function, which like its arguments must be importable there.
+            *args: Its arguments.
+            **kwargs: Its keyword arguments.
+
+        Returns:
+            A future.
+
+        Raises:
+            RuntimeError: If the executor has been shut down.
+        """
+        if self._closed:
+            raise RuntimeError("cannot submit to processes that have been shut down")
+        future: Future = Future()
+        self._calls.put((future, functools.partial(fn, *args, **kwargs)))
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the workers.
+
+        Args:
+            wait: Whether to let calls that were submitted finish. Otherwise workers are ended now,
+                which is safe: a piece is in the store whole, or not at all.
+            cancel_futures: Whether to drop calls that no worker has begun.
+        """
+        self._closed, self._ended = True, not wait
+        if cancel_futures or not wait:
+            self._cancel_what_waits()
+        for _ in self._lanes:
+            self._calls.put(None)
+        if not wait:
+            for worker in list(self._workers):
+                worker.terminate()
+        for lane in self._lanes:
+            lane.join()
+
+    def _cancel_what_waits(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                call = self._calls.get_nowait()
+                if call is not None:
+                    call[0].cancel()
+
+    def _serve(self) -> None:
+        """One lane: hand one call after the other to a worker."""
+        lane: tuple[BaseProcess, Connection] | None = None
+        while (call := self._calls.get()) is not None:
+            future, function = call
+            if not future.set_running_or_notify_cancel():
+                continue
+            outcome: tuple[bool, Any] = (False, WorkerDied(_DIED))
+            for _ in range(ATTEMPTS):
+                if self._ended:
+                    break
+                lane = lane or self._hire()
+                try:
+                    lane[1].send(function)
+                    outcome = lane[1].recv()
+                    break
+                except (EOFError, OSError):
+                    self._dismiss(lane)
+                    lane = None
+                except Exception as error:  # the call cannot be pickled
+                    outcome = (False, error)
+                    break
+            good, value = outcome
+            future.set_result(value) if good else future.set_exception(value)
+        if lane is not None:
+            self._dismiss(lane)
+
+    def _hire(self) -> tuple[BaseProcess, Connection]:
+        ours, theirs = self._context.Pipe()
+        worker = self._context.Process(target=_work, args=(theirs, self._threads), daemon=True)
+        worker.start()
+        theirs.close()
+        self._workers.add(worker)
+        return worker, ours
+
+    def _dismiss(self, lane: tuple[BaseProcess, Connection]) -> None:
+        worker, connection = lane
+        connection.close()
+        worker.terminate()  # it is idle, or dead
+        worker.join()
+        self._workers.discard(worker)
+
+
+_DIED = (
+    f"its worker died {ATTEMPTS} times, killed perhaps for want of memory; try fewer --workers or "
+    "smaller settings"
+)
+
+
+def _work(connection: Connection, threads: int) -> None:
+    """The life of a worker: calls come in, outcomes go out, until the pipe closes."""
+    start_worker(threads)
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            call = connection.recv_bytes()
+            try:
+                outcome: tuple[bool, Any] = (True, pickle.loads(call)())
+            except Exception as error:
+                outcome = (False, error)
+            _send(connection, outcome)
+
+
+def _send(connection: Connection, outcome: tuple[bool, Any]) -> None:
+    try:
+        connection.send(outcome)
+    except OSError:
+        raise
+    except Exception as error:  # it cannot be pickled
+        told = RuntimeError(f"cannot send back {outcome[1]!r}: {error}")
+        connection.send((False, told))
+
+
 @contextlib.contextmanager
 def processes(workers: int) -> Iterator[Executor]:
     """Open a pool of processes that share the cores among them.
@@ -42,35 +195,23 @@ def processes(workers: int) -> Iterator[Executor]:
     Yields:
         The pool. Leaving by an exception (Ctrl-C above all) ends its processes at once.
     """
-    others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(
-        max_workers=workers,
-        mp_context=multiprocessing.get_context(
-            "spawn"
-        ),  # JAX has threads, which do not survive fork
-        initializer=start_worker,
-        initargs=(max(1, cores() // workers),),
-    )
+    pool = Processes(workers)
     try:
         yield pool
-    except BaseException as error:
-        for worker in set(multiprocessing.active_children()) - others:
-            worker.terminate()  # safe: a piece is in the store whole, or not at all
-        pool.shutdown()
-        if isinstance(error, BrokenExecutor):
-            raise UserError(
-                "a worker died, perhaps for want of memory; try fewer --workers"
-            ) from None
+    except BaseException:
+        pool.shutdown(wait=False)
         raise
     pool.shutdown()
 
 
 @contextlib.contextmanager
-def cluster(address: str) -> Iterator[Executor]:
-    """Connect to a Dask cluster whose workers see the same file system.
+def cluster(address: str, workers: int | None = None) -> Iterator[Executor]:
+    """Connect to a Dask cluster whose workers see the same files.
 
     Args:
-        address: Where its scheduler listens, such as `tcp://host:8786`.
+        address: Where its scheduler listens, such as `tcp://host:8786`; or `local` for a cluster on
+            this machine, which ends with the block and is reachable from this machine only.
+        workers: How many processes a local cluster has; one for each core by default.
 
     Yields:
         The cluster, as an executor.
@@ -79,26 +220,52 @@ def cluster(address: str) -> Iterator[Executor]:
         UserError: If Dask is not installed, or nobody answers.
     """
     try:
-        from distributed import Client  # pyright: ignore[reportMissingImports]
+        from distributed import Client
     except ImportError:
         raise UserError(
             "--scheduler needs Dask, which is not installed; pip install 'whytrain[cluster]'"
         ) from None
-    try:
-        client = Client(address, timeout=10)
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"no Dask scheduler answers at {address!r} ({error})") from error
-    with client:
-        yield client.get_executor(pure=False)
+    with contextlib.ExitStack() as stack:
+        if address == "local":
+            target: Any = stack.enter_context(_local_cluster(workers or cores()))
+        else:
+            target = address
+        try:
+            client = stack.enter_context(Client(target, timeout=10, set_as_default=False))
+        except (OSError, ValueError, TypeError) as error:
+            raise UserError(f"no Dask scheduler answers at {address!r} ({error})") from error
+        yield client.get_executor(pure=False, retries=ATTEMPTS)
 
 
 @contextlib.contextmanager
-def open_executor(workers: int = 1, scheduler: str | None = None) -> Iterator[Executor]:
+def _local_cluster(workers: int) -> Iterator[Any]:
+    import sys
+
+    from dask import config
+    from distributed import LocalCluster
+
+    threads = str(max(1, cores() // workers))
+    environment = {"WHYTRAIN_THREADS": threads, "NPROC": threads, "PJRT_NPROC": threads}
+    with config.set({"distributed.nanny.environ": environment}):
+        found: Any = LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.ERROR,  # it warns of every worker that is busy when all is over
+        )
+    with found:
+        print(f"whytrain: dashboard of the cluster: {found.dashboard_link}", file=sys.stderr)
+        yield found
+
+
+@contextlib.contextmanager
+def open_executor(workers: int | None = None, scheduler: str | None = None) -> Iterator[Executor]:
     """Open the executor that the user asked for.
 
     Args:
-        workers: How many processes; one is this process.
-        scheduler: The address of a Dask scheduler, which goes before `workers`.
+        workers: How many processes; one, the default, is this process.
+        scheduler: The address of a Dask scheduler, or `local`, which goes before `workers`.
 
     Yields:
         The executor.
@@ -106,11 +273,11 @@ def open_executor(workers: int = 1, scheduler: str | None = None) -> Iterator[Ex
     Raises:
         UserError: If there is no such executor.
     """
-    if workers < 1:
+    if workers is not None and workers < 1:
         raise UserError(f"the number of workers must be an integer >= 1, got {workers}")
     if scheduler is not None:
-        chosen = cluster(scheduler)
-    elif workers > 1:
+        chosen = cluster(scheduler, workers)
+    elif workers is not None and workers > 1:
         chosen = processes(workers)
     else:
         chosen = contextlib.nullcontext(Inline())

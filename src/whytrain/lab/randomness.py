@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import jax
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class Runs:
             True
         """
         with jax.enable_x64(True):  # or JAX drops the upper half of the seed
-            root = jax.random.fold_in(jax.random.key(self.seed, impl="threefry2x32"), self.stream)
-            numbers = jax.numpy.arange(self.first, self.first + self.count, dtype="uint32")
-            return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(root, numbers)
+            numbers = np.arange(self.first, self.first + self.count, dtype=np.uint32)
+            return _keys(np.int64(self.seed), np.uint32(self.stream), numbers)
+
+
+@jax.jit
+def _keys(seed: jax.Array, stream: jax.Array, numbers: jax.Array) -> jax.Array:
+    root = jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), stream)
+    return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(root, numbers)

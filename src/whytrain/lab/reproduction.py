@@ -1,11 +1,8 @@
 """Reproducing a paper: every claim of a study, with its verdict."""
 
-import datetime
-import importlib.metadata
 import json
 import logging
 import math
-import platform
 import shlex
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -16,18 +13,18 @@ from typing import Any
 
 import xarray as xr
 
-import whytrain
 from whytrain.errors import UserError
 from whytrain.lab.claims import Claim, Request, Verdict
 from whytrain.lab.execution import NotYetRun, Progress, Results, Silent, Tally, execute
 from whytrain.lab.executors import Inline
-from whytrain.lab.run import jsonable
-from whytrain.lab.store import MemoryStore, Store, write_atomically, writing_to
+from whytrain.lab.files import write_atomically, writing_to
+from whytrain.lab.jsonable import jsonable
+from whytrain.lab.provenance import provenance
+from whytrain.lab.store import MemoryStore, Store
 from whytrain.lab.study import Study
 from whytrain.lab.tasks import Source
 
 _RECORD = "reproduction.json"
-_REPORTED_PACKAGES = ("jax", "jaxlib", "numpy", "scipy", "numba", "xarray", "zarr")
 
 _log = logging.getLogger("whytrain")
 
@@ -119,19 +116,15 @@ def reproduce(
     Raises:
         UserError: If something asked for is not allowed; nothing has been written then.
     """
-    clock, started = time.perf_counter(), _now()
+    clock = time.perf_counter()
     study = source.study()
     study.preset(preset)
     plan = Results(source, study, seed, MemoryStore())
     tasks = plan.tasks(_requests(study, preset))  # before anything is written
     store = Store.open(out)
-    record = {
-        "study": source.reference,
+    record = provenance(source, seed) | {
         "preset": preset,
-        "seed": seed,
         "commands": [_command(source, preset, seed, out)],
-        "versions": _versions(),
-        "started": started,
     }
     _write_record(out, record | {"seconds": None, "computed": 0, "reused": 0})
     tally = execute(tasks, store, executor or Inline(), progress or Silent(), keep_going=True)
@@ -241,8 +234,8 @@ def _claim_document(claim: Claim, verdict: Verdict) -> dict[str, Any]:
 
 
 def _report_failures(tally: Tally) -> None:
-    for key, error in tally.failures.items():
-        _log.warning("piece %s could not be computed: %s", key[:12], error)
+    for key, failure in tally.failures.items():
+        _log.warning("piece %s could not be computed: %s", key[:12], failure.error)
 
 
 def _write_record(out: Path, record: dict[str, Any]) -> None:
@@ -255,12 +248,3 @@ def _command(source: Source, preset: str, seed: int, out: Path) -> str:
     words = ["whytrain", "reproduce", source.reference]
     options = ["--preset", preset, "--seed", str(seed), "--out", str(out)]
     return shlex.join(words + options)
-
-
-def _versions() -> dict[str, str]:
-    packages = {name: importlib.metadata.version(name) for name in _REPORTED_PACKAGES}
-    return {"whytrain": whytrain.__version__, "python": platform.python_version(), **packages}
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -1,9 +1,8 @@
 """Running one experiment at one setting."""
 
-import math
 import time
-from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,8 @@ import whytrain
 from whytrain.lab.claims import Request
 from whytrain.lab.execution import Progress, Results, Silent, execute
 from whytrain.lab.executors import Inline
+from whytrain.lab.jsonable import jsonable
+from whytrain.lab.provenance import provenance
 from whytrain.lab.settings import Settings, as_dict
 from whytrain.lab.store import MemoryStore, Store
 from whytrain.lab.tasks import Source
@@ -23,7 +24,7 @@ def run_experiment(
     *,
     runs: int,
     seed: int = 0,
-    out: Path | None = None,
+    out: str | Path | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -35,7 +36,8 @@ def run_experiment(
         settings: Its settings.
         runs: How many runs.
         seed: The seed.
-        out: The run directory in which pieces are kept; nothing is stored without one.
+        out: The run directory, a path or a URL, in which pieces are kept; nothing is stored without
+            one.
         executor: Who computes; this thread by default.
         progress: Who is told.
 
@@ -48,11 +50,14 @@ def run_experiment(
     started = time.perf_counter()
     study = source.study()
     request = Request(name, settings, runs)
-    plan = Results(source, study, seed, MemoryStore())
-    tasks = plan.tasks([request])  # before anything is written: this refuses what is not allowed
-    store = MemoryStore() if out is None else Store.open(out)
-    tally = execute(tasks, store, executor or Inline(), progress or Silent())
-    [dataset] = Results(source, study, seed, store)([request])
+    results = Results(source, study, seed, MemoryStore(), reduced=True)
+    tasks = results.tasks([request])  # before anything is written: this refuses what is not allowed
+    if out is not None:
+        store = Store.open(out)
+        store.note({"command": "run", "experiment": name, "runs": runs, **provenance(source, seed)})
+        results = replace(results, store=store)
+    tally = execute(tasks, results.store, executor or Inline(), progress or Silent())
+    [dataset] = results([request])
     return {
         "study": study.name,
         "experiment": name,
@@ -64,29 +69,3 @@ def run_experiment(
         "version": whytrain.__version__,
         "pieces": {"computed": tally.computed, "reused": tally.reused},
     }
-
-
-def jsonable(value: Any) -> Any:
-    """Turn nested values into what JSON can hold: NumPy's numbers into plain ones, NaN into `None`.
-
-    Args:
-        value: Numbers, words, arrays, and sequences and mappings of them.
-
-    Returns:
-        The same, for `json.dumps(..., allow_nan=False)`.
-
-    Example:
-        >>> import numpy as np
-        >>> jsonable({"rate": np.float64(0.5), "interval": (0.25, math.inf)})
-        {'rate': 0.5, 'interval': [0.25, None]}
-    """
-    if isinstance(value, Mapping):
-        return {str(key): jsonable(item) for key, item in value.items()}
-    if isinstance(value, str) or value is None:
-        return value
-    if isinstance(value, Sequence):
-        return [jsonable(item) for item in value]
-    plain = value.tolist() if hasattr(value, "tolist") else value  # arrays of NumPy, JAX, xarray
-    if isinstance(plain, list):
-        return jsonable(plain)
-    return None if isinstance(plain, float) and not math.isfinite(plain) else plain

@@ -105,17 +105,51 @@ def parse(cls: type[SettingsType], pairs: Sequence[str]) -> SettingsType:
     Raises:
         UserError: If a name is unknown or a value cannot be read or is not allowed.
     """
-    fields = {field.name: field for field in dataclasses.fields(cls)}
     values = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
         name = name.strip()
         if not equals:
             raise UserError(f"a setting is written NAME=VALUE, got {pair!r}")
-        if name not in fields:
-            raise UserError(f"unknown setting {name!r}{_known_settings(name, list(fields))}")
-        values[name] = _read(cls, fields[name], text.strip())
+        values[name] = _read(cls, check_name(cls, name), text.strip())
     return cls(**values)
+
+
+def check_value(cls: type[Settings], name: str, value: Any) -> Scalar | None:
+    """Bring one value to the type of its field, or refuse it.
+
+    Args:
+        cls: The class of settings.
+        name: The field's name.
+        value: The value.
+
+    Returns:
+        The value as the settings will hold it.
+
+    Raises:
+        UserError: If there is no such field, or the value is not allowed.
+    """
+    return _checked(cls, check_name(cls, name), value)
+
+
+def check_name(cls: type[Settings], name: str) -> dataclasses.Field:
+    """Find a setting by name.
+
+    Args:
+        cls: The class of settings.
+        name: The field's name.
+
+    Returns:
+        The field.
+
+    Raises:
+        UserError: If there is no such field.
+    """
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    if name not in fields:
+        hint = nearest(name, fields) or f"; the settings are {', '.join(fields)}"
+        raise UserError(f"unknown setting {name!r}{hint}")
+    return fields[name]
 
 
 def as_dict(settings: Settings) -> dict[str, Scalar | None]:
@@ -202,10 +236,6 @@ def _range_in_words(rule: Mapping[str, Any]) -> str:
     bounds = [] if low is None else [f">{equal} {low:.6g}"]
     bounds += [] if high is None else [f"<{equal} {high:.6g}"]
     return " " + " and ".join(bounds) if bounds else ""
-
-
-def _known_settings(name: str, known: list[str]) -> str:
-    return nearest(name, known) or f"; the settings are {', '.join(known)}"
 
 
 def _refuse(cls: type[Settings], field: dataclasses.Field, value: Any) -> UserError:

@@ -1,42 +1,57 @@
 """The store: a run directory of immutable pieces, each named by a hash of what it is.
 
-    DIR/whytrain.json            says that the directory is ours, and in which format
-    DIR/pieces/KEY.zarr.zip      a dataset, as Zarr in a zip file (`zarr.storage.ZipStore` reads it)
-    DIR/pieces/KEY.json          what it is, and the checksum of the zip file; written last
+    whytrain.json               says that the directory is ours, and in which format
+    pieces/KEY.json             a piece: what it is, its results if it has any, and checksums
+    pieces/KEY.zarr.zip         the arrays of a piece that has any, as Zarr in a zip file
+    failures/KEY.json           why a piece could not be computed
+    records/ID.json             every command that worked here, with versions
 
-A file is written under a temporary name, forced to disk, and renamed. A piece is thus there or not
-there: finding it is resuming, and two processes that write the same piece do no harm, since they
-write the same bytes.
+The contract, which `tests/lab/test_store.py` holds every kind of files to:
+
+1. A piece is there or not there. Its `.json` is written last, and whole; a piece with a wrong
+   checksum, in either file, counts as missing, and is reported.
+2. The same computation gives the same bytes, so that writers who meet do no harm.
+3. Nothing but the pieces says which pieces there are. Finding one is resuming.
 """
 
-import contextlib
 import hashlib
 import io
 import json
 import logging
-import os
-import time
 import uuid
 import warnings
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import xarray as xr
+from zarr.buffer.cpu import Buffer
 from zarr.storage import MemoryStore as ZarrMemory
-from zarr.storage import ZipStore
 
 from whytrain.errors import UserError
+from whytrain.lab.files import Files, open_files
 
 FORMAT = 1
 
 _MARKER = "whytrain.json"
-_TEMPORARY = ".tmp-"
-_HOUR = 3600.0
 
 _log = logging.getLogger("whytrain")
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What is kept of a computation.
+
+    Attributes:
+        record: What it is, and results, as values that JSON can hold.
+        dataset: Its arrays, if it has any.
+    """
+
+    record: Record
+    dataset: xr.Dataset | None = None
 
 
 @runtime_checkable
@@ -52,11 +67,11 @@ class Pieces(Protocol):
         """Say whether a piece is there, whole."""
         ...
 
-    def get(self, key: str) -> xr.Dataset | None:
+    def get(self, key: str) -> Piece | None:
         """Give a piece, or `None` if it is missing or damaged."""
         ...
 
-    def put(self, key: str, dataset: xr.Dataset, description: dict[str, Any]) -> None:
+    def put(self, key: str, piece: Piece) -> None:
         """Keep a piece under its key."""
         ...
 
@@ -65,59 +80,68 @@ class Pieces(Protocol):
 class MemoryStore:
     """Pieces that live as long as the process."""
 
-    pieces: dict[str, xr.Dataset] = field(default_factory=dict)
+    pieces: dict[str, Piece] = field(default_factory=dict)
     shared: bool = False
 
     def has(self, key: str) -> bool:
         """Say whether a piece is there."""
         return key in self.pieces
 
-    def get(self, key: str) -> xr.Dataset | None:
+    def get(self, key: str) -> Piece | None:
         """Give a piece, or `None` if it is missing."""
         return self.pieces.get(key)
 
-    def put(self, key: str, dataset: xr.Dataset, description: dict[str, Any]) -> None:
-        """Keep a piece; nobody reads the description of one that is never on disk."""
-        self.pieces[key] = dataset
+    def put(self, key: str, piece: Piece) -> None:
+        """Keep a piece."""
+        self.pieces[key] = piece
 
 
 @dataclass(frozen=True)
 class Store:
-    """Pieces in a directory; `Store.open` makes or finds it.
+    """Pieces in a directory or a bucket; `Store.open` makes or finds it.
 
     Attributes:
-        path: The directory.
-        shared: True: a directory is seen by every process.
+        files: Where they lie.
     """
 
-    path: Path
-    shared: bool = True
+    files: Files
 
     @classmethod
-    def open(cls, path: Path, *, create: bool = True) -> "Store":
+    def open(cls, place: str | Path, *, create: bool = True) -> "Store":
         """Open a run directory.
 
         Args:
-            path: The directory.
+            place: A path, or a URL that fsspec understands.
             create: Whether to make it if it is not there.
 
         Returns:
             The store.
 
         Raises:
-            UserError: If the directory cannot be written, or holds something else.
+            UserError: If the place cannot be written, or holds something else.
         """
-        path = Path(path)
-        if not create and not (path / _MARKER).is_file():
-            raise UserError(f"{path} is not a run directory of whytrain; give one that --out made")
-        with writing_to(path):
-            _refuse_foreign(path)
-            path.mkdir(parents=True, exist_ok=True)
-            if not (path / _MARKER).exists():
-                write_atomically(path / _MARKER, _json({"format": FORMAT}))
-            (path / "pieces").mkdir(exist_ok=True)
-            _sweep_up(path)
-        return cls(path)
+        files = open_files(place)
+        found = _marked(files)
+        if not create:
+            if not found:
+                raise UserError(
+                    f"{place} is not a run directory of whytrain; give one that --out made"
+                )
+            return cls(files)
+        files.prepare("pieces", "failures", "records")
+        if not found:
+            files.write(_MARKER, _json({"format": FORMAT}))
+        return cls(files)
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes find what is put here."""
+        return self.files.shared
+
+    def keys(self) -> set[str]:
+        """Give the names of all pieces, whole or not."""
+        names = self.files.names("pieces")
+        return {name.removesuffix(".json") for name in names if name.endswith(".json")}
 
     def has(self, key: str) -> bool:
         """Say whether a piece is there, whole.
@@ -126,110 +150,144 @@ class Store:
             key: Its name.
 
         Returns:
-            Whether its checksum is right. A damaged piece is reported in the log.
+            Whether its checksums are right. A damaged piece is reported in the log.
         """
         return self._checked(key) is not None
 
-    def get(self, key: str) -> xr.Dataset | None:
+    def record(self, key: str) -> Record | None:
+        """Read what a piece is, and its results, without its arrays.
+
+        Args:
+            key: Its name.
+
+        Returns:
+            The record, or `None` if it is missing or damaged; damage is reported in the log.
+        """
+        try:
+            record = json.loads(self.files.read(_label(key)))
+            if record.pop("checksum") == _checksum(_json(record)):
+                return record
+            _report_damage(key, "its checksum is wrong")
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            _report_damage(key, error)
+        return None
+
+    def get(self, key: str) -> Piece | None:
         """Read a piece into memory.
 
         Args:
             key: Its name.
 
         Returns:
-            The dataset, or `None` if it is missing or damaged; damage is reported in the log.
+            The piece, or `None` if it is missing or damaged; damage is reported in the log.
         """
-        archive = self._checked(key)
-        if archive is None:
+        checked = self._checked(key)
+        if checked is None:
             return None
+        record, archive = checked
+        if archive is None:
+            return Piece(record)
         try:
-            with ZipStore(archive, mode="r") as zipped:
-                return xr.open_zarr(zipped, consolidated=False, chunks=None).load()
+            return Piece(record, _from_archive(archive))
         except Exception as error:  # whatever Zarr makes of bytes that it does not understand
             _report_damage(key, error)
             return None
 
-    def put(self, key: str, dataset: xr.Dataset, description: dict[str, Any]) -> None:
+    def put(self, key: str, piece: Piece) -> None:
         """Write a piece so that it is there whole, or not at all.
 
         Args:
             key: Its name.
-            dataset: The piece.
-            description: What it is, as values that JSON can hold; kept beside it for people.
+            piece: The piece.
 
         Raises:
-            UserError: If the disk does not take it.
+            UserError: If the place does not take it.
         """
-        archive = _archive(dataset)
-        checksum = hashlib.sha256(archive).hexdigest()
-        with writing_to(self.path):
-            write_atomically(self._archive(key), archive)
-            write_atomically(self._label(key), _json({"sha256": checksum, **description}))
+        for name, content in piece_files(key, piece).items():
+            self.files.write(name, content)
 
-    def _archive(self, key: str) -> Path:
-        return self.path / "pieces" / f"{key}.zarr.zip"
+    def fail(self, key: str, record: Record) -> None:
+        """Keep why a piece could not be computed.
 
-    def _label(self, key: str) -> Path:
-        return self.path / "pieces" / f"{key}.json"
+        Args:
+            key: Its name.
+            record: What it is, and the error.
+        """
+        self.files.write(f"failures/{key}.json", _json(record))
 
-    def _checked(self, key: str) -> Path | None:
-        """Give the file of a piece whose checksum is right."""
-        archive, label = self._archive(key), self._label(key)
-        if not label.exists():
-            return None
+    def failures(self) -> set[str]:
+        """Give the names of the pieces that could not be computed, and are not there."""
+        names = {name.removesuffix(".json") for name in self.files.names("failures")}
+        return names - self.keys() if names else names
+
+    def failure(self, key: str) -> Record | None:
+        """Read why a piece could not be computed, or give `None`."""
         try:
-            expected = json.loads(label.read_bytes())["sha256"]
-            with archive.open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() == expected:
-                    return archive
-            _report_damage(key, "its checksum is wrong")
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            return json.loads(self.files.read(f"failures/{key}.json"))
+        except (OSError, ValueError):
+            return None
+
+    def forgive(self, key: str) -> None:
+        """Forget a failure."""
+        self.files.remove(f"failures/{key}.json")
+
+    def note(self, record: Record) -> None:
+        """Keep a record of a command that works here."""
+        self.files.write(f"records/{uuid.uuid4().hex}.json", _json(record))
+
+    def _checked(self, key: str) -> tuple[Record, bytes | None] | None:
+        """Give the record and the archive of a piece whose checksums are right."""
+        record = self.record(key)
+        if record is None:
+            return None
+        if record["archive"] is None:
+            return record, None
+        try:
+            archive = self.files.read(_archive_name(key))
+        except OSError as error:
             _report_damage(key, error)
+            return None
+        if _checksum(archive) == record["archive"]:
+            return record, archive
+        _report_damage(key, "its checksum is wrong")
         return None
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that nobody ever sees half of it, not even after a power cut.
+def piece_files(key: str, piece: Piece) -> dict[str, bytes]:
+    """Give the files of a piece, by name, in the order in which they are written.
 
     Args:
-        path: The file; if there is one already, it is replaced.
-        content: What to write.
+        key: The name of the piece.
+        piece: The piece.
+
+    Returns:
+        The content of each file; the same piece gives the same bytes.
     """
-    temporary = path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _force_to_disk(path.parent)
+    files, archive = {}, None
+    if piece.dataset is not None:
+        files[_archive_name(key)] = _archive(piece.dataset)
+        archive = _checksum(files[_archive_name(key)])
+    record = {**piece.record, "archive": archive}
+    files[_label(key)] = _json({**record, "checksum": _checksum(_json(record))})
+    return files
 
 
-@contextlib.contextmanager
-def writing_to(path: Path) -> Iterator[None]:
-    """Tell the user in one line that a directory cannot be written.
-
-    Args:
-        path: The directory, for the message.
-
-    Raises:
-        UserError: In place of an `OSError` in the block.
-    """
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UserError(f"cannot write to {path}: {reason}; give another --out") from error
+def _label(key: str) -> str:
+    return f"pieces/{key}.json"
 
 
-def _force_to_disk(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _archive_name(key: str) -> str:
+    return f"pieces/{key}.zarr.zip"
+
+
+def _checksum(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _json(content: Record) -> bytes:
+    return (json.dumps(content, indent=1, allow_nan=False) + "\n").encode()
 
 
 def _archive(dataset: xr.Dataset) -> bytes:
@@ -250,35 +308,34 @@ def _archive(dataset: xr.Dataset) -> bytes:
     return archive.getvalue()
 
 
-def _json(content: dict[str, Any]) -> bytes:
-    return (json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
+def _from_archive(content: bytes) -> xr.Dataset:
+    with zipfile.ZipFile(io.BytesIO(content)) as zipped:
+        files: dict[str, Any] = {
+            name: Buffer.from_bytes(zipped.read(name)) for name in zipped.namelist()
+        }
+    return xr.open_zarr(ZarrMemory(files), consolidated=False, chunks=None).load()
 
 
-def _refuse_foreign(path: Path) -> None:
-    """Raise if a directory holds what whytrain did not put there."""
-    if not path.is_dir():
-        return  # what is wrong with it, if anything, shows when it is made
-    marker = path / _MARKER
-    if not marker.exists():
-        if any(not entry.name.startswith(_TEMPORARY) for entry in path.iterdir()):
-            raise UserError(f"{path} holds files that are not whytrain's; give an empty --out")
-        return
+def _marked(files: Files) -> bool:
+    """Whether a place is a run directory; raise if it holds what whytrain did not put there."""
     try:
-        found = json.loads(marker.read_bytes())["format"]
-    except (OSError, ValueError, KeyError, TypeError):
+        marker = files.read(_MARKER)
+    except FileNotFoundError:
+        if files.names():
+            raise UserError(
+                f"{files.place} holds files that are not whytrain's; give an empty --out"
+            ) from None
+        return False
+    except OSError:  # what is wrong with the place shows when it is written
+        return False
+    try:
+        found = json.loads(marker)["format"]
+    except (ValueError, KeyError, TypeError):
         found = "unreadable"
     if found != FORMAT:
-        raise UserError(f"{marker} has format {found}, expected {FORMAT}; give another --out")
-
-
-def _sweep_up(path: Path) -> None:
-    """Remove what interrupted writes left behind, but nothing that may still be written."""
-    long_ago = time.time() - _HOUR
-    for directory in (path, path / "pieces"):
-        for leftover in directory.glob(f"{_TEMPORARY}*"):
-            with contextlib.suppress(FileNotFoundError):
-                if leftover.stat().st_mtime < long_ago:
-                    leftover.unlink()
+        where = f"{files.place.rstrip('/')}/{_MARKER}"
+        raise UserError(f"{where} has format {found}, expected {FORMAT}; give another --out")
+    return True
 
 
 def _report_damage(key: str, reason: object) -> None:

@@ -1,18 +1,19 @@
-"""A task: one piece of work, described so that any process can do it."""
+"""Tasks: pieces of work, described so that any process can do them."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import xarray as xr
 
 from whytrain.errors import UnstableStepWarning, UserError
 from whytrain.lab.claims import Request
 from whytrain.lab.experiment import Experiment
+from whytrain.lab.jsonable import jsonable
 from whytrain.lab.randomness import Runs
-from whytrain.lab.settings import as_dict, fingerprint
-from whytrain.lab.store import FORMAT
+from whytrain.lab.settings import Settings, as_dict, fingerprint
+from whytrain.lab.store import FORMAT, Piece, Pieces, Record
 from whytrain.lab.study import Study
 
 _MOST_RUNS = 2**32  # a run's number is folded into its key as 32 bits
@@ -38,15 +39,43 @@ class Source:
         return self.load(self.reference)
 
 
+@runtime_checkable
+class Task(Protocol):
+    """What can be done anywhere, and leaves one piece."""
+
+    @property
+    def key(self) -> str:
+        """The name of the piece."""
+        ...
+
+    @property
+    def experiment(self) -> str:
+        """The name of the experiment."""
+        ...
+
+    def describe(self) -> Record:
+        """Say what the piece is: enough to compute it again."""
+        ...
+
+    def found(self, store: Pieces) -> bool:
+        """Whether nothing is left to do."""
+        ...
+
+    def make(self, store: Pieces | None) -> Piece:
+        """Do it; the store is at hand where the piece goes."""
+        ...
+
+
 @dataclass(frozen=True)
-class Task:
-    """Consecutive runs of one setting: a piece of the store, once done.
+class Block:
+    """Consecutive runs of one setting, or what `reduce` makes of them.
 
     Attributes:
         source: The study.
         experiment: The name of the experiment.
         settings: Its settings by name; a user's class of settings may not be importable elsewhere.
         runs: The runs.
+        reduced: Whether the piece holds sums over the runs in place of the runs.
         key: The name of the piece.
     """
 
@@ -54,46 +83,119 @@ class Task:
     experiment: str
     settings: dict[str, Any]
     runs: Runs
+    reduced: bool
     key: str
 
-    def compute(self) -> xr.Dataset:
-        """Do it.
+    def describe(self) -> Record:
+        """Say what the piece is."""
+        runs = {"seed": self.runs.seed, "first": self.runs.first, "count": self.runs.count}
+        return _described(self, "reduced block" if self.reduced else "block") | runs
+
+    def found(self, store: Pieces) -> bool:
+        """Whether the piece is there."""
+        return store.has(self.key)
+
+    def make(self, store: Pieces | None = None) -> Piece:
+        """Compute the runs.
 
         Returns:
-            The dataset of the runs.
+            The piece.
 
         Raises:
             ValueError: If the experiment gives another number of runs than it was asked for.
         """
+        del store
         experiment = self.source.study().experiment(self.experiment)
-        with warnings.catch_warnings(action="ignore"):  # whoever made the task has been warned
-            settings = experiment.settings(**self.settings)
         with warnings.catch_warnings(action="ignore", category=UnstableStepWarning):
-            dataset = experiment.compute(settings, self.runs)
+            dataset = experiment.compute(_settings(self, experiment), self.runs)
         if dataset.sizes.get("run") != len(self.runs):
             raise ValueError(
                 f"experiment {self.experiment!r} must give a dimension 'run' of length "
                 f"{len(self.runs)}, gave {dict(dataset.sizes)}"
             )
-        return dataset
-
-    def describe(self) -> dict[str, Any]:
-        """Say what the piece is, for people who look into the store."""
-        runs = {"seed": self.runs.seed, "first": self.runs.first, "count": self.runs.count}
-        return {"experiment": self.experiment, "settings": self.settings, **runs}
+        if self.reduced:
+            assert experiment.reduce is not None
+            dataset = experiment.reduce(dataset)
+        return Piece(self.describe(), dataset)
 
 
-def split(source: Source, study: Study, request: Request, seed: int) -> list[Task]:
-    """Cut a request into the pieces that are computed and stored one by one.
+@dataclass(frozen=True)
+class Cell:
+    """All runs of one setting, summarized where they are computed.
+
+    Attributes:
+        source: The study.
+        experiment: The name of the experiment.
+        settings: Its settings by name.
+        seed: The user's seed.
+        runs: How many runs.
+        keep: Whether the blocks of runs are kept too.
+        key: The name of the piece.
+    """
+
+    source: Source
+    experiment: str
+    settings: dict[str, Any]
+    seed: int
+    runs: int
+    keep: bool
+    key: str
+
+    def describe(self) -> Record:
+        """Say what the piece is."""
+        return _described(self, "cell") | {"seed": self.seed, "runs": self.runs}
+
+    def found(self, store: Pieces) -> bool:
+        """Whether the summary is there, and the blocks if they are to be kept."""
+        return store.has(self.key) and all(
+            store.has(block.key) for block in (self.blocks() if self.keep else ())
+        )
+
+    def blocks(self) -> "list[Block]":
+        """The runs, block by block."""
+        study = self.source.study()
+        settings = _settings(self, study.experiment(self.experiment))
+        return split(
+            self.source, study, Request(self.experiment, settings, self.runs), self.seed,
+            reduced=not self.keep,
+        )  # fmt: skip
+
+    def make(self, store: Pieces | None) -> Piece:
+        """Compute the runs, a block at a time, and summarize them."""
+        experiment = self.source.study().experiment(self.experiment)
+        parts = []
+        for block in self.blocks():
+            piece = self._block(block, store)
+            if experiment.reduce is not None and not block.reduced:
+                piece = experiment.reduce(piece)
+            parts.append(piece)
+        results = experiment.summarize(join(parts), _settings(self, experiment))
+        return Piece({**self.describe(), "results": jsonable(results)})
+
+    def _block(self, block: Block, store: Pieces | None) -> xr.Dataset:
+        piece = None if store is None else store.get(block.key)
+        if piece is None:
+            piece = block.make()
+            if self.keep and store is not None:
+                store.put(block.key, piece)
+        assert piece.dataset is not None
+        return piece.dataset
+
+
+def split(
+    source: Source, study: Study, request: Request, seed: int, *, reduced: bool = False
+) -> list[Block]:
+    """Cut a request into the blocks that are computed one by one.
 
     Args:
         source: Where the study comes from.
         study: The study.
         request: What is asked for.
         seed: The user's seed.
+        reduced: Whether sums over the runs will do, where the experiment has a `reduce`.
 
     Returns:
-        The tasks, in the order of their runs.
+        The blocks, in the order of their runs.
 
     Raises:
         UserError: If there is no such experiment, or the seed or the number of runs is not allowed.
@@ -102,19 +204,96 @@ def split(source: Source, study: Study, request: Request, seed: int) -> list[Tas
     check_runs(request.runs)
     experiment = study.experiment(request.experiment)
     settings = as_dict(request.settings)
+    reduced = reduced and experiment.reduce is not None
+    return [
+        _block(source, study, experiment, settings, seed, first, count, reduced)
+        for first, count in _extents(request.runs, experiment)
+    ]
+
+
+def _block(
+    source: Source, study: Study, experiment: Experiment, settings: dict[str, Any], seed: int,
+    first: int, count: int, reduced: bool,
+) -> Block:  # fmt: skip
     identity = [study.name, experiment.name, settings]
     stream = int(fingerprint(*identity)[:8], 16)
-    edition = [experiment.version, source.edition, FORMAT]
-    return [
-        Task(
-            source=source,
-            experiment=experiment.name,
-            settings=settings,
-            runs=Runs(seed, stream, first, count),
-            key=fingerprint(*identity, seed, first, count, *edition),
+    edition = [*["reduced"] * reduced, experiment.version, source.edition, FORMAT]
+    key = fingerprint(*identity, seed, first, count, *edition)
+    return Block(source, experiment.name, settings, Runs(seed, stream, first, count), reduced, key)
+
+
+def cell(source: Source, study: Study, request: Request, seed: int, *, keep: bool = False) -> Cell:
+    """Describe the summary of a request.
+
+    Args:
+        source: Where the study comes from.
+        study: The study.
+        request: What is asked for.
+        seed: The user's seed.
+        keep: Whether the blocks of runs are kept too.
+
+    Returns:
+        The cell.
+
+    Raises:
+        UserError: If there is no such experiment, or the seed or the number of runs is not allowed.
+    """
+    check_seed(seed)
+    check_runs(request.runs)
+    experiment = study.experiment(request.experiment)
+    settings = as_dict(request.settings)
+    identity = [study.name, experiment.name, settings, seed, request.runs]
+    key = fingerprint("cell", *identity, experiment.version, source.edition, FORMAT)
+    return Cell(source, experiment.name, settings, seed, request.runs, keep, key)
+
+
+def from_record(record: Record, source: Source) -> Block | Cell:
+    """Make the task again that left a piece.
+
+    Args:
+        record: What `describe` said.
+        source: The study that it names.
+
+    Returns:
+        The task. Its key is another one if the study computes other numbers today.
+    """
+    study = source.study()
+    experiment = study.experiment(record["experiment"])
+    if record["kind"] == "cell":
+        with warnings.catch_warnings(action="ignore"):
+            settings = experiment.settings(**record["settings"])
+        return cell(
+            source, study, Request(experiment.name, settings, record["runs"]), record["seed"]
         )
-        for first, count in _blocks(request.runs, experiment)
-    ]
+    return _block(
+        source, study, experiment, record["settings"], record["seed"], record["first"],
+        record["count"], record["kind"] == "reduced block",
+    )  # fmt: skip
+
+
+def join(pieces: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Put the pieces of one setting together.
+
+    Args:
+        pieces: Blocks in the order of their runs, or what `reduce` made of them.
+
+    Returns:
+        Blocks joined along `run`, where what does not depend on the run is taken from the first
+        one; or reduced blocks added up.
+    """
+    if len(pieces) == 1:
+        return pieces[0]
+    if "run" not in pieces[0].dims:
+        return sum(pieces[1:], start=pieces[0])
+    return xr.concat(
+        pieces,
+        dim="run",
+        data_vars="minimal",
+        coords="minimal",
+        compat="override",
+        join="override",
+        combine_attrs="override",
+    )
 
 
 def check_seed(seed: int) -> None:
@@ -143,6 +322,21 @@ def check_runs(runs: int) -> None:
         raise UserError(f"the number of runs must be an integer from 1 to 2**32, got {runs}")
 
 
-def _blocks(runs: int, experiment: Experiment) -> Iterator[tuple[int, int]]:
+def _described(task: Block | Cell, kind: str) -> Record:
+    return {
+        "kind": kind,
+        "study": task.source.reference,
+        "edition": task.source.edition,
+        "experiment": task.experiment,
+        "settings": task.settings,
+    }
+
+
+def _settings(task: Block | Cell, experiment: Experiment) -> Settings:
+    with warnings.catch_warnings(action="ignore"):  # whoever made the task has been warned
+        return experiment.settings(**task.settings)
+
+
+def _extents(runs: int, experiment: Experiment) -> Iterator[tuple[int, int]]:
     for first in range(0, runs, experiment.block):
         yield first, min(experiment.block, runs - first)

@@ -10,8 +10,8 @@ import json
 import pathlib
 from collections.abc import Sequence
 
+from whytrain.lab.files import write_atomically, writing_to
 from whytrain.lab.reproduction import Reproduction
-from whytrain.lab.store import write_atomically, writing_to
 from whytrain.report import figures, html, markdown, style
 from whytrain.report.content import content
 from whytrain.report.drawing import Drawing, draw

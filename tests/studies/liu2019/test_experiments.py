@@ -36,7 +36,7 @@ def test_every_experiment_runs_and_summarizes(name):
     settings = parse(experiment.settings, TINY[name])
     dataset = experiment.compute(settings, Runs(0, 1, 0, 5))
     assert dataset.sizes["run"] == 5
-    results = experiment.summarize(dataset, settings)
+    results = experiment.results(dataset, settings)
     assert json.loads(json.dumps(results)) == results or "NaN" in json.dumps(results)
     again = experiment.compute(settings, Runs(0, 1, 2, 2))
     for variable in dataset.data_vars:
@@ -48,7 +48,7 @@ def test_every_experiment_runs_and_summarizes(name):
 def test_rates_near_the_global_optimum_are_the_linearized_ones():
     settings = RateSettings(k=9, step_size=0.05, filter_step_size=0.03, steps=3000)
     experiment = study.experiment("rates")
-    results = experiment.summarize(experiment.compute(settings, Runs(0, 1, 0, 20)), settings)
+    results = experiment.results(experiment.compute(settings, Runs(0, 1, 0, 20)), settings)
     assert results["outcomes"]["global"] == 20
     ratio = results["angle_rate_over_predicted"]["estimate"]
     assert ratio == pytest.approx(1, abs=0.01)

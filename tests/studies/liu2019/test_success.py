@@ -94,7 +94,7 @@ def test_pieces_put_together_are_the_whole_bit_for_bit():
 def test_the_summary_counts_what_is_there():
     settings = CELLS["cnn"]
     dataset = SUCCESS_RATE.compute(settings, Runs(1, 2, 0, 60))
-    results = SUCCESS_RATE.summarize(dataset, settings)
+    results = SUCCESS_RATE.results(dataset, settings)
     assert set(results["outcomes"]) == {"undecided", "global", "spurious", "saddle", "diverged"}
     assert sum(results["outcomes"].values()) == 60
     rate = results["success_rate"]

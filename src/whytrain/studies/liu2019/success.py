@@ -16,15 +16,22 @@ def compute(settings: DescentSettings, runs: Runs) -> xr.Dataset:
     return ended[["outcome", "steps"]]
 
 
-def summarize(dataset: xr.Dataset, settings: DescentSettings) -> dict:
+def reduce(dataset: xr.Dataset) -> xr.Dataset:
+    """How many runs had each outcome, and the steps they took together."""
+    counts = np.bincount(dataset.outcome.values, minlength=len(Outcome))
+    return xr.Dataset({"runs": ("outcome", counts), "steps": dataset.steps.sum()})
+
+
+def summarize(sums: xr.Dataset, settings: DescentSettings) -> dict:
     """Counts of outcomes, the success rate with its exact 95 % interval, and the steps executed."""
     del settings
-    successes, runs = count(dataset, Outcome.GLOBAL), dataset.sizes["run"]
+    counts = sums.runs.values
+    successes, runs = int(counts[Outcome.GLOBAL]), int(counts.sum())
     low, high = binomial_interval(successes, runs)
     return {
-        "outcomes": {outcome.word: count(dataset, outcome) for outcome in Outcome},
+        "outcomes": {outcome.word: int(counts[outcome]) for outcome in Outcome},
         "success_rate": {"estimate": successes / runs, "low": low, "high": high},
-        "trajectory_steps": int(dataset.steps.sum()),
+        "trajectory_steps": int(sums.steps),
     }
 
 
@@ -40,4 +47,5 @@ SUCCESS_RATE = Experiment(
     compute=compute,
     summarize=summarize,
     runs=5000,
+    reduce=reduce,
 )

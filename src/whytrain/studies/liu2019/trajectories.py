@@ -45,7 +45,7 @@ def compute(settings: TrajectorySettings, runs: Runs) -> xr.Dataset:
 
 def summarize(dataset: xr.Dataset, settings: TrajectorySettings) -> dict:
     """Outcomes, and the largest angle and last loss of the runs."""
-    return success.summarize(dataset, settings) | {
+    return success.summarize(success.reduce(dataset), settings) | {
         "largest_angle": float(dataset.angle.max()),
         "last_loss": float(dataset.loss.isel(time=-1).mean()),
     }

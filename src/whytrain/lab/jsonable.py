@@ -1,0 +1,31 @@
+"""Results as values that JSON can hold."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def jsonable(value: Any) -> Any:
+    """Turn nested values into what JSON can hold: NumPy's numbers into plain ones, NaN into `None`.
+
+    Args:
+        value: Numbers, words, arrays, and sequences and mappings of them.
+
+    Returns:
+        The same, for `json.dumps(..., allow_nan=False)`.
+
+    Example:
+        >>> import numpy as np
+        >>> jsonable({"rate": np.float64(0.5), "interval": (0.25, math.inf)})
+        {'rate': 0.5, 'interval': [0.25, None]}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, str) or value is None:
+        return value
+    if isinstance(value, Sequence):
+        return [jsonable(item) for item in value]
+    plain = value.tolist() if hasattr(value, "tolist") else value  # arrays of NumPy, JAX, xarray
+    if isinstance(plain, list):
+        return jsonable(plain)
+    return None if isinstance(plain, float) and not math.isfinite(plain) else plain
