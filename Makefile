@@ -1,5 +1,6 @@
 # make demo    from nothing to the result of the paper: the claims, and the path of the report
 # make test    the tests, without the slow ones; make test-slow runs those
+# make faults  kills, full disks and damaged files, while a sweep runs
 # make bench   ratios against NumPy and PyTorch, on this machine
 # make lint    style, types, and the order of the layers
 # make clean   away with everything that was made
@@ -10,7 +11,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 
 .DEFAULT_GOAL := demo
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow bench lint clean
+.PHONY: demo test test-slow faults bench lint clean
 
 demo: .venv/.installed
 	$(BIN)/whytrain reproduce liu2019 --preset quick
@@ -20,6 +21,9 @@ test: .venv/.dev
 
 test-slow: .venv/.dev
 	$(BIN)/python -m pytest -m slow
+
+faults: .venv/.dev
+	$(BIN)/python tests/faults.py
 
 bench: .venv/.bench
 	$(BIN)/python -m benchmarks

@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -64,3 +65,10 @@ def test_its_claim_is_contradicted_where_it_is_false():
 def test_its_settings_are_plain():
     settings = runpy.run_path(str(EXAMPLES / "own_study.py"))["DescentSettings"]
     assert as_dict(settings(momentum=True))["momentum"] is True
+
+
+def test_the_cluster_scripts_are_sound():
+    cluster = EXAMPLES / "cluster"
+    subprocess.run(["sh", "-n", cluster / "slurm.sh"], check=True)
+    names = runpy.run_path(str(cluster / "slurm_cluster.py"))
+    assert callable(names["main"])

@@ -4,6 +4,7 @@ import ast
 import importlib
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,14 @@ def test_pieces_can_be_read_as_the_page_says(tmp_path, capsys):
     lab.run_experiment(source, "walk", settings, runs=150, out=tmp_path)
     [reader] = blocks((ROOT / "docs" / "store.md").read_text(), "python")
     exec(reader.replace("DIR", str(tmp_path)), {})
-    assert capsys.readouterr().out.count("sha256") == 2
+    assert capsys.readouterr().out.count("checksum") == 2
+
+
+def test_the_sweep_of_the_page_is_understood():
+    [text] = blocks((ROOT / "docs" / "sweeps.md").read_text(), "toml")
+    plan = lab.make_plan(tomllib.loads(text), studies.source)
+    assert len(plan.cells()) == 2 * 3 * 5 * 2
+    assert (plan.runs, plan.seed, plan.settings) == (2000, 9, {"p": 8})
 
 
 def test_every_claim_is_in_the_printed_table():

@@ -83,7 +83,7 @@ def reproduce(
     ] = None,
     seed: Seed = 0,
     out: Annotated[
-        Path | None,
+        str | None,
         typer.Option(metavar="DIR", help="Run directory; whytrain-results/STUDY-PRESET if none."),
     ] = None,
     workers: Workers = None,
@@ -99,13 +99,15 @@ def reproduce(
     found = source.study()
     preset = found.preset(preset or found.presets[0])
     where = _where(workers, scheduler)
-    out = out or Path("whytrain-results") / f"{found.name}-{preset}"
+    if out is not None and "://" in out:
+        raise UserError(f"reproduce writes a report and needs a local directory, got {out!r}")
+    directory = Path(out or f"whytrain-results/{found.name}-{preset}")
     with lab.open_executor(workers, scheduler) as executor:
         reproduction = lab.reproduce(
-            source, preset, out, seed=seed, executor=executor, progress=LiveProgress(where)
+            source, preset, directory, seed=seed, executor=executor, progress=LiveProgress(where)
         )
-    _tell_if_nothing_computed(reproduction.computed, reproduction.reused, out)
-    path = report.write(reproduction, out)
+    _tell_if_nothing_computed(reproduction.computed, reproduction.reused, directory)
+    path = report.write(reproduction, directory)
     if as_json:
         _print_json(reproduction.document(str(path)))
     else:

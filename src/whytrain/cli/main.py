@@ -50,10 +50,25 @@ def _how_to_resume(words: Sequence[str]) -> str:
     return f"interrupted; nothing is kept without --out DIR, start again with: {command}"
 
 
+class _Once(logging.Filter):
+    """Lets a message through the first time: a damaged piece is met more than once on the way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        new = message not in self._said
+        self._said.add(message)
+        return new
+
+
 @contextlib.contextmanager
 def _messages_in_one_line() -> Iterator[None]:
     """Send warnings and log messages to standard error, a line each, while a command runs."""
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_Once())
     handler.setFormatter(logging.Formatter("whytrain: %(message)s"))
     logger, shown = logging.getLogger("whytrain"), warnings.showwarning
     logger.addHandler(handler)

@@ -76,7 +76,7 @@ def show_status(found: Mapping[str, Any]) -> None:
     console.print(f"{found['done']} done, {found['failed']} failed, {found['missing']} missing")
     for failure in found["errors"][:_MOST_ERRORS]:
         console.print(f"[red]failed[/]: {escape(str(failure['error']))}")
-        console.print(f"  at {escape(_pairs(failure['settings'] or {}))}")
+        console.print(f"  at {escape(_pairs(failure['settings']))}")
     if len(found["errors"]) > _MOST_ERRORS:
         console.print(f"and {len(found['errors']) - _MOST_ERRORS} more; --json shows all")
 

@@ -80,7 +80,9 @@ def table(place: str | Path) -> "pd.DataFrame":
         results = sweep.results(key)
         if results is not None:
             single = {
-                name: value for name, value in flatten(results).items() if np.ndim(value) == 0
+                name: math.nan if value is None else value
+                for name, value in flatten(results).items()
+                if np.ndim(value) == 0
             }
             rows.append({**values, **single})
     names = [name for axis in sweep.axes for name in axis.names]
@@ -231,7 +233,7 @@ class _Result(BackendArray):
         values = np.array(
             [self._value(int(number)) for number in np.ravel(numbers)], dtype=self.dtype
         ).reshape((*np.shape(numbers), *self.inner))
-        return values[(*(slice(None),) * np.ndim(numbers), *inner)]
+        return np.asarray(values[(*(slice(None),) * np.ndim(numbers), *inner)])
 
     def _value(self, number: int) -> Any:
         value = (self.cells.results(number) or {}).get(self.name)

@@ -173,8 +173,8 @@ class Sweep:
 
         Returns:
             `experiment`, `runs`, `seed`; the counts `cells`, `done`, `failed`, `missing`; `errors`,
-            a list of `settings` and `error`; and `digest`, a hash of the results of all cells in
-            the order of the grid, equal for equal results.
+            a list of `settings` (of the axes) and `error`; and `digest`, a hash of the results of
+            all cells in the order of the grid, equal for equal results.
         """
         digest = hashlib.sha256()
         done = 0
@@ -182,20 +182,21 @@ class Sweep:
             results = self.results(key)
             done += results is not None
             digest.update(json.dumps(results, sort_keys=True).encode())
-        failed = self.store.failures() & set(self.keys)
-        failures = [self.store.failure(key) or {} for key in self.keys if key in failed]
+        failed = self.store.failures()
+        errors = [
+            {"settings": settings, "error": (self.store.failure(key) or {}).get("error")}
+            for settings, key in zip(self.settings(), self.keys, strict=True)
+            if key in failed
+        ]
         return {
             "experiment": self.record["experiment"],
             "runs": self.record["runs"],
             "seed": self.record["seed"],
             "cells": len(self.keys),
             "done": done,
-            "failed": len(failures),
-            "missing": len(self.keys) - done - len(failures),
-            "errors": [
-                {"settings": record.get("settings"), "error": record.get("error")}
-                for record in failures
-            ],
+            "failed": len(errors),
+            "missing": len(self.keys) - done - len(errors),
+            "errors": errors,
             "digest": digest.hexdigest(),
         }
 
