@@ -123,3 +123,15 @@ def test_draws_do_not_depend_on_the_cut_into_pieces():
     whole = draw_orders(settings, Runs(3, 7, 0, 1500))
     late = draw_orders(settings, Runs(3, 7, 1020, 480))
     np.testing.assert_array_equal(np.stack(whole)[:, 1020:], np.stack(late))
+
+
+def test_a_derived_default_must_be_allowed_too():
+    with pytest.raises(UserError, match="'steps' must be an integer >= 1"):
+        DescentSettings(step_size=1e-18)
+
+
+def test_large_networks_are_drawn_a_few_at_a_time():
+    settings = DescentSettings(k=100_000, p=8)
+    few, one = draw_orders(settings, Runs(0, 1, 0, 3)), draw_orders(settings, Runs(0, 1, 2, 1))
+    assert few.total.shape == (3,)
+    assert few.total[2] == one.total[0]

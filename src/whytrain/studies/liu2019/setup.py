@@ -14,9 +14,10 @@ from whytrain.dynamics import NormalizedGradientDescent, constant, warm_up
 from whytrain.errors import UnstableStepWarning, UserError
 from whytrain.gaussian import ReLU
 from whytrain.lab import Derived, Runs, Settings, setting
+from whytrain.lab.settings import check_value
 from whytrain.landscapes import SharedFilter, SphereOrder, SphereReduction, Weights
 
-DRAW = 1024  # starts are drawn this many at a time: one shape, so that draws are compiled once
+DRAWN = 1 << 22  # numbers drawn at a time: a bound on memory, and one shape for each k and p
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,9 @@ class TeacherSettings(Settings):
     k: int = setting(25, "number of patches", low=1, high=100_000)
     p: int = setting(8, "length of a patch", low=1, high=100_000)
     alignment: float = setting(1.0, "S^2/A of the teacher, from 0 to k", low=0)
-    norm: Derived[float] = setting(None, "length sqrt(A) of a*; default k", low=0, exclusive=True)
+    norm: Derived[float] = setting(
+        None, "length sqrt(A) of a*; default k", low=0, high=1e100, exclusive=True
+    )
 
     def check(self) -> None:
         """An output vector with this sum exists, and the default length is filled in."""
@@ -40,9 +43,9 @@ class TeacherSettings(Settings):
         self.derive("norm", float(self.k))
 
     def derive(self, name: str, value: float | int) -> None:
-        """Fill in a default that depends on other settings."""
+        """Fill in a default that depends on other settings, and must be allowed like any value."""
         if getattr(self, name) is None:
-            object.__setattr__(self, name, value)
+            object.__setattr__(self, name, check_value(type(self), name, value))
 
     @property
     def output_star(self) -> Float[np.ndarray, " k"]:
@@ -140,16 +143,16 @@ def warn_if_unstable(reduction: SphereReduction, filter_size: float, output_size
 def draw_weights(settings: DescentSettings, runs: Runs) -> Weights:
     """The whole starts: `a_0` uniform in its ball; `v_0` the shortcut, or uniform on the sphere."""
     draw = functools.partial(_weights, settings.architecture, settings.k, settings.p)
-    return _drawn(jax.jit(jax.vmap(draw, (0, None))), runs, settings.radius)
+    return _drawn(jax.jit(jax.vmap(draw, (0, None))), settings, runs, settings.radius)
 
 
 def draw_orders(settings: DescentSettings, runs: Runs) -> SphereOrder:
-    """The order parameters of the same starts; whole starts are drawn a thousand at a time."""
+    """The order parameters of the same starts; whole starts are drawn some at a time."""
     star = settings.output_star
     landscape = settings.landscape
     angle = np.float64(-1.0 if settings.angle is None else settings.angle)
     draw = _order_drawer(settings.architecture, settings.k, settings.p)
-    return _drawn(draw, runs, settings.radius, star, landscape.filter_star, angle)
+    return _drawn(draw, settings, runs, settings.radius, star, landscape.filter_star, angle)
 
 
 @functools.cache
@@ -178,12 +181,14 @@ def _weights(architecture: str, k: int, p: int, key: Array, radius: Array) -> We
     return Weights(v / jnp.sqrt(jnp.sum(v**2)), output)
 
 
-def _drawn(draw, runs: Runs, *args: object):
+def _drawn(draw, settings: DescentSettings, runs: Runs, *args: object):
     parts = []
+    most = DRAWN // (settings.k + settings.p)
+    together = min(1024, 1 << most.bit_length() - 1)
     with jax.enable_x64(True):
         keys = runs.keys()
-        for first in range(0, len(runs), DRAW):
-            some = jnp.minimum(jnp.arange(first, first + DRAW), len(runs) - 1)
+        for first in range(0, len(runs), together):
+            some = jnp.minimum(jnp.arange(first, first + together), len(runs) - 1)
             part = draw(keys[some], *args)
             parts.append(jax.tree.map(np.asarray, part))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(runs)], *parts)
