@@ -3,8 +3,9 @@
 from whytrain.landscapes.landscape import CriticalPoint, Landscape
 from whytrain.landscapes.outcome import Outcome
 from whytrain.landscapes.plane import PlaneOrder, PlaneReduction
+from whytrain.landscapes.settled import SettledShape, SphereOrder
 from whytrain.landscapes.shared_filter import SharedFilter
-from whytrain.landscapes.sphere import SphereOrder, SphereReduction
+from whytrain.landscapes.sphere import SphereReduction
 from whytrain.landscapes.weights import Weights, angle_between
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Outcome",
     "PlaneOrder",
     "PlaneReduction",
+    "SettledShape",
     "SharedFilter",
     "SphereOrder",
     "SphereReduction",
