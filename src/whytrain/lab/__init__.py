@@ -13,6 +13,7 @@ from whytrain.lab.store import MemoryStore, Store
 from whytrain.lab.study import Figure, Paper, Study
 from whytrain.lab.sweep import sweep
 from whytrain.lab.tasks import Source
+from whytrain.lab.verdicts import always, coverage, exact, one_sided, within
 
 __all__ = [
     "Claim",
@@ -31,11 +32,15 @@ __all__ = [
     "Store",
     "Study",
     "Verdict",
+    "always",
     "as_dict",
     "binomial_interval",
+    "coverage",
+    "exact",
     "fingerprint",
     "jsonable",
     "mean_interval",
+    "one_sided",
     "open_executor",
     "parse",
     "reopen",
@@ -44,4 +49,5 @@ __all__ = [
     "setting",
     "slope_interval",
     "sweep",
+    "within",
 ]

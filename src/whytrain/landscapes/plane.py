@@ -1,6 +1,6 @@
 """Five numbers that carry plain gradient descent on a shared filter, for any activation."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -70,10 +70,10 @@ class PlaneReduction(Landscape):
     def of_sums(
         cls,
         k: int,
-        total_star: float,
-        power_star: float,
+        total_star: Float[Numeric, ""],
+        power_star: Float[Numeric, ""],
         activation: Activation,
-        radius_star: float = 1.0,
+        radius_star: Float[Numeric, ""] = 1.0,
     ) -> "PlaneReduction":
         """The reduction for a teacher of whom only these sums are known."""
         numbers = map(np.float64, (k, radius_star, total_star, power_star))
@@ -223,6 +223,14 @@ class PlaneReduction(Landscape):
             return True
         output_size = step_sizes[1] if isinstance(step_sizes, tuple) else step_sizes
         return bool(output_size * self.on_sphere().stiffness < 2)
+
+    def observables(self) -> Mapping[str, Callable]:
+        """The loss, and the `radius` and `angle` of the filter."""
+        return {
+            "loss": self.loss,
+            "radius": lambda params: jnp.hypot(params.x, params.y),
+            "angle": lambda params: jnp.arctan2(jnp.abs(params.y), params.x),
+        }
 
     def normalized_step(self, params: PlaneOrder, step_sizes: object) -> PlaneOrder:
         """Not offered: on the sphere three numbers are enough.

@@ -1,9 +1,8 @@
 """`success-rate`: where runs of one setting end."""
 
-import numpy as np
 import xarray as xr
 
-from whytrain.dynamics import simulate
+from whytrain.dynamics import count, counts, simulate
 from whytrain.lab import Experiment, Runs, binomial_interval
 from whytrain.landscapes import Outcome
 from whytrain.studies.liu2019.setup import DescentSettings, draw_orders
@@ -22,15 +21,10 @@ def summarize(dataset: xr.Dataset, settings: DescentSettings) -> dict:
     successes, runs = count(dataset, Outcome.GLOBAL), dataset.sizes["run"]
     low, high = binomial_interval(successes, runs)
     return {
-        "outcomes": {outcome.word: count(dataset, outcome) for outcome in Outcome},
+        "outcomes": counts(dataset),
         "success_rate": {"estimate": successes / runs, "low": low, "high": high},
         "trajectory_steps": int(dataset.steps.sum()),
     }
-
-
-def count(dataset: xr.Dataset, outcome: Outcome) -> int:
-    """How many runs had an outcome."""
-    return int(np.sum(dataset.outcome.values == outcome))
 
 
 SUCCESS_RATE = Experiment(
