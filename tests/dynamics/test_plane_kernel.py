@@ -109,7 +109,7 @@ def test_the_extremes_are_those_of_the_jax_loop():
     reduction, order = landscape.in_plane(), orders(landscape, starts(10))
     by_hand = PlaneReduction.of_sums(
         K, reduction.total_star, reduction.power_star,
-        StepQuadrature(ESTIMATORS["identity"].derivative, nodes=4),
+        StepQuadrature(ESTIMATORS["identity"].derivative, nodes=20),
     )  # fmt: skip
     found, expected = (
         simulate(one, GradientDescent(0.02), order, 300, extremes=("loss", "radius"))

@@ -6,7 +6,7 @@ from whytrain.landscapes.plane import PlaneOrder, PlaneReduction
 from whytrain.landscapes.settled import SettledShape, SphereOrder
 from whytrain.landscapes.shared_filter import SharedFilter
 from whytrain.landscapes.sphere import SphereReduction
-from whytrain.landscapes.weights import Weights, angle_between
+from whytrain.landscapes.weights import Weights, aligned_output, angle_between
 
 __all__ = [
     "CriticalPoint",
@@ -19,5 +19,6 @@ __all__ = [
     "SphereOrder",
     "SphereReduction",
     "Weights",
+    "aligned_output",
     "angle_between",
 ]

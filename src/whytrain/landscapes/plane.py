@@ -163,12 +163,13 @@ class PlaneReduction(Landscape):
             return ()
         sphere = self.on_sphere()
         return [
-            CriticalPoint(point.kind, self._lift(sphere, point.params), point.loss)
+            CriticalPoint(point.kind, self.lift(point.params), point.loss)
             for point in sphere.critical_points()
         ]
 
-    def _lift(self, sphere: SphereReduction, place: SphereOrder) -> PlaneOrder:
-        """A settled point of the sphere, with `|a|^2` of its weights."""
+    def lift(self, place: SphereOrder) -> PlaneOrder:
+        """The point of the plane for settled order parameters of the sphere, by `on_sphere`."""
+        sphere = self.on_sphere()
         angle, s, u = (float(leaf) for leaf in place)
         c = float(sphere.covariance(angle))
         v, m, total = (float(x) for x in (sphere.variance, sphere.mean_square, sphere.total_star))

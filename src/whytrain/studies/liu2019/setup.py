@@ -14,9 +14,13 @@ from whytrain.dynamics import NormalizedGradientDescent, constant, warm_up
 from whytrain.errors import UnstableStepWarning, UserError
 from whytrain.gaussian import ReLU
 from whytrain.lab import Derived, Runs, Settings, setting
-from whytrain.landscapes import SharedFilter, SphereOrder, SphereReduction, Weights
-
-DRAW = 1024  # starts are drawn this many at a time: one shape, so that draws are compiled once
+from whytrain.landscapes import (
+    SharedFilter,
+    SphereOrder,
+    SphereReduction,
+    Weights,
+    aligned_output,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +55,7 @@ class TeacherSettings(Settings):
         The part across `1` is a ramp: every direction there gives the same runs in law, for the
         ball of starts is round.
         """
-        along = np.full(self.k, 1 / math.sqrt(self.k))
-        ramp = np.arange(self.k) - (self.k - 1) / 2
-        across = ramp / max(float(np.linalg.norm(ramp)), 1e-300)
-        share = min(self.alignment / self.k, 1.0)
-        return self.norm * (math.sqrt(share) * along + math.sqrt(1 - share) * across)
+        return aligned_output(self.k, self.alignment, self.norm)
 
     @property
     def reduction(self) -> SphereReduction:
@@ -140,7 +140,7 @@ def warn_if_unstable(reduction: SphereReduction, filter_size: float, output_size
 def draw_weights(settings: DescentSettings, runs: Runs) -> Weights:
     """The whole starts: `a_0` uniform in its ball; `v_0` the shortcut, or uniform on the sphere."""
     draw = functools.partial(_weights, settings.architecture, settings.k, settings.p)
-    return _drawn(jax.jit(jax.vmap(draw, (0, None))), runs, settings.radius)
+    return runs.draw(jax.jit(jax.vmap(draw, (0, None))), settings.radius)
 
 
 def draw_orders(settings: DescentSettings, runs: Runs) -> SphereOrder:
@@ -149,7 +149,7 @@ def draw_orders(settings: DescentSettings, runs: Runs) -> SphereOrder:
     landscape = settings.landscape
     angle = np.float64(-1.0 if settings.angle is None else settings.angle)
     draw = _order_drawer(settings.architecture, settings.k, settings.p)
-    return _drawn(draw, runs, settings.radius, star, landscape.filter_star, angle)
+    return runs.draw(draw, settings.radius, star, landscape.filter_star, angle)
 
 
 @functools.cache
@@ -176,17 +176,6 @@ def _weights(architecture: str, k: int, p: int, key: Array, radius: Array) -> We
     if architecture == "resnet":
         return Weights(jnp.zeros(p), output)
     return Weights(v / jnp.sqrt(jnp.sum(v**2)), output)
-
-
-def _drawn(draw, runs: Runs, *args: object):
-    parts = []
-    with jax.enable_x64(True):
-        keys = runs.keys()
-        for first in range(0, len(runs), DRAW):
-            some = jnp.minimum(jnp.arange(first, first + DRAW), len(runs) - 1)
-            part = draw(keys[some], *args)
-            parts.append(jax.tree.map(np.asarray, part))
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(runs)], *parts)
 
 
 def _turned(v: Float[np.ndarray, " p"], angle: float) -> Float[np.ndarray, " p"]:
