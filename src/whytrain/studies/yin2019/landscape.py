@@ -132,7 +132,9 @@ def _differences(network: SharedFilter, student: Weights, slope: Array, out: Arr
         return network.loss(Weights(x[:size], x[size:]))
 
     def along(direction: Array) -> Array:
-        near, far = (loss(flat + k * h * direction) - loss(flat - k * h * direction) for k in (1, 2))
+        near, far = (
+            loss(flat + k * h * direction) - loss(flat - k * h * direction) for k in (1, 2)
+        )
         return (8 * near - far) / (12 * h)
 
     return _apart(jax.vmap(along)(jnp.eye(len(flat))), jnp.concatenate([slope, out]))

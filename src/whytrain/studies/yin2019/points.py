@@ -137,8 +137,7 @@ class _Place:
     def least_change(
         self, v: np.ndarray, kappa: float, rng: np.random.Generator, tries: int
     ) -> float:
-        """The least change of the loss under small random moves of output and angle, over their
-        squared size in the output and their size in the angle."""
+        """The least change of the loss under small random moves, over the size of the move."""
         base, changes = self.loss(v, kappa), []
         for _ in range(tries):
             far = 10 ** rng.uniform(-4, -1)

@@ -79,8 +79,6 @@ def p_and_q(theta: Array, r: Array) -> tuple[Array, Array]:
     )
 
 
-
-
 def coarse_clipped(v: Vector, vs: Vector, w: Vector, ws: Vector) -> Vector:
     """The published lemma: `p(0, w)/2 h wbar - P csc q (wbar + w*)/|...| - P (p - cot q) wbar`."""
     r = jnp.sqrt(jnp.sum(w * w))
