@@ -41,7 +41,7 @@ class AlignmentSettings(TeacherSettings):
 def compute(settings: AlignmentSettings, runs: Runs) -> xr.Dataset:
     """The angle in radians for output weights about `P v*`, over run, angle and overlap."""
     reduction = settings.reduction(settings.ste)
-    star = jnp.asarray(settings.output_star)
+    star = settings.output_star  # of NumPy: outside a computation JAX would round it
 
     def one(key: Array) -> Array:
         noise = settings.spread * jax.random.normal(key, (settings.m,))

@@ -39,10 +39,10 @@ def compute(settings: BoundSettings, runs: Runs) -> xr.Dataset:
     that distance; across angle 0, and at angles inside. `NAME_blowup` over `gap`: the first ratio
     near the spurious minimum.
     """
-    star = jnp.asarray(settings.output_star)
 
     def one(key: Array) -> dict[str, Array]:
         keys = jax.random.split(key, 3)
+        star = jnp.asarray(settings.output_star)
         return (
             _ratios(star, settings.tries, keys[0])
             | _jumps(star, settings.tries, keys[1])

@@ -83,6 +83,7 @@ def bounded_below_radius(datasets: Datasets) -> Verdict:
 
 
 def existence(datasets: Datasets) -> Verdict:
+    """Saddle and spurious minimum are where they are stated to be, and are what they are."""
     u, rise = pooled(datasets, "u"), pooled(datasets, "least_rise")
     good = pooled(datasets, "as_stated").astype(bool) & (pooled(datasets, "saddle_error") < 1e-9)
     good &= (pooled(datasets, "residual") < 1e-12) & pooled(datasets, "both_sides_fall").astype(
@@ -103,12 +104,14 @@ def only_zeros(name: str) -> Check:
 
 
 def identity_at_spurious(datasets: Datasets) -> Verdict:
+    """The coarse gradient of the identity there has the stated length and points outward."""
     good = pooled(datasets, "identity_norm_error") < 1e-12
     good &= pooled(datasets, "identity_radial") > 0
     return always(good, "teachers at whose spurious minimum E g is as stated and outward")
 
 
 def decreases(datasets: Datasets) -> Verdict:
+    """No loss ever rose."""
     good = np.concatenate([monotone(dataset) for dataset in datasets])
     least = float(pooled(datasets, "least_radius").min())
     return always(good, f"runs whose loss never rose; ‖w‖ ≥ {least:.2f} throughout", 0.99)
@@ -138,6 +141,7 @@ def identity_leaves(datasets: Datasets) -> Verdict:
 
 
 def collapse_time(datasets: Datasets) -> Verdict:
+    """The filter is gone when predicted."""
     return within(pooled(datasets, "collapse"), 1.0, 0.01, "measured over predicted collapse time")
 
 
@@ -165,6 +169,7 @@ def fate(datasets: Datasets) -> Verdict:
 
 
 def local_rates(datasets: Datasets) -> Verdict:
+    """The angle closes at the linearized rate."""
     note = "measured over predicted local rate, all estimators and optima"
     return within(pooled(datasets, "ratio"), 1.0, 0.01, note)
 
@@ -186,11 +191,13 @@ def smooths(datasets: Datasets) -> Verdict:
 
 
 def zero_never(datasets: Datasets) -> Verdict:
+    """No `(v, 0)` is a local minimum."""
     note = "output weights v for which (v, 0) is no local minimum"
     return always(np.concatenate([~minimum(dataset) for dataset in datasets]), note)
 
 
 def zero_condition(datasets: Datasets) -> Verdict:
+    """`(v, 0)` is a local minimum exactly where the condition holds."""
     margin = pooled(datasets, "margin")
     held = np.concatenate([minimum(dataset) for dataset in datasets])
     told = np.abs(margin) > SLACK

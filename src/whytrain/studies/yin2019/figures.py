@@ -57,7 +57,9 @@ def _outcomes(datasets: Datasets) -> Drawing:
 def _fate(datasets: Datasets) -> Drawing:
     sizes = next(s for s in requests.FATE_SIZES.values() if len(s) == len(datasets))
     series, borders = [], []
-    for dataset, m, color in zip(datasets, sizes, ("blue", "orange", "green", "purple")):
+    for dataset, m, color in zip(
+        datasets, sizes, ("blue", "orange", "green", "purple")[: len(sizes)], strict=True
+    ):
         trapped = (dataset.outcome == Outcome.COLLAPSED).mean("run").values
         series.append(
             draw.Series(dataset.alignment.values, trapped, f"m = {m}", color=color, marker="o")
@@ -96,7 +98,7 @@ def _map(datasets: Datasets) -> Drawing:
 
 def _samples(datasets: Datasets) -> Drawing:
     dataset = datasets[0]
-    run = int(dataset.roughness.isel(samples=0).argmax())
+    run = int(dataset.roughness.values[:, 0].argmax())
     panels = []
     for i, size in enumerate(dataset.samples.values):
         curve = dataset.loss.values[run, i]

@@ -30,9 +30,9 @@ def compute(settings: ZeroSettings, runs: Runs) -> xr.Dataset:
     `margin` is `N + S^2 - 2 (|P| + S S*)` over its scale: the corrected statement is that `(v, 0)`
     is a local minimum where it is positive and none where it is negative.
     """
-    star = jnp.asarray(settings.output_star)
-    angles = jnp.linspace(0, math.pi, settings.angles)
-    base = (jnp.sum(star**2) + jnp.sum(star) ** 2) / 8
+    star = settings.output_star  # of NumPy: outside a computation JAX would round it
+    angles = np.linspace(0, math.pi, settings.angles)
+    base = (np.sum(star**2) + np.sum(star) ** 2) / 8
 
     def one(key: Array) -> dict[str, Array]:
         normal = jax.random.normal(key, (9, len(star)))
