@@ -72,12 +72,14 @@ class PlaneReduction(Landscape):
         activation: Activation,
     ) -> "PlaneReduction":
         """The reduction of the landscape of one teacher."""
-        star, a_star = jnp.asarray(filter_star), jnp.asarray(output_star)
+        traced = isinstance(filter_star, jax.Array) or isinstance(output_star, jax.Array)
+        xp = jnp if traced else np  # JAX would round to float32 outside of `enable_x64`
+        star, a_star = xp.asarray(filter_star), xp.asarray(output_star)
         return cls(
-            jnp.asarray(a_star.shape[0] * 1.0),
-            jnp.sqrt(jnp.sum(star**2)),
-            jnp.sum(a_star),
-            jnp.sum(a_star**2),
+            np.float64(a_star.shape[0]),
+            xp.sqrt(xp.sum(star**2)),
+            xp.sum(a_star),
+            xp.sum(a_star**2),
             activation,
         )
 
@@ -91,8 +93,8 @@ class PlaneReduction(Landscape):
         radius_star: Float[Numeric, ""] = 1.0,
     ) -> "PlaneReduction":
         """The reduction for a teacher of whom only these sums are known."""
-        numbers = map(np.float64, (k, radius_star, total_star, power_star))
-        return cls(*numbers, activation)
+        star, total, power = np.float64(radius_star), np.float64(total_star), np.float64(power_star)
+        return cls(np.float64(k), star, total, power, activation)
 
     def loss(self, params: PlaneOrder) -> Float[Array, ""]:
         """The population loss, from the order parameters alone."""

@@ -203,14 +203,15 @@ def load_estimator(reference: str, kinks: tuple[float, ...] = ()) -> Estimator:
         spec.loader.exec_module(module)
     except Exception as error:
         raise UserError(f"{path}: {type(error).__name__}: {error}") from error
-    found = getattr(module, name, None)
+    found: Any = getattr(module, name, None)
     if isinstance(found, Estimator):
         return found
     if not callable(found):
         known = [key for key, value in vars(module).items() if callable(value)]
         hint = nearest(name, known) or f"; it has {', '.join(sorted(known)) or 'none'}"
         raise UserError(f"{path} has no function {name!r}{hint}")
-    return Estimator(name, found, kinks, str(path), f"{name} of {path.name}")
+    derivative: Any = found
+    return Estimator(name, derivative, kinks, str(path), f"{name} of {path.name}")
 
 
 def find_estimator(name: str) -> Estimator:

@@ -64,10 +64,12 @@ def _fate(datasets: Datasets) -> Drawing:
         series.append(
             draw.Series(dataset.alignment.values, trapped, f"m = {m}", color=color, marker="o")
         )
-        borders.append(draw.Reference(trapping_threshold(m), f"u_c({m})", axis="x"))
+        borders.append(
+            draw.Reference(trapping_threshold(m), "" if borders else "predicted", axis="x")
+        )
     figure = draw.lines(
         series, x_label="alignment u", y_label="share of runs that stay trapped",
-        references=borders[:1] + borders[-1:], y_limits=(-0.03, 1.05),
+        references=borders, y_limits=(-0.03, 1.05),
     )  # fmt: skip
     return figure, (
         "The identity estimator started at the spurious minimum. Its filter shrinks to zero "
@@ -80,20 +82,22 @@ def _fate(datasets: Datasets) -> Drawing:
 def _map(datasets: Datasets) -> Drawing:
     which = THEOREM.index("relu")
     dataset = datasets[which]
-    share = (dataset.apart.mean("run") / (math.pi / 2)).to_dataset(name="apart")
+    cosine = np.cos(dataset.apart).mean("run").to_dataset(name="cosine")
     figure = draw.phase_diagram(
-        share, x="overlap", y="angle", value="apart", level=0.5,
+        cosine, x="overlap", y="angle", value="cosine", level=0.5,
         x_label="overlap P = vᵀv*", y_label="angle θ of the filter (rad)",
-        value_label="angle between coarse and true gradient, in right angles",
+        value_label="cosine between coarse and true gradient",
     )  # fmt: skip
-    worst = [f"{LABELS[n]} {float(d.apart.max()) / (math.pi / 2):.3f}"
-             for n, d in zip(THEOREM, datasets, strict=True)]  # fmt: skip
+    least = [
+        f"{LABELS[name]} {float(np.cos(other.apart).min()):.3f}"
+        for name, other in zip(THEOREM, datasets, strict=True)
+    ]
     return figure, (
-        "ReLU estimator, m = 10, ‖w‖ = 1. Nowhere do the two gradients part by more than a right "
-        "angle, which is the positive correlation of the paper; but nearly everywhere they are far "
-        "from parallel, for the coarse gradient also has a part along the filter that the loss "
-        f"does not see. Largest angle in right angles: {', '.join(worst)}."
-    )  # fmt: skip
+        "ReLU estimator, m = 10, ‖w‖ = 1. The cosine is nowhere negative, which is the positive "
+        "correlation of the paper; but over most of the map it is small, for the coarse gradient "
+        "also has a part along the filter, which the loss does not see. Least cosines over the "
+        f"map: {', '.join(least)}."
+    )
 
 
 def _samples(datasets: Datasets) -> Drawing:

@@ -123,7 +123,7 @@ class _Place:
         s, overlap, size = v.sum(), v @ self.star, v @ v
         cos, sin = math.cos(angle), math.sin(angle)
         if name == "identity":
-            return (size - overlap * cos) / ROOT, -overlap * sin / ROOT
+            return float(size - overlap * cos) / ROOT, float(-overlap * sin) / ROOT
         t = 1 / self.length
         near = 0.0 if name == "relu" else math.exp(-(t**2) / 2)
         passed, share = 1.0, 0.0
@@ -132,7 +132,7 @@ class _Place:
             share = 0.5 * math.erfc(-t * cos / sin / math.sqrt(2)) if sin else float(cos > 0)
         h = size + s**2 - s * self.total + overlap
         along = (1 - near) * h - overlap * (1 - 2 * near * share) - overlap * passed * cos
-        return along / (2 * ROOT), -overlap * passed * sin / (2 * ROOT)
+        return float(along) / (2 * ROOT), float(-overlap * passed * sin) / (2 * ROOT)
 
     def least_change(
         self, v: np.ndarray, kappa: float, rng: np.random.Generator, tries: int

@@ -11,10 +11,11 @@ import numpy as np
 from jax.scipy.special import erf
 from jaxtyping import Array, Float
 
+from whytrain._types import Numeric
 from whytrain.landscapes import angle_between
 from whytrain.studies.yin2019.setup import ROOT
 
-Vector = Float[Array, " n"]
+Vector = Float[Numeric, " n"]
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(80)
 
 
