@@ -30,11 +30,11 @@ def draw_ste_page(found: SteMeasure, estimator: Estimator) -> Figure:
     panels = [
         Panel([Series(x, derivative, color="ink")], "surrogate derivative μ'(x), over x"),
         Panel(
-            [Series(scale, found.passed, color="blue")],
+            [Series(scale, np.array(found.passed), color="blue")],
             "E μ'(s x), over log₁₀ s: downhill where positive", references=[Reference(0.0)],
         ),
         Panel(
-            [Series(scale, found.leak, color="orange")],
+            [Series(scale, np.array(found.leak), color="orange")],
             "E |x| μ'(s x) 1{x < 0}, over log₁₀ s: rests at minima where zero",
             references=[Reference(0.0)],
         ),

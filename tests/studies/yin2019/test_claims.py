@@ -52,7 +52,8 @@ def points(**changes):
 
 def bounds(jump=0.0, inside=0.0, relu=0.0, clipped=0.0, blowup=-1.0, law=1e-12, level=1.0):
     def along(dim, scale, power):
-        return ("run", dim), np.tile(level * scale**power, (8, 1))
+        noise = 1 + 1e-3 * np.random.default_rng(0).standard_normal(len(scale))
+        return ("run", dim), np.tile(level * noise * scale**power, (8, 1))
 
     return [xr.Dataset(
         {

@@ -15,11 +15,12 @@ from whytrain._types import Numeric
 from whytrain.landscapes import angle_between
 from whytrain.studies.yin2019.setup import ROOT
 
-Vector = Float[Numeric, " n"]
+Output = Float[Numeric, " m"]
+Filter = Float[Numeric, " n"]
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(80)
 
 
-def loss(v: Vector, vs: Vector, theta: Array) -> Array:
+def loss(v: Output, vs: Output, theta: Array) -> Array:
     """Lemma 1."""
     kappa = 1 - 2 * theta / math.pi
     quadratic = jnp.sum(v * v) + jnp.sum(v) ** 2
@@ -27,13 +28,13 @@ def loss(v: Vector, vs: Vector, theta: Array) -> Array:
     return (quadratic - 2 * cross + jnp.sum(vs * vs) + jnp.sum(vs) ** 2) / 8
 
 
-def output_gradient(v: Vector, vs: Vector, theta: Array) -> Vector:
+def output_gradient(v: Output, vs: Output, theta: Array) -> Output:
     """Equation (6)."""
     kappa = 1 - 2 * theta / math.pi
     return (v + jnp.sum(v) - kappa * vs - jnp.sum(vs)) / 4
 
 
-def filter_gradient(v: Vector, vs: Vector, w: Vector, ws: Vector) -> Vector:
+def filter_gradient(v: Output, vs: Output, w: Filter, ws: Filter) -> Filter:
     """Equation (7); needs an angle between 0 and pi."""
     r = jnp.sqrt(jnp.sum(w * w))
     across = ws - jnp.sum(w * ws) * w / r**2
@@ -41,19 +42,19 @@ def filter_gradient(v: Vector, vs: Vector, w: Vector, ws: Vector) -> Vector:
     return -jnp.sum(v * vs) / (2 * math.pi * r) * unit
 
 
-def shrink(v: Vector, vs: Vector) -> Array:
+def shrink(v: Output, vs: Output) -> Array:
     """`h = |v|^2 + (1.v)^2 - (1.v)(1.v*) + v.v*`."""
     s, ss = jnp.sum(v), jnp.sum(vs)
     return jnp.sum(v * v) + s**2 - s * ss + jnp.sum(v * vs)
 
 
-def coarse_identity(v: Vector, vs: Vector, w: Vector, ws: Vector) -> Vector:
+def coarse_identity(v: Output, vs: Output, w: Filter, ws: Filter) -> Filter:
     """Equation (14)."""
     unit = w / jnp.sqrt(jnp.sum(w * w))
     return (jnp.sum(v * v) * unit - jnp.sum(v * vs) * ws) / ROOT
 
 
-def coarse_relu(v: Vector, vs: Vector, w: Vector, ws: Vector) -> Vector:
+def coarse_relu(v: Output, vs: Output, w: Filter, ws: Filter) -> Filter:
     """Equation (11), which is 0/0 at an angle of pi."""
     unit = w / jnp.sqrt(jnp.sum(w * w))
     middle = unit + ws
@@ -80,7 +81,7 @@ def p_and_q(theta: Array, r: Array) -> tuple[Array, Array]:
     )
 
 
-def coarse_clipped(v: Vector, vs: Vector, w: Vector, ws: Vector) -> Vector:
+def coarse_clipped(v: Output, vs: Output, w: Filter, ws: Filter) -> Filter:
     """The published lemma: `p(0, w)/2 h wbar - P csc q (wbar + w*)/|...| - P (p - cot q) wbar`."""
     r = jnp.sqrt(jnp.sum(w * w))
     unit, theta, overlap = w / r, angle_between(w, ws), jnp.sum(v * vs)
