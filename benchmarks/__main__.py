@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks import environment, reduced, startup, verdicts
+from benchmarks import descent, environment, reduced, startup, verdicts
 
 DEFAULT = Path(__file__).parent / "results" / "latest.json"
 
@@ -19,20 +19,31 @@ def main() -> None:
     words.add_argument(
         "--runs", type=int, default=5000, help="runs a cell of the success table (%(default)s)"
     )
+    words.add_argument(
+        "--only",
+        choices=("reduced", "verdicts", "descent", "startup"),
+        action="append",
+        help="this part alone; may be repeated",
+    )
     options = words.parse_args()
+    wanted = set(options.only or ("reduced", "verdicts", "descent", "startup"))
 
     machine = environment.describe()
     print(f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}")
-    steps = reduced.measure(options.repeats)
-    show_steps(steps)
-    success = verdicts.measure(steps["nanoseconds"]["whytrain"], options.runs)
-    show_verdicts(success)
-    processes = startup.measure(options.repeats)
-    show_startup(processes)
-
-    results = {
-        "environment": machine, "reduced": steps, "verdicts": success, "startup": processes,
-    }  # fmt: skip
+    results: dict = {"environment": machine}
+    if wanted & {"reduced", "verdicts"}:
+        results["reduced"] = reduced.measure(options.repeats)
+        show_steps(results["reduced"])
+    if "verdicts" in wanted:
+        ours = results["reduced"]["nanoseconds"]["whytrain"]
+        results["verdicts"] = verdicts.measure(ours, options.runs)
+        show_verdicts(results["verdicts"])
+    if "descent" in wanted:
+        results["descent"] = descent.measure(options.repeats)
+        show_descent(results["descent"])
+    if "startup" in wanted:
+        results["startup"] = startup.measure(options.repeats)
+        show_startup(results["startup"])
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(results, indent=2) + "\n")
     print(f"\nwritten to {options.out}")
@@ -66,6 +77,19 @@ def show_verdicts(found: dict) -> None:
     row("before, to compile", f"{found['compile_seconds']:.1f}", "")
     compared = found["cells"] * found["full_runs"]
     row(f"disagreements in {compared} runs", f"{found['disagreements']}", "")
+
+
+def show_descent(found: dict) -> None:
+    """The table of coarse gradient descent."""
+    print(
+        f"\nCoarse gradient descent, one step of one run, m = {found['m']}, n = {found['n']}, "
+        f"{found['runs']} runs, float64, {found['torch_threads']} threads of PyTorch"
+    )
+    for name, each in found["estimators"].items():
+        row(name, "ns", "ratio")
+        row("  whytrain, five order parameters", f"{each['whytrain']:.2f}", "1")
+        row("  PyTorch, full state", f"{each['PyTorch']:.0f}", f"{each['ratio']:.0f}")
+        row("  largest difference", f"{each['largest_difference']:.0e}", "")
 
 
 def show_startup(found: dict) -> None:

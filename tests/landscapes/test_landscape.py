@@ -85,5 +85,5 @@ def test_no_early_verdict_without_a_proof():
 
 def test_an_outcome_in_words():
     assert [outcome.word for outcome in Outcome] == [
-        "undecided", "global", "spurious", "saddle", "diverged",
+        "undecided", "global", "spurious", "saddle", "diverged", "collapsed",
     ]  # fmt: skip

@@ -285,6 +285,59 @@ def draw_report(
     return _status(reproduction)
 
 
+measure = typer.Typer(
+    help="Point an instrument at what you use.", rich_markup_mode=None, no_args_is_help=True
+)
+app.add_typer(measure, name="measure")
+
+
+@measure.command("ste")
+def measure_ste(
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A registered estimator, such as relu.")
+    ] = None,
+    python: Annotated[
+        str | None,
+        typer.Option(metavar="FILE:FUNCTION", help="Your own surrogate derivative."),
+    ] = None,
+    kinks: Annotated[
+        list[float] | None,
+        typer.Option("--kink", metavar="X", help="Where it is not smooth; may be repeated."),
+    ] = None,
+    m: Annotated[
+        int, typer.Option(parser=_integer, metavar="N", help="Hidden units of the network.")
+    ] = 10,
+    alignment: Annotated[float, typer.Option(help="The teacher's u, between 0 and 0.5.")] = 0.1,
+    length: Annotated[float, typer.Option(help="Length of the filter.")] = 1.0,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write the one-page picture there.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure a straight-through estimator: does it go downhill, and where can it rest?"""
+    from whytrain import measures
+    from whytrain.cli import tables
+
+    if (name is None) == (python is None):
+        raise UserError("give one of --name NAME and --python FILE:FUNCTION")
+    if python is not None:
+        estimator = measures.load_estimator(python, tuple(kinks or ()))
+    else:
+        estimator = measures.find_estimator(str(name))
+    found = measures.measure_ste(estimator, m, alignment, length)
+    document = found.document()
+    if out is not None:
+        from whytrain.report import write_ste_page
+
+        document["picture"] = str(write_ste_page(found, estimator, out))
+    if as_json:
+        from whytrain.lab import jsonable
+
+        _print_json(jsonable(document))
+    else:
+        tables.show_ste(found, document.get("picture"))
+
+
 def _status(reproduction: "lab.Reproduction") -> Status:
     return Status.DONE if reproduction.as_expected else Status.DIFFERS
 

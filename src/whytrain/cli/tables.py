@@ -17,6 +17,7 @@ from whytrain.lab.sweep_directory import Estimate
 
 if TYPE_CHECKING:
     import pandas as pd
+from whytrain.measures import SteMeasure
 
 _WIDTH = 80
 _MOST_ERRORS = 5
@@ -148,6 +149,36 @@ def show_study(study: Study) -> None:
         console.print(f"[bold]{escape(experiment.name)}[/]: {escape(experiment.doc)}")
         console.print(_settings_table(experiment))
     _show_statements(console, study)
+
+
+def show_ste(found: SteMeasure, picture: str | None) -> None:
+    """Print what was measured of a straight-through estimator.
+
+    Args:
+        found: The measure.
+        picture: Where its picture is, if one was drawn.
+    """
+    console = _console()
+    console.print(
+        f"[bold]{escape(found.name)}[/]: {found.verdict} "
+        f"(m = {found.m}, u = {found.alignment:g}, ‖w‖ = {found.length:g})"
+    )
+    console.print(
+        f"least E μ'(s x) over its largest: {found.descent:.3g}; mean cosine between coarse and "
+        f"true gradient: {found.correlation:.3f}"
+    )
+    table = _table("critical point", ">angle", ">loss", ">|E g|", "stable", ">rate", ">gone after")
+    for point in found.points:
+        table.add_row(
+            point.kind, f"{point.angle:.3f}", f"{point.loss:.3g}", f"{point.slope:.2g}",
+            "yes" if point.stable else "no", f"{point.rate:.3g}",
+            "–" if point.collapse is None else f"{point.collapse:.3g}",
+        )  # fmt: skip
+    console.print(table)
+    console.print(escape(found.recommendation))
+    console.print(f"[dim]Holds for: {escape(found.assumptions)}.[/]")
+    if picture is not None:
+        console.print(f"picture: {escape(picture)}", soft_wrap=True)
 
 
 def _console() -> Console:

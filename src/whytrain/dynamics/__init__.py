@@ -1,5 +1,6 @@
 """How parameters move: methods, schedules, and ensembles of runs."""
 
+from whytrain.dynamics.counting import count, counts
 from whytrain.dynamics.methods import (
     GradientDescent,
     GradientFlow,
@@ -21,6 +22,8 @@ __all__ = [
     "StochasticGradientDescent",
     "WarmUp",
     "constant",
+    "count",
+    "counts",
     "log_times",
     "simulate",
     "warm_up",

@@ -1,180 +1,84 @@
-"""Ensembles of reduced runs on the sphere, compiled to a vector loop.
+"""Ensembles of reduced runs, compiled to a vector loop: what is common to all reductions.
 
-The step is the one of `SphereReduction.normalized_step`, arranged so that a processor's vector unit
-does it for several runs at once: the cosine and sine of the angle are carried along and rotated by
-the small angle of the step, and are taken afresh from the angle every `CHUNK` steps. Both are
-tested to agree with the plain step.
+A reduction gives a `Kernel`: its step for `LANES` runs at once, and what to look at between chunks
+of steps. Chunks, tiles, marks and the room that marked runs make are here, once.
 """
 
 import functools
 import inspect
-import math
 from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
 import numba
 import numpy as np
 from jaxtyping import Float, Int8, Int64
 from numpy.polynomial import Chebyshev, Polynomial
 
-from whytrain.landscapes.basins import proved_basin
-
-CHUNK = 256  # steps between two looks at a run; also how long cosine and sine are carried
+CHUNK = 256  # steps between two looks at a run
 LANES = 64  # runs that move together; a constant, so that each run's arithmetic is always the same
-SMALL = 2.0**-6  # up to this tangent a step's rotation needs only short polynomials
-PULL_MOST = 0.29  # above max (pi - x) sin(x) / (2 pi) = 0.2897
-UNIT = 0.5 / math.pi  # what an activation's `scalar` values are to be multiplied by
 
 
-def _jit(function: Callable) -> Callable:
-    """Compile a function; if a type checker has wrapped it, the function inside."""
+def jit(function: Callable, inline: Literal["never", "always"] = "never") -> Callable:
+    """Compile a function; if a type checker has wrapped it, the function inside.
+
+    Inlined, its body goes where it is called: a vector loop has no room for long calls.
+    """
     # Contraction (fused multiply-add) is the one liberty the compiler has; it is the same for
     # every lane.
-    compiler = numba.njit(nogil=True, error_model="numpy", fastmath={"contract"})
+    compiler = numba.njit(nogil=True, error_model="numpy", fastmath={"contract"}, inline=inline)
     return compiler(inspect.unwrap(function))
 
 
-def _polynomial(
-    f: Callable[[np.ndarray], np.ndarray], degree: int, high: float
+def polynomial(
+    f: Callable[[np.ndarray], np.ndarray], degree: int, high: float, low: float = 0.0
 ) -> tuple[float, ...]:
-    """Coefficients, lowest first, of the Chebyshev interpolant of `f` on `[0, high]`."""
-    fit = Chebyshev.interpolate(f, degree, domain=[0.0, high])
+    """Coefficients, lowest first, of the Chebyshev interpolant of `f` on `[low, high]`."""
+    fit = Chebyshev.interpolate(f, degree, domain=[low, high])
     return tuple(float(c) for c in fit.convert(kind=Polynomial).coef)
 
 
-def _arctan_over_x(q: np.ndarray) -> np.ndarray:
-    x = np.sqrt(q)
-    return np.where(q < 1e-12, 1 - q / 3, np.arctan(x) / np.where(x > 0, x, 1))
+class Kernel(NamedTuple):
+    """How a reduction's runs move; all four are compiled functions or numbers.
 
-
-_A = _polynomial(_arctan_over_x, 3, SMALL**2)
-_R = _polynomial(lambda q: 1 / np.sqrt(1 + q), 3, SMALL**2)
-_B = _polynomial(_arctan_over_x, 12, (math.sqrt(2) - 1) ** 2)
-
-
-@_jit
-def _small_step(angle, cos, sin, x):
-    """The angle less `arctan(x)`, with its cosine and sine, for `|x| <= SMALL`.
-
-    Such a step is too short to pass 0 or pi: there the pull falls to zero with the distance.
+    Attributes:
+        rows: Numbers a run.
+        choose: Whether a run takes the first walk through the next chunk, from `(state, run, steps,
+            largest filter size, largest output size, constants)`.
+        walks: Two loops that move `LANES` runs, in place, from `(lanes, filter_sizes, output_sizes,
+            start, stop, constants)`; the second has to serve all runs.
+        judge: Marks a run's outcome if it is known, from `(state, run, outcome, constants,
+            certificate, early)`.
     """
-    q = x * x
-    turn = ((_A[3] * q + _A[2]) * q + _A[1]) * q + _A[0]
-    scale = ((_R[3] * q + _R[2]) * q + _R[1]) * q + _R[0]
-    return angle - x * turn, (cos + x * sin) * scale, (sin - x * cos) * scale
 
-
-@_jit
-def _any_step(angle, cos, sin, x):
-    """The same for any `x`, reflected at 0 and pi; `arctan(x)` is halved twice."""
-    root = math.sqrt(1 + x * x)
-    half = x / (1 + root)
-    quarter = half / (1 + math.sqrt(1 + half * half))
-    q = quarter * quarter
-    turn = _B[12]
-    turn = turn * q + _B[11]
-    turn = turn * q + _B[10]
-    turn = turn * q + _B[9]
-    turn = turn * q + _B[8]
-    turn = turn * q + _B[7]
-    turn = turn * q + _B[6]
-    turn = turn * q + _B[5]
-    turn = turn * q + _B[4]
-    turn = turn * q + _B[3]
-    turn = turn * q + _B[2]
-    turn = turn * q + _B[1]
-    turn = turn * q + _B[0]
-    turned = abs(angle - 4 * quarter * turn)
-    return min(turned, 2 * math.pi - turned), (cos + x * sin) / root, abs(sin - x * cos) / root
-
-
-_basin = _jit(proved_basin)
-
-
-def _make_walk(dual, rotate):
-    """A loop that moves `LANES` runs (rows angle, total, overlap) by some steps of given sizes."""
-
-    @_jit
-    def walk(lanes, filter_sizes, output_sizes, start, stop, constants):
-        variance, mean_square, k, total_star, power_star = constants
-        angle, total, overlap = lanes[0], lanes[1], lanes[2]
-        cos, sin = np.empty(LANES), np.empty(LANES)
-        for lane in range(LANES):
-            cos[lane], sin[lane] = math.cos(angle[lane]), math.sin(angle[lane])
-        for step in range(start, stop):
-            size = output_sizes[step]
-            keep_total = 1 - size * (variance + mean_square * k)
-            add_total = size * (k - 1) * mean_square * total_star
-            drive_total = size * total_star * UNIT
-            keep_overlap = 1 - size * variance
-            add_overlap = size * mean_square * (total_star * total_star - power_star)
-            drive_overlap = size * power_star * UNIT
-            couple = -size * mean_square * total_star
-            filter_size = filter_sizes[step] * UNIT
-            for lane in range(LANES):
-                c, s, u, t = cos[lane], sin[lane], overlap[lane], total[lane]
-                cross, pull = dual(math.pi - angle[lane], c, s)
-                x = filter_size * u * pull
-                angle[lane], cos[lane], sin[lane] = rotate(angle[lane], c, s, x)
-                overlap[lane] = keep_overlap * u + (
-                    drive_overlap * cross + (couple * t + add_overlap)
-                )
-                total[lane] = keep_total * t + (drive_total * cross + add_total)
-
-    return walk
+    rows: int
+    choose: Any
+    walks: tuple[Any, Any]
+    judge: Any
 
 
 @functools.cache
-def make_loop(dual: Callable) -> Callable:
-    """The compiled loop for an activation's `scalar` function; see `advance` for what it does."""
-    scalar = _jit(dual)
-    walk_small, walk_any = _make_walk(scalar, _small_step), _make_walk(scalar, _any_step)
+def make_loop(kernel: Kernel) -> Callable:
+    """The compiled loop of a kernel; see `advance` for what it does."""
+    rows, choose, (walk_first, walk_second), judge = kernel
 
-    @_jit
-    def judge(state, run, outcome, constants, certificate, early):
-        angle, total, overlap = state[0, run], state[1, run], state[2, run]
-        if not (math.isfinite(angle) and math.isfinite(total) and math.isfinite(overlap)):
-            outcome[run] = 4
-        elif early:
-            cross, _ = scalar(math.pi - angle, math.cos(angle), math.sin(angle))
-            variance, mean_square, k, total_star, power_star = constants
-            opposite_covariance, steepness, size, opposite = certificate
-            outcome[run] = _basin(
-                cross * UNIT - mean_square, total, overlap,
-                variance, mean_square, k, total_star, power_star,
-                opposite_covariance, steepness, size, opposite,
-            )  # fmt: skip
-
-    @_jit
-    def small_steps(state, run, steps, filter_most, output_most, constants):
-        # Whether no rotation of the next `steps` steps can pass SMALL: the overlap can grow by no
-        # more than the drive allows, while the output's step size contracts.
-        variance, mean_square, k, total_star, power_star = constants
-        if output_most * (variance + mean_square * k) > 1:
-            return False
-        total, overlap = abs(state[1, run]), abs(state[2, run])
-        lag = mean_square * abs(total_star) * (abs(total_star) + max(total, abs(total_star)))
-        drive = variance * power_star + lag
-        reach = min(max(overlap, drive / variance), overlap + steps * output_most * drive)
-        return filter_most * reach * PULL_MOST <= SMALL
-
-    @_jit
+    @jit
     def move(walk, state, runs, filter_sizes, output_sizes, start, stop, constants):
-        lanes = np.empty((3, LANES))
+        lanes = np.empty((rows, LANES))
         for first in range(0, len(runs), LANES):
             for lane in range(LANES):
                 # A tile that is not full is filled up with copies of its first run.
                 run = runs[first + lane] if first + lane < len(runs) else runs[first]
-                for row in range(3):
+                for row in range(rows):
                     lanes[row, lane] = state[row, run]
             walk(lanes, filter_sizes, output_sizes, start, stop, constants)
             for lane in range(min(LANES, len(runs) - first)):
-                for row in range(3):
+                for row in range(rows):
                     state[row, runs[first + lane]] = lanes[row, lane]
 
-    @_jit
+    @jit
     def loop(state, outcome, steps, filter_sizes, output_sizes, constants, certificate, early):
         window = len(filter_sizes)
-        small, other = np.empty(len(outcome), np.int64), np.empty(len(outcome), np.int64)
+        first, second = np.empty(len(outcome), np.int64), np.empty(len(outcome), np.int64)
         if early:
             for run in range(len(outcome)):
                 if outcome[run] == 0:
@@ -185,30 +89,25 @@ def make_loop(dual: Callable) -> Callable:
             for step in range(start, stop):
                 filter_most = max(filter_most, filter_sizes[step])
                 output_most = max(output_most, output_sizes[step])
-            n_small, n_other = 0, 0
+            n_first, n_second = 0, 0
             for run in range(len(outcome)):
                 if outcome[run] == 0:
-                    if small_steps(state, run, stop - start, filter_most, output_most, constants):
-                        small[n_small] = run
-                        n_small += 1
+                    if choose(state, run, stop - start, filter_most, output_most, constants):
+                        first[n_first] = run
+                        n_first += 1
                     else:
-                        other[n_other] = run
-                        n_other += 1
-            if n_small + n_other == 0:
+                        second[n_second] = run
+                        n_second += 1
+            if n_first + n_second == 0:
                 return
             move(
-                walk_small,
-                state,
-                small[:n_small],
-                filter_sizes,
-                output_sizes,
-                start,
-                stop,
-                constants,
-            )
+                walk_first, state, first[:n_first],
+                filter_sizes, output_sizes, start, stop, constants,
+            )  # fmt: skip
             move(
-                walk_any, state, other[:n_other], filter_sizes, output_sizes, start, stop, constants
-            )
+                walk_second, state, second[:n_second],
+                filter_sizes, output_sizes, start, stop, constants,
+            )  # fmt: skip
             for run in range(len(outcome)):
                 if outcome[run] == 0:
                     steps[run] += stop - start
@@ -218,8 +117,8 @@ def make_loop(dual: Callable) -> Callable:
 
 
 def advance(
-    dual: Callable,
-    state: Float[np.ndarray, "3 runs"],
+    kernel: Kernel,
+    state: Float[np.ndarray, "rows runs"],
     outcome: Int8[np.ndarray, " runs"],
     steps: Int64[np.ndarray, " runs"],
     filter_sizes: Float[np.ndarray, " window"],
@@ -231,20 +130,20 @@ def advance(
     """Move a block of runs through a window of steps, in place.
 
     Runs whose outcome is not 0 stand still. Every `CHUNK` steps each run is looked at: one that is
-    no longer finite is marked as diverged, and with `early` one in a proved basin is marked with
-    where it ends. Marked runs make room for others, so that no lane works for nothing. What
+    no longer finite is marked as diverged, and with `early` one that is proved to end somewhere is
+    marked with where. Marked runs make room for others, so that no lane works for nothing. What
     becomes of a run depends on nothing but that run.
 
     Args:
-        dual: The activation's `scalar` function.
-        state: Rows angle, total, overlap.
+        kernel: The reduction's.
+        state: The kernel's rows.
         outcome: Numbers of `Outcome`.
         steps: Steps taken by each run so far; counted on.
         filter_sizes: The filter's step sizes of this window.
         output_sizes: The output's step sizes of this window.
-        constants: `V, M, k, S, A` of the reduction.
-        certificate: `C(pi)`, filter steepness, largest output size, number of the opposite outcome.
-        early: Whether to use proved basins.
+        constants: What the kernel needs to know of the landscape.
+        certificate: What it needs for a proof of where a run ends.
+        early: Whether to use such proofs.
     """
-    loop = make_loop(dual)
+    loop = make_loop(kernel)
     loop(state, outcome, steps, filter_sizes, output_sizes, constants, certificate, early)

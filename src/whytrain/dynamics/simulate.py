@@ -16,12 +16,13 @@ import xarray as xr
 from jaxtyping import Array, Int, PyTree
 
 from whytrain.dynamics import flow, loop
-from whytrain.dynamics.methods import GradientFlow, Method, NormalizedGradientDescent, sizes_at
+from whytrain.dynamics.methods import GradientFlow, Method, sizes_at
+from whytrain.dynamics.program import WINDOW, Program, find_program, largest_sizes
 from whytrain.dynamics.schedules import table
+from whytrain.dynamics.watched import Watched
 from whytrain.errors import UnstableStepWarning, UserError
-from whytrain.landscapes import Landscape, Outcome, SphereOrder, SphereReduction, Weights
+from whytrain.landscapes import Landscape, Outcome
 
-WINDOW = 1 << 16  # step sizes are tabulated for this many steps at a time
 CACHE = 1 << 18  # bytes of state in a tile of runs: half of a core's second-level cache
 TILE = 64  # most runs in a tile of the JAX loop
 
@@ -37,6 +38,7 @@ def simulate(
     observables: Observables = (),
     times: Int[np.ndarray, " time"] | Sequence[float] | None = None,
     early: bool | None = None,
+    extremes: Sequence[str] = (),
     keys: Array | None = None,
     block: int | None = None,
     threads: int | None = None,
@@ -47,8 +49,9 @@ def simulate(
     `block` or on `threads`. Only what is asked for is kept, never a whole trajectory.
 
     Args:
-        landscape: What is minimized. A `SphereReduction` under `NormalizedGradientDescent` goes
-            through a compiled loop, all else through JAX.
+        landscape: What is minimized. A `SphereReduction` under `NormalizedGradientDescent`, and a
+            `PlaneReduction` of a step with a piecewise constant surrogate under `GradientDescent`,
+            go through a compiled loop, all else through JAX.
         method: How the parameters move.
         starts: The parameters of every run, with a leading axis of runs in every leaf.
         steps: The largest number of steps; for `GradientFlow` the time at which it ends.
@@ -58,6 +61,8 @@ def simulate(
         early: Whether a run may stop inside a region that is proved to lead to one minimum.
             Default: only where nothing is saved over time. What is saved of a stopped run is NaN
             from then on.
+        extremes: Observables of the landscape (`landscape.observables()`) to watch at every step:
+            the least value on the way is `least_NAME`, the largest rise in one step `rise_NAME`.
         keys: One random key a run, for methods that draw. Default: key `i` for run `i`.
         block: Runs that a thread takes at a time, rounded up to whole tiles. Default: what fits a
             core's cache.
@@ -70,7 +75,7 @@ def simulate(
 
     Raises:
         UserError: No runs, unequal numbers of starts, `steps` or `times` out of range, or an
-            observable that is not known.
+            observable or extreme that is not known.
 
     Warns:
         UnstableStepWarning: The linearized update at the global minimum does not contract. Runs
@@ -95,9 +100,8 @@ def simulate(
         early = not observe.functions if early is None else early
         stable = _warn_if_unstable(landscape, method, steps)
         landscape, method = _as_arrays(landscape), _as_arrays(method)
-        engine = _engine(
-            landscape, method, starts, steps, times if observe.functions else times[:0], early
-        )
+        kept = times if observe.functions else times[:0]
+        engine = _engine(landscape, method, starts, steps, kept, early, extremes)
     tile = engine.lanes(starts)
     lanes = tile * math.ceil((block or engine.block) / tile)
     if keys is None:
@@ -130,23 +134,13 @@ def log_times(steps: float, count: int = 64) -> np.ndarray:
     return np.unique(np.concatenate([[0], np.geomspace(1, steps, count).round().astype(int)]))
 
 
-class _CompiledSphere:
-    """Normalized gradient descent on three order parameters: the compiled loop."""
+class _Compiled:
+    """A reduction on its compiled loop."""
 
     block = 1024
 
-    def __init__(
-        self, landscape: SphereReduction, method: NormalizedGradientDescent, steps: int,
-        times: np.ndarray, early: bool,
-    ) -> None:  # fmt: skip
-        sizes = method.step_size
-        self.sizes = sizes if isinstance(sizes, Weights) else Weights(sizes, sizes)
-        self.dual: Any = landscape.activation.scalar
-        self.steps, self.times = steps, times
-        self.early = early and landscape.activation.steepness is not None
-        numbers = landscape.constants(_largest(self.sizes, steps))
-        self.constants = tuple(float(x) for x in numbers[:5])
-        self.certificate = (*(float(x) for x in numbers[5:8]), int(numbers[8]))
+    def __init__(self, program: Program, steps: int, times: np.ndarray) -> None:
+        self.program, self.times = program, times
         # Windows of tabulated step sizes; a window ends where something is saved.
         self.edges = np.unique([0, *range(0, steps, WINDOW), steps, *times]).astype(int).tolist()
 
@@ -155,26 +149,31 @@ class _CompiledSphere:
         del starts
         return 1
 
-    def run(self, starts: SphereOrder, keys: Array, observe: "_Observe") -> tuple:
+    def run(self, starts: PyTree, keys: Array, observe: "_Observe") -> tuple:
         """Move one block from its starts to its end."""
         from whytrain.dynamics.compiled import advance  # Numba is wanted only here
 
         del keys
-        state = np.stack([np.ascontiguousarray(leaf) for leaf in starts])
+        program = self.program
+        kernel, rows = program.kernel(), len(starts)
+        watched = [np.full(len(starts[0]), first) for first in program.watched]
+        state = np.stack([*starts, *watched])
         codes, taken = np.zeros(state.shape[1], np.int8), np.zeros(state.shape[1], np.int64)
         saved = _Saved(observe, self.times)
-        saved.record(0, SphereOrder(*state), codes == 0)
+        saved.record(0, type(starts)(*state[:rows]), codes == 0)
         for start, stop in zip(self.edges[:-1], self.edges[1:], strict=True):
             if not (codes == 0).any():
                 break
-            filter_sizes = table(self.sizes.filter, start, stop)
-            output_sizes = table(self.sizes.output, start, stop)
+            filter_sizes = table(program.sizes.filter, start, stop)
+            output_sizes = table(program.sizes.output, start, stop)
             advance(
-                self.dual, state, codes, taken, filter_sizes, output_sizes,
-                self.constants, self.certificate, self.early,
+                kernel, state, codes, taken, filter_sizes, output_sizes,
+                program.constants, program.certificate, program.early,
             )  # fmt: skip
-            saved.record(stop, SphereOrder(*state), codes == 0)
-        return SphereOrder(*state), codes, taken, saved.values(len(codes))
+            saved.record(stop, type(starts)(*state[:rows]), codes == 0)
+        order = type(starts)(*state[:rows])
+        extremes = program.extremes(order, state[rows:])
+        return order, codes, taken, saved.values(len(codes)) | extremes
 
 
 class _Tiled(abc.ABC):
@@ -209,18 +208,18 @@ class _JaxLoop(_Tiled):
     """Any landscape under any method: one compiled JAX loop."""
 
     def __init__(
-        self, landscape: Landscape, method: Method, steps: int, times: np.ndarray, early: bool
+        self, landscape: Landscape, method: Watched, steps: int, times: np.ndarray, early: bool
     ) -> None:
         self.landscape, self.method, self.times = landscape, method, times
-        sizes = getattr(method, "step_size", None)
-        exact = early and sizes is not None and not hasattr(method, "batch")
-        self.largest = _as_arrays(_largest(sizes, steps)) if exact else None
+        sizes = getattr(method.method, "step_size", None)
+        exact = early and sizes is not None and not hasattr(method.method, "batch")
+        self.largest = _as_arrays(largest_sizes(sizes, steps)) if exact else None
         self.edges = np.unique([0, steps, *times]).astype(int).tolist()
 
     def lanes(self, starts: PyTree) -> int:
         """Runs of a tile: a power of two whose parameters and samples fit the cache."""
         one = max(8, sum(leaf[0].nbytes for leaf in jax.tree.leaves(starts)))
-        samples = getattr(self.method, "batch", 0) * one
+        samples = getattr(self.method.method, "batch", 0) * one
         return min(TILE, 1 << int(np.log2(max(1, CACHE // (one + samples)))))
 
     def tile(self, starts: PyTree, keys: Array, observe: "_Observe") -> tuple:
@@ -235,7 +234,8 @@ class _JaxLoop(_Tiled):
                 jnp.int64(start), jnp.int64(stop), self.largest,
             )  # fmt: skip
             saved.record(stop, block.state.params, np.asarray(block.outcome) == 0)
-        return block.state.params, block.outcome, block.steps, saved.values(len(keys))
+        extremes = self.method.extremes(block.state)
+        return block.state.params, block.outcome, block.steps, saved.values(len(keys)) | extremes
 
 
 class _Flow(_Tiled):
@@ -289,17 +289,17 @@ class _Saved:
 
 def _engine(
     landscape: Landscape, method: Method | GradientFlow, starts: PyTree, steps: int,
-    times: np.ndarray, early: bool,
-) -> "_CompiledSphere | _JaxLoop | _Flow":  # fmt: skip
+    times: np.ndarray, early: bool, extremes: Sequence[str],
+) -> "_Compiled | _JaxLoop | _Flow":  # fmt: skip
     if isinstance(method, GradientFlow):
+        if extremes:
+            raise UserError("extremes are of steps, and a gradient flow has none: save observables")
         return _Flow(landscape, method, steps, times)
-    if (
-        isinstance(landscape, SphereReduction)
-        and isinstance(method, NormalizedGradientDescent)
-        and landscape.activation.scalar is not None
-    ):
-        return _CompiledSphere(landscape, method, steps, times, early)
-    return _JaxLoop(landscape, method, steps, times, early)
+    program = find_program(landscape, method, steps, early, extremes)
+    if program is not None:
+        return _Compiled(program, steps, times)
+    watched = Watched.of(landscape, method, extremes)
+    return _JaxLoop(landscape, watched, steps, times, early)
 
 
 class _Observe:
@@ -323,7 +323,7 @@ class _Observe:
 
 def _known_observables(landscape: Landscape, starts: PyTree) -> dict[str, Callable]:
     known: dict[str, Callable] = {
-        "loss": landscape.loss,
+        **landscape.observables(),
         "gradient_norm": lambda p: _length(landscape.tangent(p, landscape.grad(p))),
     }
     for name in getattr(starts, "_fields", ()):
@@ -334,17 +334,6 @@ def _known_observables(landscape: Landscape, starts: PyTree) -> dict[str, Callab
 
 def _length(tree: PyTree) -> Array:
     return jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(tree)))
-
-
-def _largest(sizes: PyTree, steps: int) -> PyTree:
-    """The largest value of each schedule over the whole run."""
-
-    def most(schedule: Any) -> float:
-        return max(
-            float(table(schedule, a, min(a + WINDOW, steps)).max()) for a in range(0, steps, WINDOW)
-        )
-
-    return jax.tree.map(most, sizes, is_leaf=callable)
 
 
 def _warn_if_unstable(landscape: Landscape, method: Any, steps: int) -> bool:
@@ -385,15 +374,16 @@ def _dataset(
     from whytrain import __version__
 
     data: dict[str, Any] = {
-        "outcome": ("run", codes, {"flag_values": list(range(5)), "flag_meanings": _meanings()}),
+        "outcome": ("run", codes, _flags()),
         "steps": ("run", taken, {"units": "steps"}),
     }
     for path, leaf in jax.tree_util.tree_leaves_with_path(final):
         name = "final" + "".join(f"_{_word(part)}" for part in path)
         dims = ["run", *(f"{name}_{axis}" for axis in range(leaf.ndim - 1))]
         data[name] = (dims, np.asarray(leaf))
-    data |= {name: (("run", "time"), values) for name, values in saved.items()}
-    coords = {"time": ("time", times, {"units": "steps"})} if saved else {}
+    data |= {name: (("run", "time")[: values.ndim], values) for name, values in saved.items()}
+    timed = any(values.ndim == 2 for values in saved.values())
+    coords = {"time": ("time", times, {"units": "steps"})} if timed else {}
     attrs = {
         "landscape": type(landscape).__name__, "method": type(method).__name__,
         "max_steps": steps, "version": __version__,
@@ -401,8 +391,9 @@ def _dataset(
     return xr.Dataset(data, coords, attrs)
 
 
-def _meanings() -> str:
-    return " ".join(outcome.word for outcome in Outcome)
+def _flags() -> dict[str, Any]:
+    meanings = " ".join(outcome.word for outcome in Outcome)
+    return {"flag_values": list(map(int, Outcome)), "flag_meanings": meanings}
 
 
 def _word(part: Any) -> str:

@@ -24,6 +24,15 @@ class Activation(eqx.Module):
     """
 
     @property
+    def degree(self) -> int | None:
+        """The `d` with `sigma(c x) = c^d sigma(x)` for all `c > 0`, or None.
+
+        Where there is one, a filter of any length does what a unit filter does whose output
+        weights are multiplied by `length^d`: outcomes are those of the sphere.
+        """
+        return None
+
+    @property
     def steepness(self) -> float | None:
         """A proved `b` with `0 <= across <= b min(angle, pi - angle)` at unit radii, or None.
 

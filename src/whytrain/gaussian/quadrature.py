@@ -99,7 +99,7 @@ class Quadrature(Activation):
     def _line(self, f: Callable[[Array], Array], radius: Scalar) -> Array:
         """`E f(x)` for one standard normal `x`."""
         ends = [0.0, *(kink / radius for kink in self.kinks)]
-        x, weights = _panels(ends, -CUTOFF, CUTOFF, self.nodes)
+        x, weights = panels(ends, -CUTOFF, CUTOFF, self.nodes)
         return jnp.sum(weights * f(x) * jnp.exp(-(x**2) / 2)) / math.sqrt(2 * math.pi)
 
     def _plane(
@@ -120,13 +120,13 @@ class Quadrature(Activation):
                 up = other * radius - kink * radius_star * jnp.cos(angle)
                 ray = jnp.arctan2(up, kink * radius_star * jnp.sin(angle))
                 rays += [_on_range(ray), _on_range(ray + math.pi)]
-        turn, turn_weights = _panels(rays, -quarter, 3 * quarter, self.nodes)
+        turn, turn_weights = panels(rays, -quarter, 3 * quarter, self.nodes)
 
         def radial(t: Array) -> Array:
             x, y = jnp.cos(t), jnp.cos(t - angle)
             ends = [kink / _away_from_zero(radius * x) for kink in self.kinks]
             ends += [kink / _away_from_zero(radius_star * y) for kink in self.kinks]
-            rho, weights = _panels([3.0, *ends], 0.0, CUTOFF, self.nodes)
+            rho, weights = panels([3.0, *ends], 0.0, CUTOFF, self.nodes)
             density = weights * rho * jnp.exp(-(rho**2) / 2)
             across = rho * jnp.sin(t) if weight == "across" else 1.0
             return jnp.sum(density * across * f(rho * x, rho * y))
@@ -143,7 +143,7 @@ def _away_from_zero(x: Array) -> Array:
     return jnp.where(jnp.abs(x) < 1e-300, 1e-300, x)
 
 
-def _panels(
+def panels(
     ends: Sequence[Scalar], low: float, high: float, nodes: int
 ) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
     """Gauss-Legendre nodes and weights on the panels that `ends` cut out of `[low, high]`."""

@@ -49,6 +49,11 @@ class ReLU(Activation):
     """
 
     @property
+    def degree(self) -> int:
+        """1."""
+        return 1
+
+    @property
     def steepness(self) -> float:
         """1/2, since `(pi - angle) sin(angle) <= pi min(angle, pi - angle)`."""
         return 0.5

@@ -17,6 +17,7 @@ from whytrain.lab.study import Figure, Paper, Study
 from whytrain.lab.sweep import sweep
 from whytrain.lab.sweep_directory import Sweep, estimate, run_sweep, verify
 from whytrain.lab.tasks import Source
+from whytrain.lab.verdicts import always, coverage, exact, one_sided, within
 
 __all__ = [
     "Claim",
@@ -38,14 +39,18 @@ __all__ = [
     "Study",
     "Sweep",
     "Verdict",
+    "always",
     "as_dict",
     "binomial_interval",
+    "coverage",
     "estimate",
+    "exact",
     "export",
     "fingerprint",
     "jsonable",
     "make_plan",
     "mean_interval",
+    "one_sided",
     "open",
     "open_executor",
     "parse",
@@ -60,4 +65,5 @@ __all__ = [
     "sweep",
     "table",
     "verify",
+    "within",
 ]

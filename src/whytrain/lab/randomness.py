@@ -1,6 +1,8 @@
 """Which random key a run has: a matter of its number alone, never of who computes it when."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
@@ -42,6 +44,32 @@ class Runs:
         with jax.enable_x64(True):  # or JAX drops the upper half of the seed
             numbers = np.arange(self.first, self.first + self.count, dtype=np.uint32)
             return _keys(np.int64(self.seed), np.uint32(self.stream), numbers)
+
+    def draw(self, function: Callable[..., Any], *args: Any, together: int = 1024) -> Any:
+        """Give what a batched function makes of the keys, always so many at a time.
+
+        One shape, whatever the number of runs, so that the function is compiled once.
+
+        Args:
+            function: Takes `together` keys and `args`, gives a pytree of arrays over them.
+            args: What else it takes.
+            together: Keys a call.
+
+        Returns:
+            The pytree, of NumPy arrays over the runs.
+
+        Example:
+            >>> import jax.numpy as jnp
+            >>> Runs(0, 7, 0, 3).draw(lambda keys: jnp.zeros(len(keys)), together=2).shape
+            (3,)
+        """
+        parts = []
+        with jax.enable_x64(True):
+            keys = self.keys()
+            for first in range(0, len(self), together):
+                some = np.minimum(np.arange(first, first + together), len(self) - 1)
+                parts.append(jax.tree.map(np.asarray, function(keys[some], *args)))
+        return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(self)], *parts)
 
 
 @jax.jit

@@ -3,9 +3,10 @@
 from whytrain.landscapes.landscape import CriticalPoint, Landscape
 from whytrain.landscapes.outcome import Outcome
 from whytrain.landscapes.plane import PlaneOrder, PlaneReduction
+from whytrain.landscapes.settled import SettledShape, SphereOrder
 from whytrain.landscapes.shared_filter import SharedFilter
-from whytrain.landscapes.sphere import SphereOrder, SphereReduction
-from whytrain.landscapes.weights import Weights, angle_between
+from whytrain.landscapes.sphere import SphereReduction
+from whytrain.landscapes.weights import Weights, aligned_output, angle_between
 
 __all__ = [
     "CriticalPoint",
@@ -13,9 +14,11 @@ __all__ = [
     "Outcome",
     "PlaneOrder",
     "PlaneReduction",
+    "SettledShape",
     "SharedFilter",
     "SphereOrder",
     "SphereReduction",
     "Weights",
+    "aligned_output",
     "angle_between",
 ]

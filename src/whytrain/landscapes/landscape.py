@@ -1,7 +1,7 @@
 """What every landscape offers: loss, gradient, the manifold it lives on, critical points."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -132,6 +132,10 @@ class Landscape(eqx.Module):
         loss is within 1e-6 of `lowest`.
         """
         return classify(self, params)
+
+    def observables(self) -> Mapping[str, Callable[[Params], Float[Array, ""]]]:
+        """Numbers worth saving of a run, by name. Default: the loss."""
+        return {"loss": self.loss}
 
     def critical_points(self) -> Sequence[CriticalPoint]:
         """The known critical points; an empty sequence says that none is known."""

@@ -12,6 +12,8 @@ class Outcome(IntEnum):
         SPURIOUS: At a local minimum that is not global.
         SADDLE: At a critical point that is no minimum.
         DIVERGED: Not finite, or bouncing under a step size with no stable minimum.
+        COLLAPSED: At a filter of length zero, which has no direction and no gradient, but pulls
+            from all sides: the run slides or chatters there and converges to no critical point.
     """
 
     UNDECIDED = 0
@@ -19,6 +21,7 @@ class Outcome(IntEnum):
     SPURIOUS = 2
     SADDLE = 3
     DIVERGED = 4
+    COLLAPSED = 5
 
     @property
     def word(self) -> str:

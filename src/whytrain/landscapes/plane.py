@@ -1,14 +1,20 @@
 """Five numbers that carry plain gradient descent on a shared filter, for any activation."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Float, Int
 
 from whytrain._types import Numeric
 from whytrain.errors import UserError
 from whytrain.gaussian import Activation
-from whytrain.landscapes.landscape import Landscape
+from whytrain.landscapes.landscape import CriticalPoint, Landscape, classify
+from whytrain.landscapes.outcome import Outcome
+from whytrain.landscapes.settled import SphereOrder
+from whytrain.landscapes.sphere import SphereReduction
 
 
 class PlaneOrder(NamedTuple):
@@ -25,12 +31,31 @@ class PlaneOrder(NamedTuple):
     size: Float[Numeric, "*batch"]
 
 
+def turn(x: Float[Numeric, ""], y: Float[Numeric, ""]) -> Float[Array, ""]:
+    """The angle of `(x, |y|)`, in [0, pi]; 0 at the origin.
+
+    A run that converges for long has a `y` below the normal numbers, which XLA takes for zero but
+    whose arctangent beside a negative `x` it gets wrong by pi.
+
+    Example:
+        >>> with jax.enable_x64(True):
+        ...     print(f"{float(turn(-2.0, 1e-310)):.6f}")
+        3.141593
+    """
+    flat = jnp.abs(y) < 1e-300
+    return jnp.where(flat, jnp.where(x < 0, jnp.pi, 0.0), jnp.arctan2(jnp.abs(y), x))
+
+
 class PlaneReduction(Landscape):
     r"""The shared-filter landscape in five order parameters; exact under plain gradient descent.
 
     All vectors of the filter's gradient lie in the plane of the filter and the teacher's filter,
     and the output weights enter through three sums, so that the step closes in `PlaneOrder` for
     every activation and every backward derivative, whatever `k` and `p`.
+
+    Under an activation with a `degree` (the rectifier, the step) the critical points are those of
+    the sphere, at any length of the filter. The loss of a step has no limit where the filter's
+    length goes to zero: its angle has none.
     """
 
     k: Float[Numeric, ""]
@@ -47,14 +72,29 @@ class PlaneReduction(Landscape):
         activation: Activation,
     ) -> "PlaneReduction":
         """The reduction of the landscape of one teacher."""
-        star, a_star = jnp.asarray(filter_star), jnp.asarray(output_star)
+        traced = isinstance(filter_star, jax.Array) or isinstance(output_star, jax.Array)
+        xp = jnp if traced else np  # JAX would round to float32 outside of `enable_x64`
+        star, a_star = xp.asarray(filter_star), xp.asarray(output_star)
         return cls(
-            jnp.asarray(a_star.shape[0] * 1.0),
-            jnp.sqrt(jnp.sum(star**2)),
-            jnp.sum(a_star),
-            jnp.sum(a_star**2),
+            np.float64(a_star.shape[0]),
+            xp.sqrt(xp.sum(star**2)),
+            xp.sum(a_star),
+            xp.sum(a_star**2),
             activation,
         )
+
+    @classmethod
+    def of_sums(
+        cls,
+        k: int,
+        total_star: Float[Numeric, ""],
+        power_star: Float[Numeric, ""],
+        activation: Activation,
+        radius_star: Float[Numeric, ""] = 1.0,
+    ) -> "PlaneReduction":
+        """The reduction for a teacher of whom only these sums are known."""
+        star, total, power = np.float64(radius_star), np.float64(total_star), np.float64(power_star)
+        return cls(np.float64(k), star, total, power, activation)
 
     def loss(self, params: PlaneOrder) -> Float[Array, ""]:
         """The population loss, from the order parameters alone."""
@@ -73,15 +113,8 @@ class PlaneReduction(Landscape):
             step_sizes if isinstance(step_sizes, tuple) else (step_sizes,) * 2
         )
         x, y, s, u, size = params
-        r, angle, m, m_star, variance, covariance = self._moments(params)
-        along, across = self.activation.backward_cross(angle, r, self.radius_star)
-        mean_pull = (s**2 - size) * m - (s * self.total_star - u) * m_star
-        radial = (
-            size * self.activation.backward_self(r)
-            + mean_pull * self.activation.backward_mean(r)
-            - u * along
-        )
-        toward = -u * across  # along the unit vector (|y|, -x sign(y)) / r
+        r, _, m, m_star, variance, covariance = self._moments(params)
+        radial, toward = self.filter_slope(params)
         side = jnp.where(y < 0, -1.0, 1.0)
         shift = m * (m * s - m_star * self.total_star)
         return PlaneOrder(
@@ -94,6 +127,19 @@ class PlaneReduction(Landscape):
             - 2 * output_size * (variance * size - covariance * u + shift * s)
             + output_size**2 * self._gradient_size(params, variance, covariance, shift),
         )
+
+    def filter_slope(self, params: PlaneOrder) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """The expected backward pass of the filter: along it, and across it to the teacher's."""
+        _, _, s, u, size = params
+        r, angle, m, m_star, _, _ = self._moments(params)
+        along, across = self.activation.backward_cross(angle, r, self.radius_star)
+        mean_pull = (s**2 - size) * m - (s * self.total_star - u) * m_star
+        radial = (
+            size * self.activation.backward_self(r)
+            + mean_pull * self.activation.backward_mean(r)
+            - u * along
+        )
+        return radial, -u * across
 
     def _gradient_size(
         self, params: PlaneOrder, variance: Array, covariance: Array, shift: Array
@@ -108,6 +154,102 @@ class PlaneReduction(Landscape):
             - 2 * covariance * shift * self.total_star
         )
 
+    def on_sphere(self) -> SphereReduction:
+        """The same teacher with a unit filter.
+
+        Raises:
+            UserError: The teacher's filter has another length, and the activation has no `degree`
+                by which to pass it on to the output weights.
+        """
+        degree = self.activation.degree
+        if degree is None and float(self.radius_star) != 1:
+            raise UserError(
+                f"radius_star must be 1 on the sphere for an activation without a degree, got "
+                f"{float(self.radius_star):.6g}"
+            )
+        scale = self.radius_star ** (degree or 0)
+        total, power = scale * self.total_star, scale**2 * self.power_star
+        return SphereReduction.of_sums(int(self.k), total, power, self.activation)
+
+    def critical_points(self) -> Sequence[CriticalPoint]:
+        """Those of the sphere, with the filter at length one; none known without a `degree`.
+
+        Of the output weights, `size` is that of weights in the span of `1` and `a*`.
+        """
+        if self.activation.degree is None:
+            return ()
+        sphere = self.on_sphere()
+        return [
+            CriticalPoint(point.kind, self.lift(point.params), point.loss)
+            for point in sphere.critical_points()
+        ]
+
+    def lift(self, place: SphereOrder) -> PlaneOrder:
+        """The point of the plane for settled order parameters of the sphere, by `on_sphere`."""
+        sphere = self.on_sphere()
+        angle, s, u = (float(leaf) for leaf in place)
+        c = float(sphere.covariance(angle))
+        v, m, total = (float(x) for x in (sphere.variance, sphere.mean_square, sphere.total_star))
+        shift = m * (total - s)  # a = (c a* + shift 1) / v
+        size = (c**2 * sphere.power_star + 2 * c * shift * total + shift**2 * self.k) / v**2
+        return PlaneOrder(np.cos(angle), np.sin(angle), s, u, size)
+
+    def outcome(self, params: PlaneOrder, shortest: float = 0.1) -> Int[np.ndarray, "*batch"]:
+        """Where each of a batch of runs has come to.
+
+        Under an activation with a `degree`: `COLLAPSED` where the filter is shorter than `shortest`
+        of the teacher's and `attracts_collapse`, else as on the sphere, at any length. Otherwise
+        the default of every landscape.
+        """
+        degree = self.activation.degree
+        if degree is None:
+            return classify(self, params)
+        x, y, s, u, _ = (np.asarray(leaf, dtype=np.float64) for leaf in params)
+        r = np.hypot(x, y)
+        place = SphereOrder(np.arctan2(np.abs(y), x), r**degree * s, r**degree * u)
+        codes = self.on_sphere().outcome(place)
+        lost = (r < shortest * float(self.radius_star)) & self.attracts_collapse(params)
+        finite = np.all([np.isfinite(leaf) for leaf in params], axis=0)
+        codes = np.where(lost, Outcome.COLLAPSED, codes)
+        return np.where(finite, codes, Outcome.DIVERGED).astype(np.int8)
+
+    def attracts_collapse(self, params: PlaneOrder) -> np.ndarray:
+        """Whether a short filter is pulled to zero length from every angle, for these weights.
+
+        The radial backward pass of a short filter is `A - B cos(angle)`: positive at 0 and `pi` is
+        positive everywhere. It must exceed 1e-3 of its scale, for at a minimum it may vanish.
+        """
+        short = 1e-6 * float(self.radius_star)
+        _, _, s, u, size = (jnp.asarray(leaf, dtype=float) for leaf in params)
+
+        def radial(x: float) -> np.ndarray:
+            one = lambda s, u, size: self.filter_slope(  # noqa: E731
+                PlaneOrder(jnp.asarray(x), jnp.asarray(0.0), s, u, size)
+            )[0]
+            return np.asarray(jax.vmap(one)(*(jnp.atleast_1d(leaf) for leaf in (s, u, size))))
+
+        with jax.enable_x64(True):
+            least = np.minimum(radial(short), radial(-short))
+        return (least > 1e-3 * np.atleast_1d(size)).reshape(np.shape(s))
+
+    def stable(self, step_sizes: Float[Numeric, ""] | tuple) -> bool:
+        """Whether the output's update contracts where the activation's variance is constant.
+
+        True without a `degree` of 0: the variance then depends on the filter's length.
+        """
+        if self.activation.degree != 0:
+            return True
+        output_size = step_sizes[1] if isinstance(step_sizes, tuple) else step_sizes
+        return bool(output_size * self.on_sphere().stiffness < 2)
+
+    def observables(self) -> Mapping[str, Callable]:
+        """The loss, and the `radius` and `angle` of the filter."""
+        return {
+            "loss": self.loss,
+            "radius": lambda params: jnp.hypot(params.x, params.y),
+            "angle": lambda params: turn(params.x, params.y),
+        }
+
     def normalized_step(self, params: PlaneOrder, step_sizes: object) -> PlaneOrder:
         """Not offered: on the sphere three numbers are enough.
 
@@ -118,7 +260,7 @@ class PlaneReduction(Landscape):
 
     def _moments(self, params: PlaneOrder) -> tuple[Any, ...]:
         r = jnp.hypot(params.x, params.y)
-        angle = jnp.arctan2(jnp.abs(params.y), params.x)
+        angle = turn(params.x, params.y)
         m, m_star = self.activation.mean(r), self.activation.mean(self.radius_star)
         variance = self.activation.second_moment(r) - m**2
         covariance = self.activation.cross(angle, r, self.radius_star) - m * m_star

@@ -14,8 +14,9 @@ from whytrain.errors import UserError
 from whytrain.gaussian import Activation, ReLU
 from whytrain.landscapes.landscape import CriticalPoint, Landscape
 from whytrain.landscapes.outcome import Outcome
-from whytrain.landscapes.plane import PlaneReduction
-from whytrain.landscapes.sphere import SphereOrder, SphereReduction
+from whytrain.landscapes.plane import PlaneOrder, PlaneReduction
+from whytrain.landscapes.settled import SphereOrder
+from whytrain.landscapes.sphere import SphereReduction
 from whytrain.landscapes.weights import Weights, angle_between, norm
 
 
@@ -200,17 +201,27 @@ class SharedFilter(Landscape):
         angle = angle_between(v, jnp.asarray(self.filter_star))
         return SphereOrder(angle, jnp.sum(jnp.asarray(weights.output)), overlap)
 
+    def order_in_plane(self, weights: Weights) -> PlaneOrder:
+        """The order parameters of `weights` in the plane; `y` is never negative."""
+        v, a = self.filter(weights), jnp.asarray(weights.output)
+        star = jnp.asarray(self.filter_star)
+        unit = star / norm(star)
+        x = jnp.sum(v * unit)
+        overlap = jnp.sum(a * self.output_star)
+        return PlaneOrder(x, norm(v - x * unit), jnp.sum(a), overlap, jnp.sum(a * a))
+
     def outcome(self, params: Weights) -> Int[np.ndarray, " run"]:
         """Which critical point each of a batch of weights has come to.
 
         As for the reduction, and the output weights must be at the point's own, to 1 % of the
-        teacher's length. A rectifier's filter may have any length: it is divided by it, and the
-        output weights multiplied.
+        teacher's length. Under an activation with a `degree` the filter may have any length: it
+        is divided by it, and the output weights multiplied by `length^degree`.
         """
         reduction = self.on_sphere()
-        if isinstance(self.activation, ReLU):
+        degree = self.activation.degree
+        if degree is not None:
             length = np.linalg.norm(np.asarray(jax.vmap(self.filter)(params)), axis=1)[:, None]
-            params = Weights(params.filter, np.asarray(params.output) * length)
+            params = Weights(params.filter, np.asarray(params.output) * length**degree)
         order = jax.vmap(self.order)(params)
         codes = reduction.outcome(order)
         size = np.sqrt(reduction.power_star)

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from whytrain._types import Numeric
@@ -13,6 +14,23 @@ class Weights(NamedTuple):
 
     filter: Float[Numeric, "*p"]
     output: Float[Numeric, "*k"]
+
+
+def aligned_output(k: int, alignment: float, length: float) -> Float[np.ndarray, " k"]:
+    """Output weights of this length whose sum is `length sqrt(alignment)`, `alignment <= k`.
+
+    The part across `1` is a ramp: under round starts every direction there gives the same runs.
+
+    Example:
+        >>> a = aligned_output(4, 1.0, 2.0)
+        >>> round(float(a.sum()), 12), round(float(a @ a), 12)
+        (2.0, 4.0)
+    """
+    along = np.full(k, k**-0.5)
+    ramp = np.arange(k) - (k - 1) / 2
+    across = ramp / max(float(np.linalg.norm(ramp)), 1e-300)
+    share = min(alignment / k, 1.0)
+    return length * (np.sqrt(share) * along + np.sqrt(1 - share) * across)
 
 
 def norm(v: Float[Array, " p"]) -> Float[Array, ""]:

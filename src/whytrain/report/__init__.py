@@ -15,8 +15,18 @@ from whytrain.lab.reproduction import Reproduction
 from whytrain.report import figures, html, markdown, style
 from whytrain.report.content import content
 from whytrain.report.drawing import Drawing, draw
+from whytrain.report.ste_page import draw_ste_page, write_ste_page
 
-__all__ = ["Drawing", "content", "draw", "figures", "style", "write"]
+__all__ = [
+    "Drawing",
+    "content",
+    "draw",
+    "draw_ste_page",
+    "figures",
+    "style",
+    "write",
+    "write_ste_page",
+]
 
 
 def write(reproduction: Reproduction, directory: str | pathlib.Path) -> pathlib.Path:

@@ -24,6 +24,7 @@ OUTCOMES: Mapping[str, str] = MappingProxyType(
         "global": "blue",
         "spurious": "orange",
         "saddle": "purple",
+        "collapsed": "amber",
         "diverged": "ink",
         "undecided": "gray",
     }

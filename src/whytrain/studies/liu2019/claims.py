@@ -6,76 +6,41 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from whytrain.lab import Claim, Verdict, binomial_interval, mean_interval, slope_interval
+from whytrain.dynamics import count
+from whytrain.lab import (
+    Claim,
+    Verdict,
+    binomial_interval,
+    coverage,
+    exact,
+    one_sided,
+    slope_interval,
+    within,
+)
 from whytrain.landscapes import Outcome
 from whytrain.studies.liu2019 import requests
 from whytrain.studies.liu2019.rates import measured, predicted, slow_constant
-from whytrain.studies.liu2019.success import count
 
 Datasets = Sequence[xr.Dataset]
 
 
-def verdict(
-    low: float,
-    high: float,
-    threshold: float,
-    estimate: float,
-    runs: int,
-    note: str,
-    above: bool = True,
-) -> Verdict:
-    """The word for an interval on one side of a threshold.
-
-    Supported where the whole interval is on the claim's side, contradicted where it is on the
-    other, inconclusive where it holds the threshold.
-    """
-    holds, fails = (
-        (low > threshold, high < threshold) if above else (high < threshold, low > threshold)
-    )
-    word = "supported" if holds else "contradicted" if fails else "inconclusive"
-    return Verdict(word, estimate, (low, high), threshold, runs, note)
-
-
-def within(
-    values: np.ndarray, target: float, tolerance: float, note: str, runs: int | None = None
-) -> Verdict:
-    """Supported where the mean's interval lies within `tolerance` of `target`."""
-    values = values[np.isfinite(values)]
-    low, high = mean_interval(values)
-    inside = target - tolerance < low and high < target + tolerance
-    outside = high < target - tolerance or low > target + tolerance
-    word = "supported" if inside else "contradicted" if outside else "inconclusive"
-    return Verdict(word, float(values.mean()), (low, high), target, runs or len(values), note)
-
-
 def _coverage(name: str):
-    """Monte Carlo's 95 % intervals cover the closed form in 95 % of the points, and never miss far.
-
-    The interval of the coverage has 99.9 %, so that a correct closed form is not refused by chance.
-    """
+    """The closed form lies in Monte Carlo's intervals, and the gradient is autodiff's too."""
 
     def check(datasets: Datasets) -> Verdict:
         z = np.concatenate([dataset[f"{name}_z"].values for dataset in datasets])
-        covered = int((np.abs(z) < 1.959964).sum())
-        low, high = binomial_interval(covered, len(z), 0.999)
-        note = f"95 % Monte Carlo intervals cover the closed form at {covered} of {len(z)} points"
+        error = 0.0
         if name == "gradient":
             error = max(float(dataset.autodiff_error.max()) for dataset in datasets)
-            note += f"; it differs from autodiff by {error:.1e} at most"
-            if error > 1e-10:
-                return Verdict("contradicted", covered / len(z), (low, high), 0.95, len(z), note)
-        word = "supported" if low <= 0.95 <= high and np.abs(z).max() < 6 else "contradicted"
-        return Verdict(word, covered / len(z), (low, high), 0.95, len(z), note)
+        return coverage(z, "the closed form", error)
 
     return check
 
 
 def _reduction(datasets: Datasets) -> Verdict:
     errors = np.concatenate([dataset.reduction_error.values for dataset in datasets])
-    worst = float(errors.max())
     note = "largest difference of the order parameters between full and reduced descent, 3000 steps"
-    word = "supported" if worst < 1e-12 else "contradicted"
-    return Verdict(word, worst, (float(errors.min()), worst), 1e-12, len(errors), note)
+    return exact(errors, 1e-12, note)
 
 
 def _spurious_minimum(datasets: Datasets) -> Verdict:
@@ -92,7 +57,7 @@ def _spurious_minimum(datasets: Datasets) -> Verdict:
     )
     if len(spurious) < len(points) or gap <= 0 or returned < runs:
         return Verdict("contradicted", returned / runs, (low, high), 1.0, runs, note)
-    return verdict(low, high, 0.95, returned / runs, runs, note)
+    return one_sided(low, high, 0.95, returned / runs, runs, note)
 
 
 def _existence_threshold(datasets: Datasets) -> Verdict:
@@ -150,7 +115,7 @@ def _polynomial_time(datasets: Datasets) -> Verdict:
     note = f"exponent of k in the steps to 1e-10; steps against log 1/ε: correlation {straight:.6f}"
     if not np.isfinite(steps).all() or straight < 0.99:
         return Verdict("contradicted", exponent, (low, high), 3.0, runs, note)
-    return verdict(low, high, 3.0, exponent, runs, note, above=False)
+    return one_sided(low, high, 3.0, exponent, runs, note, above=False)
 
 
 def _constant_probability(datasets: Datasets) -> Verdict:
@@ -165,7 +130,7 @@ def _constant_probability(datasets: Datasets) -> Verdict:
     runs = sum(dataset.sizes["run"] for dataset in datasets)
     rates = [count(dataset, Outcome.GLOBAL) / dataset.sizes["run"] for dataset in datasets]
     note = f"success rates {min(rates):.3f} to {max(rates):.3f} over k; the rarer one, worst k"
-    return verdict(low, high, 0.1, estimate, runs, note)
+    return one_sided(low, high, 0.1, estimate, runs, note)
 
 
 def _shortcut_beats(datasets: Datasets) -> Verdict:
@@ -180,7 +145,7 @@ def _shortcut_beats(datasets: Datasets) -> Verdict:
     note += "every run succeeds" if perfect else "some runs fail"
     if not perfect:
         return Verdict("contradicted", estimate, (low, high), 0.0, runs, note)
-    return verdict(low, high, 0.0, estimate, runs, note)
+    return one_sided(low, high, 0.0, estimate, runs, note)
 
 
 def _margin(one: xr.Dataset, other: xr.Dataset) -> tuple[float, float, float]:
@@ -207,7 +172,7 @@ def _warmup_needed(datasets: Datasets) -> Verdict:
     if lead[1] <= 0 or np.any(np.diff(ladder) > 0.02):
         word = "contradicted" if lead[2] < 0 else "inconclusive"
         return Verdict(word, float(ladder[-1]), (low, high), 1.0, runs, note)
-    return verdict(low, high, 1.0, float(ladder[-1]), runs, note, above=False)
+    return one_sided(low, high, 1.0, float(ladder[-1]), runs, note, above=False)
 
 
 def _prior_is_not_tight(datasets: Datasets) -> Verdict:

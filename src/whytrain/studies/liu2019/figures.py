@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from whytrain.dynamics import simulate
+from whytrain.dynamics import count, simulate
 from whytrain.lab import Figure, binomial_interval
 from whytrain.landscapes import Outcome, SphereOrder, SphereReduction
 from whytrain.report import figures as draw
@@ -17,7 +17,6 @@ from whytrain.studies.liu2019 import requests
 from whytrain.studies.liu2019.phases import success_rates
 from whytrain.studies.liu2019.rates import slow_constant
 from whytrain.studies.liu2019.setup import DescentSettings
-from whytrain.studies.liu2019.success import count
 
 COLORS = {"ResNet with warm-up": "blue", "ResNet without": "green", "CNN": "orange"}
 Datasets = Sequence[xr.Dataset]

@@ -1,7 +1,6 @@
 """`landscape`: the closed forms beside autodiff, Monte Carlo and full-state descent."""
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
@@ -43,20 +42,8 @@ def compute(settings: LandscapeSettings, runs: Runs) -> xr.Dataset:
     return xr.Dataset({
         name: ("run", values)
         for check, together in ((closed, TOGETHER), (reduced, MANY))
-        for name, values in _at_points(check, together, runs).items()
+        for name, values in runs.draw(jax.jit(jax.vmap(check)), together=together).items()
     })  # fmt: skip
-
-
-def _at_points(check: Callable, together: int, runs: Runs) -> dict[str, np.ndarray]:
-    """What a check gives at the point of every run."""
-    batched = jax.jit(jax.vmap(check))
-    parts = []
-    with jax.enable_x64(True):
-        keys = runs.keys()
-        for first in range(0, len(runs), together):
-            some = jnp.minimum(jnp.arange(first, first + together), len(runs) - 1)
-            parts.append(jax.tree.map(np.asarray, batched(keys[some])))
-    return {name: np.concatenate([part[name] for part in parts])[: len(runs)] for name in parts[0]}
 
 
 def _random_point(k: int, p: int, key: Array) -> tuple[SharedFilter, Weights]:

@@ -7,9 +7,9 @@ import jax
 import numpy as np
 import xarray as xr
 
-from whytrain.dynamics import NormalizedGradientDescent, log_times, simulate
+from whytrain.dynamics import NormalizedGradientDescent, counts, log_times, simulate
 from whytrain.lab import Derived, Experiment, Runs, mean_interval, setting
-from whytrain.landscapes import Outcome, SphereOrder, Weights
+from whytrain.landscapes import SphereOrder, Weights
 from whytrain.studies.liu2019.setup import TeacherSettings, warn_if_unstable
 
 
@@ -105,8 +105,7 @@ def slow_constant(dataset: xr.Dataset, settings: RateSettings) -> np.ndarray:
 
 def summarize(dataset: xr.Dataset, settings: RateSettings) -> dict:
     """The outcomes; at the global optimum the measured rates over the predicted ones."""
-    counts = {o.word: int((dataset.outcome.values == o).sum()) for o in Outcome}
-    results: dict = {"outcomes": counts}
+    results: dict = {"outcomes": counts(dataset)}
     if settings.early:
         return results
     if settings.optimum == "spurious":

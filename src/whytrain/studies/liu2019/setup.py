@@ -15,7 +15,13 @@ from whytrain.errors import UnstableStepWarning, UserError
 from whytrain.gaussian import ReLU
 from whytrain.lab import Derived, Runs, Settings, setting
 from whytrain.lab.settings import check_value
-from whytrain.landscapes import SharedFilter, SphereOrder, SphereReduction, Weights
+from whytrain.landscapes import (
+    SharedFilter,
+    SphereOrder,
+    SphereReduction,
+    Weights,
+    aligned_output,
+)
 
 DRAWN = 1 << 22  # numbers drawn at a time: a bound on memory, and one shape for each k and p
 
@@ -54,11 +60,7 @@ class TeacherSettings(Settings):
         The part across `1` is a ramp: every direction there gives the same runs in law, for the
         ball of starts is round.
         """
-        along = np.full(self.k, 1 / math.sqrt(self.k))
-        ramp = np.arange(self.k) - (self.k - 1) / 2
-        across = ramp / max(float(np.linalg.norm(ramp)), 1e-300)
-        share = min(self.alignment / self.k, 1.0)
-        return self.norm * (math.sqrt(share) * along + math.sqrt(1 - share) * across)
+        return aligned_output(self.k, self.alignment, self.norm)
 
     @property
     def reduction(self) -> SphereReduction:
@@ -143,7 +145,8 @@ def warn_if_unstable(reduction: SphereReduction, filter_size: float, output_size
 def draw_weights(settings: DescentSettings, runs: Runs) -> Weights:
     """The whole starts: `a_0` uniform in its ball; `v_0` the shortcut, or uniform on the sphere."""
     draw = functools.partial(_weights, settings.architecture, settings.k, settings.p)
-    return _drawn(jax.jit(jax.vmap(draw, (0, None))), settings, runs, settings.radius)
+    batched = jax.jit(jax.vmap(draw, (0, None)))
+    return runs.draw(batched, settings.radius, together=_together(settings))
 
 
 def draw_orders(settings: DescentSettings, runs: Runs) -> SphereOrder:
@@ -152,7 +155,9 @@ def draw_orders(settings: DescentSettings, runs: Runs) -> SphereOrder:
     landscape = settings.landscape
     angle = np.float64(-1.0 if settings.angle is None else settings.angle)
     draw = _order_drawer(settings.architecture, settings.k, settings.p)
-    return _drawn(draw, settings, runs, settings.radius, star, landscape.filter_star, angle)
+    return runs.draw(
+        draw, settings.radius, star, landscape.filter_star, angle, together=_together(settings)
+    )
 
 
 @functools.cache
@@ -181,17 +186,10 @@ def _weights(architecture: str, k: int, p: int, key: Array, radius: Array) -> We
     return Weights(v / jnp.sqrt(jnp.sum(v**2)), output)
 
 
-def _drawn(draw, settings: DescentSettings, runs: Runs, *args: object):
-    parts = []
+def _together(settings: DescentSettings) -> int:
+    """How many starts are drawn at a time."""
     most = DRAWN // (settings.k + settings.p)
-    together = min(1024, 1 << most.bit_length() - 1)
-    with jax.enable_x64(True):
-        keys = runs.keys()
-        for first in range(0, len(runs), together):
-            some = jnp.minimum(jnp.arange(first, first + together), len(runs) - 1)
-            part = draw(keys[some], *args)
-            parts.append(jax.tree.map(np.asarray, part))
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(runs)], *parts)
+    return min(1024, 1 << most.bit_length() - 1)
 
 
 def _turned(v: Float[np.ndarray, " p"], angle: float) -> Float[np.ndarray, " p"]:

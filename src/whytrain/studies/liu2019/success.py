@@ -1,9 +1,8 @@
 """`success-rate`: where runs of one setting end."""
 
-import numpy as np
 import xarray as xr
 
-from whytrain.dynamics import simulate
+from whytrain.dynamics import counts, simulate
 from whytrain.lab import Experiment, Runs, binomial_interval
 from whytrain.landscapes import Outcome
 from whytrain.studies.liu2019.setup import DescentSettings, draw_orders
@@ -18,26 +17,21 @@ def compute(settings: DescentSettings, runs: Runs) -> xr.Dataset:
 
 def reduce(dataset: xr.Dataset) -> xr.Dataset:
     """How many runs had each outcome, and the steps they took together."""
-    counts = np.bincount(dataset.outcome.values, minlength=len(Outcome))
-    return xr.Dataset({"runs": ("outcome", counts), "steps": dataset.steps.sum()})
+    return xr.Dataset({**counts(dataset), "trajectory_steps": dataset.steps.sum()})
 
 
 def summarize(sums: xr.Dataset, settings: DescentSettings) -> dict:
     """Counts of outcomes, the success rate with its exact 95 % interval, and the steps executed."""
     del settings
-    counts = sums.runs.values
-    successes, runs = int(counts[Outcome.GLOBAL]), int(counts.sum())
+    numbers = {str(name): int(value) for name, value in sums.items()}
+    steps = numbers.pop("trajectory_steps")
+    successes, runs = numbers[Outcome.GLOBAL.word], sum(numbers.values())
     low, high = binomial_interval(successes, runs)
     return {
-        "outcomes": {outcome.word: int(counts[outcome]) for outcome in Outcome},
+        "outcomes": numbers,
         "success_rate": {"estimate": successes / runs, "low": low, "high": high},
-        "trajectory_steps": int(sums.steps),
+        "trajectory_steps": steps,
     }
-
-
-def count(dataset: xr.Dataset, outcome: Outcome) -> int:
-    """How many runs had an outcome."""
-    return int(np.sum(dataset.outcome.values == outcome))
 
 
 SUCCESS_RATE = Experiment(

@@ -1,0 +1,315 @@
+r"""How good a straight-through estimator is, on the one network where that can be proved.
+
+The network has one hidden layer of `m` steps that share a filter, Gaussian inputs, and a teacher.
+With `K(s) = E mu'(s x)` and the leak `t(r) = E |x| mu'(r x) 1{x < 0}` of a surrogate `mu'`,
+
+    <E g, df/dw> = P^2 sin(angle) K(r sin(angle)) / ((2 pi)^{3/2} r)
+
+decides whether the coarse gradient goes downhill, and at output weights that are at their best for
+the filter
+
+    radial E g = (|v|^2 + P) t(r) at the spurious minimum,    |v|^2 t(r) at the saddle
+
+decides whether it stops there: it does for every teacher if and only if the surrogate lets nothing
+through where the unit is off. Derived in `docs/yin2019.md`.
+"""
+
+import importlib.util
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.polynomial.legendre import leggauss
+
+from whytrain.errors import UserError, nearest
+from whytrain.gaussian import ESTIMATORS, Estimator, step
+from whytrain.landscapes import PlaneOrder, PlaneReduction, SphereOrder
+
+LENGTHS = np.geomspace(1e-2, 1e2, 81)  # of filters, at which the two functions are evaluated
+ANGLES = (np.arange(60) + 0.5) * math.pi / 60
+ZERO = 1e-9
+
+
+@dataclass(frozen=True)
+class Stationary:
+    """What the coarse gradient does at a critical point of the loss.
+
+    Attributes:
+        kind: `global`, `spurious` or `saddle`.
+        angle: Of the filter to the teacher's, in radians.
+        loss: The loss there.
+        slope: `|E g|`: zero where coarse gradient descent can rest.
+        stable: Whether runs that start near it come to it, in the linearized dynamics.
+        rate: How fast the angle closes, per unit of step size times steps; negative where it opens.
+        collapse: When a filter that starts there has shrunk to zero; None where it does not.
+    """
+
+    kind: str
+    angle: float
+    loss: float
+    slope: float
+    stable: bool
+    rate: float
+    collapse: float | None
+
+
+@dataclass(frozen=True)
+class SteMeasure:
+    """What is measured of an estimator, with the assumptions under which it holds.
+
+    Attributes:
+        name: The estimator's.
+        m: Number of hidden units.
+        alignment: `u = (1.v*)^2 / ((m + 1) |v*|^2)` of the teacher.
+        length: The filter's length.
+        lengths: Filter lengths at which `passed` and `leak` are given.
+        passed: `K(s) = E mu'(s x)`; its sign is that of the descent correlation.
+        leak: `E |x| mu'(s x) 1{x < 0}`.
+        descent: Smallest `K` over its largest size: positive where descent is certain.
+        correlation: Mean cosine between coarse and true gradient of the filter.
+        points: The critical points of the loss.
+        verdict: `good`, `unstable` or `uphill`.
+        recommendation: What follows, in words.
+        assumptions: Under what.
+    """
+
+    name: str
+    m: int
+    alignment: float
+    length: float
+    lengths: tuple[float, ...]
+    passed: tuple[float, ...]
+    leak: tuple[float, ...]
+    descent: float
+    correlation: float
+    points: tuple[Stationary, ...]
+    verdict: str
+    recommendation: str
+    assumptions: str
+
+    def document(self) -> dict[str, Any]:
+        """The measure as values that JSON can hold."""
+        return asdict(self)
+
+
+ASSUMPTIONS = (
+    "one hidden layer of step units with one shared filter, standard normal inputs, a teacher of "
+    "the same shape, expected (infinite-sample) gradients, small steps, the filter away from zero"
+)
+
+
+def measure_ste(
+    estimator: Estimator, m: int = 10, alignment: float = 0.1, length: float = 1.0
+) -> SteMeasure:
+    """Measure an estimator.
+
+    Args:
+        estimator: A registered one, or the user's.
+        m: Number of hidden units, 2 or more.
+        alignment: The teacher's `u`, above 0 and below 1/2, so that there is a spurious minimum.
+        length: The filter's length at the critical points.
+
+    Returns:
+        The measure.
+
+    Raises:
+        UserError: A number is out of range, or the derivative does not return finite numbers in
+            the shape of its argument.
+
+    Example:
+        >>> found = {name: measure_ste(ESTIMATORS[name]).verdict for name in ("identity", "relu")}
+        >>> found
+        {'identity': 'unstable', 'relu': 'good'}
+    """
+    if m < 2:
+        raise UserError(f"m must be 2 or more units, got {m}; one unit has no spurious minimum")
+    if not 0 < alignment < 0.5:
+        raise UserError(f"alignment must lie between 0 and 0.5, got {alignment:g}")
+    if not (math.isfinite(length) and length > 0):
+        raise UserError(f"length must be a finite number > 0, got {length:g}")
+    check_derivative(estimator)
+    activation = step(estimator)
+    with jax.enable_x64(True):
+        lengths = jnp.asarray(LENGTHS)
+        passed = np.asarray(jax.jit(jax.vmap(activation.passed))(lengths))
+        leak = np.asarray(jax.jit(jax.vmap(activation.leak))(lengths))
+        total = math.sqrt(alignment * (m + 1))
+        reduction = PlaneReduction.of_sums(m, total, 1.0, activation)
+        points = _points(reduction, length)
+        correlation = _correlation(reduction, length)
+    scale = max(float(np.abs(passed).max()), 1e-300)
+    leaks = bool(np.abs(leak).max() > ZERO * scale)
+    descent = float(passed.min()) / scale
+    verdict = "uphill" if descent <= 0 else "unstable" if leaks else "good"
+    return SteMeasure(
+        estimator.name, m, alignment, length,
+        tuple(LENGTHS.tolist()), tuple(passed.tolist()), tuple(leak.tolist()),
+        descent, correlation, points, verdict,
+        _recommendation(estimator.name, verdict, points), ASSUMPTIONS,
+    )  # fmt: skip
+
+
+def check_derivative(estimator: Estimator) -> None:
+    """Try the derivative on numbers small and large.
+
+    Raises:
+        UserError: It fails, or its values are not finite or have another shape.
+    """
+    name = f"the derivative of {estimator.name!r}"
+    with jax.enable_x64(True):
+        x = jnp.asarray([-40.0, -3.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0, 40.0])
+        try:
+            value = jax.jit(lambda x: jnp.asarray(estimator.derivative(x)))(x)
+        except Exception as error:
+            first = " ".join(str(error).split())[:200]
+            raise UserError(f"{name} fails on an array: {type(error).__name__}: {first}") from error
+    if value.shape != x.shape:
+        raise UserError(
+            f"{name} must return the shape of its argument, {x.shape}, got {value.shape}; write it "
+            "elementwise with jax.numpy"
+        )
+    if not np.isfinite(np.asarray(value, dtype=float)).all():
+        where = float(np.asarray(x)[~np.isfinite(np.asarray(value, dtype=float))][0])
+        raise UserError(f"{name} must be finite, but is not at x = {where:g}")
+
+
+def load_estimator(reference: str, kinks: tuple[float, ...] = ()) -> Estimator:
+    """Read a surrogate derivative, or a whole `Estimator`, from a Python file.
+
+    Args:
+        reference: `FILE:NAME`.
+        kinks: Where it is not smooth; not needed for an `Estimator`, which says so itself.
+
+    Returns:
+        The estimator.
+
+    Raises:
+        UserError: The file cannot be run, or has nothing of that name that can be called.
+    """
+    text, _, name = reference.rpartition(":")
+    path = Path(text)
+    if not text or not name:
+        raise UserError(f"give FILE:FUNCTION, got {reference!r}")
+    spec = importlib.util.spec_from_file_location("whytrain_user_estimator", path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise UserError(f"there is no Python file {text!r}; give FILE:FUNCTION")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UserError(f"{path}: {type(error).__name__}: {error}") from error
+    found: Any = getattr(module, name, None)
+    if isinstance(found, Estimator):
+        return found
+    if not callable(found):
+        known = [key for key, value in vars(module).items() if callable(value)]
+        hint = nearest(name, known) or f"; it has {', '.join(sorted(known)) or 'none'}"
+        raise UserError(f"{path} has no function {name!r}{hint}")
+    derivative: Any = found
+    return Estimator(name, derivative, kinks, str(path), f"{name} of {path.name}")
+
+
+def find_estimator(name: str) -> Estimator:
+    """The registered estimator of that name.
+
+    Raises:
+        UserError: There is none.
+    """
+    if name not in ESTIMATORS:
+        hint = nearest(name, ESTIMATORS) or f"; there is {', '.join(ESTIMATORS)}"
+        raise UserError(f"unknown estimator {name!r}{hint}")
+    return ESTIMATORS[name]
+
+
+def _points(reduction: PlaneReduction, length: float) -> tuple[Stationary, ...]:
+    """The critical points, with what the coarse gradient does at each."""
+    sphere = reduction.on_sphere()
+    activation: Any = reduction.activation
+    known = sorted(sphere.critical_points(), key=lambda point: float(point.params.angle))
+    radials, acrosses = _slopes(reduction, [point.params for point in known], length)
+    found = []
+    for point, radial, across in zip(known, radials, acrosses, strict=True):
+        angle, overlap = float(point.params.angle), float(point.params.overlap)
+        slope = math.hypot(radial, across)
+        rests = bool(slope < 1e-9)
+        if point.kind == "saddle":
+            rate, stable = -_saddle_rate(reduction, angle, length), False
+        else:
+            closing = float(jax.jit(activation.passed)(1e-9))
+            rate = abs(overlap) * closing / (math.sqrt(2 * math.pi) * length)
+            stable = rests and rate > 0
+        push = float(reduction.lift(point.params).size) + overlap  # what multiplies the leak
+        collapse = None if rests or radial <= 0 else _collapse(activation.leak, push, length)
+        found.append(Stationary(point.kind, angle, point.loss, slope, stable, rate, collapse))
+    return tuple(found)
+
+
+def _slopes(
+    reduction: PlaneReduction, settled: Sequence[SphereOrder], length: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The expected coarse gradient at settled places, along the filter and across it."""
+    places = [reduction.lift(place) for place in settled]
+    order = PlaneOrder(*(jnp.asarray([float(p[i]) for p in places]) for i in range(5)))
+    order = order._replace(x=length * order.x, y=length * order.y)
+    radial, across = jax.jit(jax.vmap(reduction.filter_slope))(order)
+    return np.asarray(radial), np.asarray(across)
+
+
+def _saddle_rate(reduction: PlaneReduction, angle: float, length: float) -> float:
+    """How fast the angle opens at the saddle: along the curve of settled output weights."""
+    sphere = reduction.on_sphere()
+    h = 1e-5
+    low, high = (float(sphere.settled(angle + side * h).overlap) for side in (-1, 1))
+    across = float(jax.jit(reduction.activation.backward_cross)(angle, length)[1])
+    return abs(high - low) / (2 * h) * across / length
+
+
+def _collapse(leak: Callable, push: float, length: float) -> float | None:
+    """`int_0^length dr / (push leak(r))`: how long the filter takes to be gone."""
+    nodes, weights = leggauss(40)
+    r = (nodes + 1) / 2 * length
+    speed = push * np.asarray(jax.jit(jax.vmap(leak))(jnp.asarray(r)))
+    if (speed <= 0).any():
+        return None
+    return float(np.sum(weights / 2 * length / speed))
+
+
+def _correlation(reduction: PlaneReduction, length: float) -> float:
+    """Mean cosine between coarse and true gradient, over angles and settled output weights."""
+    settled = [reduction.on_sphere().settled(float(angle)) for angle in ANGLES]
+    radial, across = _slopes(reduction, settled, length)
+    sign = np.sign([float(place.overlap) for place in settled])
+    return float(np.mean(-across * sign / np.maximum(np.hypot(radial, across), 1e-300)))
+
+
+def _recommendation(name: str, verdict: str, points: tuple[Stationary, ...]) -> str:
+    if verdict == "uphill":
+        return (
+            f"Do not use {name}: for some filters E mu'(s x) is not positive, and there its coarse "
+            "gradient leads uphill or nowhere."
+        )
+    if verdict == "good":
+        return (
+            f"{name} is a good choice: its coarse gradient goes downhill for every filter, and "
+            "vanishes where a true gradient would, because it lets nothing through where the unit "
+            "is off. It can rest at every minimum, the spurious one included."
+        )
+    spurious = next(point for point in points if point.kind == "spurious")
+    gone = "" if spurious.collapse is None else (
+        f" A filter of this length is gone after a time (step size times steps) of "
+        f"{spurious.collapse:.3g}."
+    )  # fmt: skip
+    return (
+        f"{name} goes downhill for every filter, but is unstable at the spurious minimum: it lets "
+        "gradient through where the unit is off, so that its coarse gradient there is not zero "
+        f"(length {spurious.slope:.3g}) but points along the filter. The loss does not see the "
+        f"filter's length, so nothing opposes it: the filter shrinks to zero, its direction is "
+        f"lost, and the run does not converge.{gone} Prefer a derivative that vanishes for x < 0, "
+        "such as clipped_relu. (Where this happens the loss of this small network need not end "
+        "higher: the instability can also lead out of the spurious minimum.)"
+    )

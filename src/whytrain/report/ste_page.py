@@ -1,0 +1,69 @@
+"""The one-page picture of a straight-through estimator."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+from matplotlib.figure import Figure
+
+from whytrain.errors import UserError
+from whytrain.gaussian import Estimator
+from whytrain.measures import SteMeasure
+from whytrain.report.figures import Panel, Reference, Series, lines
+from whytrain.report.style import context
+
+
+def draw_ste_page(found: SteMeasure, estimator: Estimator) -> Figure:
+    """Draw the derivative, what it lets through, and what leaks where the unit is off.
+
+    Args:
+        found: The measure.
+        estimator: What was measured.
+
+    Returns:
+        The figure, in the current theme.
+    """
+    scale = np.log10(found.lengths)
+    x = np.linspace(-2, 2, 801)
+    with jax.enable_x64(True):
+        derivative = np.asarray(estimator.derivative(jax.numpy.asarray(x)), dtype=float)
+    panels = [
+        Panel([Series(x, derivative, color="ink")], "surrogate derivative μ'(x), over x"),
+        Panel(
+            [Series(scale, np.array(found.passed), color="blue")],
+            "E μ'(s x), over log₁₀ s: downhill where positive", references=[Reference(0.0)],
+        ),
+        Panel(
+            [Series(scale, np.array(found.leak), color="orange")],
+            "E |x| μ'(s x) 1{x < 0}, over log₁₀ s: rests at minima where zero",
+            references=[Reference(0.0)],
+        ),
+    ]  # fmt: skip
+    with context():
+        figure = lines(panels, x_label=f"{found.name}: {found.verdict}", x_limits=(-2, 2))
+    return figure
+
+
+def write_ste_page(found: SteMeasure, estimator: Estimator, out: Path) -> Path:
+    """Write the picture as PNG and SVG.
+
+    Args:
+        found: The measure.
+        estimator: What was measured.
+        out: A directory; it is made if there is none.
+
+    Returns:
+        The path of the PNG.
+
+    Raises:
+        UserError: The directory cannot be written to.
+    """
+    figure = draw_ste_page(found, estimator)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        paths = [out / f"ste-{found.name}.{ending}" for ending in ("png", "svg")]
+        for path in paths:
+            figure.savefig(path, dpi=200)
+    except OSError as error:
+        raise UserError(f"cannot write to {str(out)!r}: {error.strerror}") from error
+    return paths[0]

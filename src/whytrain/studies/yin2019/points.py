@@ -1,0 +1,167 @@
+"""`critical-points`: minima, saddles and zeros of the coarse gradients, at random teachers."""
+
+import math
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+import xarray as xr
+
+from whytrain.lab import Experiment, Runs, Settings, setting
+from whytrain.studies.yin2019.setup import ROOT, THEOREM, TeacherSettings
+
+EDGE = 0.02  # teachers so close to u = 1/2 are not drawn: their saddle is at pi
+NEAR = 0.02  # angles so close to a critical one are not searched for others
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointSettings(Settings):
+    """A size of network and the effort to spend on each random teacher."""
+
+    m: int = setting(4, "number of patches", low=2, high=10_000)
+    tries: int = setting(400, "random moves from each critical point", low=10)
+    angles: int = setting(401, "angles at which zeros are searched", low=11)
+
+
+def compute(settings: PointSettings, runs: Runs) -> xr.Dataset:
+    """One random teacher a run, with `u` anywhere in its range, and one random length of filter."""
+    with jax.enable_x64(True):
+        seeds = np.asarray(jax.vmap(lambda key: jax.random.bits(key, dtype="uint32"))(runs.keys()))
+    cells = [_teacher(settings, np.random.default_rng(int(seed))) for seed in seeds]
+    return xr.Dataset({name: ("run", np.array([c[name] for c in cells])) for name in cells[0]})
+
+
+def _teacher(settings: PointSettings, rng: np.random.Generator) -> dict[str, float]:
+    m, most = settings.m, settings.m / (settings.m + 1)
+    u = rng.uniform(0.0, most)
+    while abs(u - 0.5) < EDGE:
+        u = rng.uniform(0.0, most)
+    teacher = TeacherSettings(m=m, alignment=u)
+    star, total = teacher.output_star, teacher.total_star
+    place = _Place(m, star, total, float(np.exp(rng.normal())))
+    sphere = teacher.reduction("relu").on_sphere()
+    found = sphere.saddle_angle
+    exists = u < 0.5
+    stated = math.pi / 2 / (1 - u) if exists else math.nan  # (9), with N* = 1
+    kinds = {point.kind for point in sphere.critical_points()}
+    spurious = place.settled(math.pi)
+    kappa = np.linspace(-1, 1, 401)
+    profile = (1 - kappa) / 8 * ((1 + kappa) + (1 - kappa) * u)
+    settled = np.array([place.loss(*place.settled_at(k)) for k in kappa])
+    saddle_loss = place.loss(*place.settled(stated)) if exists else math.nan
+    return {
+        "u": u,
+        "as_stated": (found is not None) == exists and ("spurious" in kinds) == exists,
+        "saddle_error": abs(found - stated) if exists and found is not None else 0.0,
+        "residual": max(place.residual(angle) for angle in _critical(exists, stated)),
+        "both_sides_fall": (not exists) or bool(settled.max() <= saddle_loss + 1e-12),
+        "least_rise": place.least_change(*spurious, rng, settings.tries),
+        "profile_error": float(np.abs(profile - settled).max()),
+        "values_error": max(
+            abs(place.loss(*spurious) - total**2 / (2 * (m + 1))),
+            abs(saddle_loss - 1 / (8 * (1 - u))) if exists else 0.0,
+        ),
+        "identity_norm_error": abs(
+            np.hypot(*place.coarse("identity", math.pi))
+            - 2 * (m - 1) * total**2 / (ROOT * (m + 1) ** 2)
+        ),
+        "identity_radial": place.coarse("identity", math.pi)[0],
+        **_zeros(place, exists, stated, settings.angles),
+    }
+
+
+def _critical(exists: bool, saddle: float) -> list[float]:
+    return [0.0, math.pi, *([saddle] if exists else [])]
+
+
+def _zeros(place: "_Place", exists: bool, saddle: float, count: int) -> dict[str, float]:
+    """The coarse gradients with the output weights settled: at the critical angles, and elsewhere.
+
+    The output's gradient vanishes at the settled weights and nowhere else, so that joint zeros are
+    to be sought along the angle alone.
+    """
+    angles = np.linspace(0, math.pi, count)
+    critical = _critical(exists, saddle)
+    away = np.min([np.abs(angles - angle) for angle in critical], axis=0) > NEAR
+    found = {}
+    for name in THEOREM:
+        here = max(float(np.hypot(*place.coarse(name, angle))) for angle in critical)
+        other = min(float(np.hypot(*place.coarse(name, angle))) for angle in angles[away])
+        found |= {f"{name}_at_critical": here, f"{name}_elsewhere": other}
+    return found
+
+
+class _Place:
+    """One teacher in plain NumPy: the paper's formulas, for one length of the filter."""
+
+    def __init__(self, m: int, star: np.ndarray, total: float, length: float) -> None:
+        self.m, self.star, self.total, self.length = m, star, total, length
+
+    def settled_at(self, kappa: float) -> tuple[np.ndarray, float]:
+        """`v_opt(kappa) = kappa v* + S* (1 - kappa) / (m + 1) 1`, and kappa."""
+        return kappa * self.star + self.total * (1 - kappa) / (self.m + 1), kappa
+
+    def settled(self, angle: float) -> tuple[np.ndarray, float]:
+        return self.settled_at(1 - 2 * angle / math.pi)
+
+    def loss(self, v: np.ndarray, kappa: float) -> float:
+        s, overlap = v.sum(), v @ self.star
+        cross = kappa * overlap + s * self.total
+        return float((v @ v + s**2 - 2 * cross + 1 + self.total**2) / 8)
+
+    def residual(self, angle: float) -> float:
+        """Both gradients: of the output, and of the filter where it has one."""
+        v, kappa = self.settled(angle)
+        by_output = (v + v.sum() - kappa * self.star - self.total) / 4
+        turning = abs(v @ self.star) / (2 * math.pi * self.length)
+        inside = 1e-9 < angle < math.pi - 1e-9
+        return float(max(np.abs(by_output).max(), turning if inside else 0.0))
+
+    def coarse(self, name: str, angle: float) -> tuple[float, float]:
+        """The expected coarse gradient along the filter, and across it."""
+        v, _ = self.settled(angle)
+        s, overlap, size = v.sum(), v @ self.star, v @ v
+        cos, sin = math.cos(angle), math.sin(angle)
+        if name == "identity":
+            return float(size - overlap * cos) / ROOT, float(-overlap * sin) / ROOT
+        t = 1 / self.length
+        near = 0.0 if name == "relu" else math.exp(-(t**2) / 2)
+        passed, share = 1.0, 0.0
+        if name == "clipped_relu":
+            passed = math.erf(t / (math.sqrt(2) * sin)) if sin else 1.0
+            share = 0.5 * math.erfc(-t * cos / sin / math.sqrt(2)) if sin else float(cos > 0)
+        h = size + s**2 - s * self.total + overlap
+        along = (1 - near) * h - overlap * (1 - 2 * near * share) - overlap * passed * cos
+        return float(along) / (2 * ROOT), float(-overlap * passed * sin) / (2 * ROOT)
+
+    def least_change(
+        self, v: np.ndarray, kappa: float, rng: np.random.Generator, tries: int
+    ) -> float:
+        """The least change of the loss under small random moves, over the size of the move."""
+        base, changes = self.loss(v, kappa), []
+        for _ in range(tries):
+            far = 10 ** rng.uniform(-4, -1)
+            turn = far * abs(rng.normal())
+            moved = v + far * rng.normal(size=self.m) * (rng.uniform() < 0.5)
+            changes.append((self.loss(moved, kappa + turn) - base) / (far**2 + turn))
+        return min(changes)
+
+
+def summarize(dataset: xr.Dataset, settings: PointSettings) -> dict:
+    """Largest errors, and the coarse gradients at the critical angles and elsewhere."""
+    del settings
+    names = [str(n) for n in dataset.data_vars]
+    errors = {n: float(dataset[n].max()) for n in names if n.endswith(("_error", "_at_critical"))}
+    other = {n: float(dataset[n].min()) for n in names if n.endswith("_elsewhere")}
+    return errors | other | {"as_stated": float(dataset.as_stated.mean())}
+
+
+POINTS = Experiment(
+    name="critical-points",
+    doc="minima, saddles and joint zeros of the coarse gradients, at random teachers",
+    settings=PointSettings,
+    compute=compute,
+    summarize=summarize,
+    runs=200,
+    block=256,
+)

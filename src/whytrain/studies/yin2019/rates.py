@@ -1,0 +1,87 @@
+"""`rates`: how fast the angle comes to an optimum, beside the linearized rate."""
+
+import math
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+import xarray as xr
+
+from whytrain.dynamics import GradientDescent, simulate
+from whytrain.gaussian import ESTIMATORS, step
+from whytrain.lab import Experiment, Runs, setting
+from whytrain.landscapes import PlaneOrder
+from whytrain.studies.yin2019.setup import ROOT, TeacherSettings, settled
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateSettings(TeacherSettings):
+    """An estimator, an optimum, and starts near it."""
+
+    ste: str = setting("relu", "straight-through estimator", choices=tuple(ESTIMATORS))
+    optimum: str = setting(
+        "global", "the critical point to start near", choices=("global", "spurious")
+    )
+    filter_norm: float = setting(1.0, "length of the filter", low=0, exclusive=True)
+    distance: float = setting(1e-4, "largest angle to it at the start", unit="rad", low=0, high=1)
+    step_size: float = setting(0.05, "step size of both blocks", low=0, exclusive=True)
+    times: int = setting(200, "times at which runs are saved", low=10, high=10_000)
+
+
+def predicted(settings: RateSettings) -> float:
+    """What the logarithm of the angle loses a step: `|P| K(0) step_size / (sqrt(2 pi) |w|)`.
+
+    `P = 1` at the global and `P = -(1 - 2 u)` at the spurious minimum; `K(0)` is the mean of the
+    surrogate's two values at zero.
+    """
+    with jax.enable_x64(True):
+        passed = float(step(ESTIMATORS[settings.ste]).passed(np.float64(1e-9)))
+    overlap = 1.0 if settings.optimum == "global" else abs(1 - 2 * settings.alignment)
+    rate = overlap * passed / (ROOT * settings.filter_norm)
+    return -math.log1p(-rate * settings.step_size)
+
+
+def compute(settings: RateSettings, runs: Runs) -> xr.Dataset:
+    """Measured rate over predicted rate, a run."""
+    reduction = settings.reduction(settings.ste)
+    base = 0.0 if settings.optimum == "global" else math.pi
+    with jax.enable_x64(True):
+        away = np.asarray(jax.vmap(jax.random.uniform)(runs.keys()))
+    angles = np.abs(base - settings.distance * (0.1 + 0.9 * away))
+    start = settled(reduction, base)
+    x, y = settings.filter_norm * np.cos(angles), settings.filter_norm * np.sin(angles)
+    starts = PlaneOrder(x, y, *(np.full(len(runs), float(leaf)) for leaf in start[2:]))
+    steps = int(22 / predicted(settings))
+    ended = simulate(
+        reduction, GradientDescent(settings.step_size), starts, steps, observables=("x", "y"),
+        times=np.unique(np.linspace(0, steps, settings.times).astype(int)),
+    )  # fmt: skip
+    gap = np.arctan2(np.abs(ended.y.values), np.abs(ended.x.values))
+    ratio = _fitted(ended.time.values, gap) / predicted(settings)
+    return xr.Dataset({"ratio": ("run", ratio), "outcome": ended.outcome})
+
+
+def _fitted(time: np.ndarray, gap: np.ndarray) -> np.ndarray:
+    """The rate of every run, from where its angle is between 1e-6 and 1e-9."""
+    rates = np.full(len(gap), np.nan)
+    for run, path in enumerate(gap):
+        inside = (path > 1e-9) & (path < 1e-6)
+        if inside.sum() >= 2:
+            rates[run] = -np.polyfit(time[inside], np.log(path[inside]), 1)[0]
+    return rates
+
+
+def summarize(dataset: xr.Dataset, settings: RateSettings) -> dict:
+    """The mean of the ratio, and the rate it is held against."""
+    return {"rate_over_predicted": float(dataset.ratio.mean()), "predicted": predicted(settings)}
+
+
+RATES = Experiment(
+    name="rates",
+    doc="speed at which the angle comes to an optimum, over the linearized one",
+    settings=RateSettings,
+    compute=compute,
+    summarize=summarize,
+    runs=32,
+    block=1024,
+)

@@ -1,0 +1,130 @@
+"""The network, the teacher and the starts of Yin et al., as settings and random draws."""
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import ndtr
+from jaxtyping import Array, Float
+
+from whytrain.errors import UserError
+from whytrain.gaussian import ESTIMATORS, step
+from whytrain.lab import Runs, Settings, setting
+from whytrain.landscapes import PlaneOrder, PlaneReduction, aligned_output
+
+THEOREM = ("identity", "relu", "clipped_relu")  # the estimators of the paper
+ROOT = math.sqrt(2 * math.pi)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherSettings(Settings):
+    """The teacher: unit `w*`, unit `v*` with `(1.v*)^2 = alignment (m + 1)`."""
+
+    m: int = setting(10, "number of patches", low=1, high=100_000)
+    alignment: float = setting(
+        0.3, "u = (1.v*)^2 / ((m + 1) |v*|^2), from 0 to m/(m + 1)", low=0, high=1
+    )
+
+    def check(self) -> None:
+        """An output vector with this sum exists."""
+        most = self.m / (self.m + 1)
+        if self.alignment > most * (1 + 1e-12):
+            raise UserError(
+                f"setting 'alignment' must be <= m/(m + 1) = {most:.6g} (Cauchy-Schwarz), "
+                f"got {self.alignment:g}"
+            )
+
+    @property
+    def total_star(self) -> float:
+        """`S* = 1.v*`."""
+        return math.sqrt(self.alignment * (self.m + 1))
+
+    @property
+    def output_star(self) -> Float[np.ndarray, " m"]:
+        """`v*`."""
+        return aligned_output(self.m, self.alignment * (self.m + 1), 1.0)
+
+    def reduction(self, ste: str) -> PlaneReduction:
+        """The landscape in its five order parameters, with an estimator's backward pass."""
+        return PlaneReduction.of_sums(self.m, self.total_star, 1.0, step(ESTIMATORS[ste]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DescentSettings(TeacherSettings):
+    """The estimator, how the network starts, and how it moves."""
+
+    ste: str = setting("relu", "straight-through estimator", choices=tuple(ESTIMATORS))
+    n: int = setting(8, "length of a patch; no result depends on it", low=2, high=100_000)
+    output_scale: float = setting(
+        0.3, "standard deviation of the entries of v_0", low=0, high=1e100
+    )
+    filter_norm: float = setting(1.0, "length of w_0", low=0, high=1e100, exclusive=True)
+    angle: float | None = setting(
+        None, "angle of w_0 to w*; default uniform in (0, pi)", unit="rad", low=0, high=math.pi
+    )
+    step_size: float = setting(0.05, "step size of both blocks", low=0, exclusive=True)
+    steps: int = setting(20_000, "steps of a run", low=1)
+
+
+def draw_orders(settings: DescentSettings, runs: Runs) -> PlaneOrder:
+    """The order parameters of random starts."""
+    angle = np.float64(-1.0 if settings.angle is None else settings.angle)
+    scale, length = np.float64(settings.output_scale), np.float64(settings.filter_norm)
+    return runs.draw(_drawer(settings.m), settings.output_star, scale, length, angle)
+
+
+@functools.cache
+def _drawer(m: int) -> Callable:
+    def one(key: Array, star: Array, scale: Array, length: Array, angle: Array) -> PlaneOrder:
+        normal = jax.random.normal(key, (m + 1,))  # one draw: each would be compiled by itself
+        v = scale * normal[:m]
+        theta = jnp.where(angle < 0, math.pi * ndtr(normal[m]), angle)
+        x, y = length * jnp.cos(theta), length * jnp.sin(theta)
+        return PlaneOrder(x, y, jnp.sum(v), jnp.sum(v * star), jnp.sum(v**2))
+
+    return jax.jit(jax.vmap(one, (0, None, None, None, None)))
+
+
+def settled(reduction: PlaneReduction, angle: float, length: float = 1.0) -> PlaneOrder:
+    """A filter at this angle with the output weights at their best for it."""
+    place = reduction.lift(reduction.on_sphere().settled(angle))
+    return place._replace(x=length * np.cos(angle), y=length * np.sin(angle))
+
+
+def trapping_threshold(m: int) -> float:
+    """`u_c`: below it the identity estimator is trapped at a filter of length zero.
+
+    The smaller root of `1 - (4 + 2 nu) u + (nu^2 - 4 nu + 8) u^2` with `nu = m / (m + 1)`, where
+    the two equilibria of the sliding motion meet (derived in `docs/yin2019.md`).
+
+    Example:
+        >>> [round(trapping_threshold(m), 4) for m in (2, 4, 10, 40)]
+        [0.2617, 0.2299, 0.2119, 0.203]
+    """
+    nu = m / (m + 1)
+    a, b = nu**2 - 4 * nu + 8, 4 + 2 * nu
+    return (b - math.sqrt(b * b - 4 * a)) / (2 * a)
+
+
+def sliding_kappa(m: int, u: float) -> float:
+    """The time-average of `kappa = 1 - 2 angle / pi` of a trapped run; NaN where none is trapped.
+
+    The root nearer -1 of `kappa^2 (1 - (2 - nu) u) + kappa (1 - nu u) + u = 0`.
+    """
+    nu = m / (m + 1)
+    a, b = 1 - (2 - nu) * u, 1 - nu * u
+    root = b * b - 4 * a * u
+    return math.nan if root < 0 else (-b - math.sqrt(root)) / (2 * a)
+
+
+def collapse_time(m: int, u: float, length: float = 1.0) -> float:
+    """When the identity estimator brings a filter at the spurious minimum to zero, with `|v*| = 1`.
+
+    `sqrt(2 pi) (m + 1)^2 length / (2 (m - 1) S*^2)`, in units of step size times steps.
+    """
+    drift = 2 * (m - 1) * u / (ROOT * (m + 1))
+    return length / drift if drift else math.inf

@@ -1,0 +1,123 @@
+"""What is measured of an estimator: the paper's ordering, and a user's own derivative."""
+
+import json
+import math
+
+import jax.numpy as jnp
+import pytest
+
+from whytrain.cli import main
+from whytrain.errors import UserError
+from whytrain.gaussian import ESTIMATORS, Estimator
+from whytrain.measures import measure_ste
+
+VERDICTS = {"relu": "good", "clipped_relu": "good"}
+
+
+def points(found):
+    return {point.kind: point for point in found.points}
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_every_registered_estimator(name):
+    found = measure_ste(ESTIMATORS[name])
+    assert found.verdict == VERDICTS.get(name, "unstable")
+    assert found.descent > 0
+    kinds = points(found)
+    assert kinds["global"].stable
+    assert kinds["spurious"].stable == (found.verdict == "good")
+    assert not kinds["saddle"].stable
+    assert kinds["saddle"].rate < 0
+    json.dumps(found.document(), allow_nan=False)
+
+
+def test_the_papers_ordering():
+    order = [measure_ste(ESTIMATORS[n]) for n in ("clipped_relu", "relu", "identity")]
+    assert order[0].correlation > order[1].correlation > order[2].correlation
+    assert "lets gradient through where the unit is off" in order[2].recommendation
+    assert "shrinks to zero" in order[2].recommendation
+
+
+def test_the_numbers_of_the_paper():
+    m, u = 10, 0.1
+    spurious = points(measure_ste(ESTIMATORS["identity"], m, u))["spurious"]
+    total = u * (m + 1)
+    root = math.sqrt(2 * math.pi)
+    assert spurious.slope == pytest.approx(2 * (m - 1) * total / (root * (m + 1) ** 2), rel=1e-12)
+    assert spurious.collapse == pytest.approx(1 / spurious.slope, rel=1e-12)
+    relu = points(measure_ste(ESTIMATORS["relu"], m, u, length=2.0))
+    assert relu["global"].rate == pytest.approx(1 / (2 * root * 2), rel=1e-12)
+    assert relu["spurious"].rate == pytest.approx((1 - 2 * u) / (2 * root * 2), rel=1e-12)
+
+
+def test_an_estimator_that_goes_uphill():
+    wrong = Estimator("wrong", lambda x: -jnp.exp(-(x**2)), (), "", "")
+    assert measure_ste(wrong).verdict == "uphill"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"m": 1}, "m must be 2 or more"),
+        ({"alignment": 0.6}, "alignment must lie between 0 and 0.5"),
+        ({"length": -1.0}, "length must be a finite number > 0"),
+    ],
+)
+def test_bad_numbers_are_refused(options, message):
+    with pytest.raises(UserError, match=message):
+        measure_ste(ESTIMATORS["relu"], **options)
+
+
+FILE = """
+import jax.numpy as jnp
+from whytrain.gaussian import Estimator
+def window(x):
+    return jnp.where((x > 0) & (x < 2), 1.0, 0.0)
+def broken(x):
+    return jnp.log(x)
+def scalar(x):
+    return jnp.sum(x)
+def python(x):
+    return 1.0 if x > 0 else 0.0
+whole = Estimator("whole", window, (0.0, 2.0), "", "")
+number = 3
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(FILE)
+    return path
+
+
+def test_a_derivative_of_the_users_own(file, tmp_path, capsys):
+    words = ["measure", "ste", "--python", f"{file}:window", "--kink", "0", "--kink", "2"]
+    assert main([*words, "--json", "--out", str(tmp_path / "out")]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["verdict"] == "good"
+    assert (tmp_path / "out" / "ste-window.png").stat().st_size > 10_000
+    assert main(["measure", "ste", "--python", f"{file}:whole"]) == 0
+    assert "good" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--python", "{}:windw"], "has no function 'windw'; did you mean 'window'"),
+        (["--python", "{}:number"], "has no function 'number'"),
+        (["--python", "{}:broken"], "must be finite, but is not at x = -40"),
+        (["--python", "{}:scalar"], "must return the shape of its argument"),
+        (["--python", "{}:python"], "fails on an array"),
+        (["--python", "none.py:f"], "there is no Python file 'none.py'"),
+        (["--python", "{}"], "FILE:FUNCTION"),
+        (["--name", "realu"], "unknown estimator 'realu'; did you mean 'relu'"),
+        ([], "give one of --name NAME and --python FILE:FUNCTION"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(file, words, message, capsys):
+    assert main(["measure", "ste", *(word.format(file) for word in words)]) == 2
+    told = capsys.readouterr()
+    assert not told.out
+    assert message in told.err
+    assert len(told.err.splitlines()) == 1

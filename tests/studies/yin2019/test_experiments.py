@@ -1,0 +1,113 @@
+"""Every experiment runs, small, and tells its results in JSON; settings and starts are checked."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from whytrain.errors import UserError
+from whytrain.gaussian import ESTIMATORS
+from whytrain.lab import Runs, jsonable
+from whytrain.lab.settings import parse
+from whytrain.landscapes import Outcome
+from whytrain.studies.yin2019 import study
+from whytrain.studies.yin2019.descent import DescentSettings
+from whytrain.studies.yin2019.fate import FateSettings
+from whytrain.studies.yin2019.setup import collapse_time, draw_orders
+
+TINY = {
+    "descent": ["m=4", "steps=300"],
+    "alignment-map": ["m=4", "angles=3", "overlaps=4"],
+    "identity-fate": ["m=4", "alignments=2", "times=100", "horizon=5", "step_size=0.02"],
+    "sample-size": ["m=2", "n=2", "grid=11"],
+    "rates": ["m=4", "times=40"],
+    "landscape": ["m=3", "n=2", "samples=50", "steps=20"],
+    "critical-points": ["m=3", "tries=20", "angles=21"],
+    "bounds": ["m=3", "tries=12"],
+    "zero-filter": ["m=3", "angles=9"],
+}
+
+
+def test_the_experiments():
+    assert {experiment.name for experiment in study.experiments} == set(TINY)
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_every_experiment_runs_and_summarizes(name):
+    experiment = study.experiment(name)
+    settings = parse(experiment.settings, TINY[name])
+    dataset = experiment.compute(settings, Runs(0, 1, 0, 3))
+    assert dataset.sizes["run"] == 3
+    json.dumps(jsonable(experiment.summarize(dataset, settings)), allow_nan=False)
+    again = experiment.compute(settings, Runs(0, 1, 1, 2))
+    for variable in dataset.data_vars:
+        if "run" in dataset[variable].dims:
+            part = dataset[variable].isel(run=slice(1, 3))
+            np.testing.assert_array_equal(again[variable], part, err_msg=str(variable))
+
+
+@pytest.mark.parametrize("ste", ESTIMATORS)
+def test_descent_takes_every_estimator(ste):
+    settings = DescentSettings(ste=ste, m=3, steps=5)
+    experiment = study.experiment("descent")
+    results = experiment.summarize(experiment.compute(settings, Runs(0, 1, 0, 2)), settings)
+    assert list(results["outcomes"]) == [
+        "global", "spurious", "saddle", "collapsed", "undecided", "diverged",
+    ]  # fmt: skip
+    assert sum(results["outcomes"].values()) == 2
+    assert results["trajectory_steps"] == 10
+
+
+def test_where_the_estimators_end():
+    # sheet, section 6.1: u = 0.1, 60 starts; the identity never ends at the spurious minimum
+    experiment, found = study.experiment("descent"), {}
+    for ste in ("identity", "relu", "clipped_relu"):
+        settings = DescentSettings(ste=ste, alignment=0.1)
+        dataset = experiment.compute(settings, Runs(0, 1, 0, 60))
+        found[ste] = experiment.summarize(dataset, settings)["outcomes"]
+    for ste in ("relu", "clipped_relu"):
+        assert found[ste]["global"] + found[ste]["spurious"] == 60
+    assert abs(found["relu"]["spurious"] - found["clipped_relu"]["spurious"]) <= 2
+    assert found["identity"]["spurious"] == 0
+    assert found["identity"]["collapsed"] > 10
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        (["ste=realu"], "'ste' must be 'identity' or 'relu'"),
+        (["alignment=0.95"], r"'alignment' must be <= m/\(m \+ 1\) = 0.909091"),
+        (["filter_norm=0"], "'filter_norm' must be .*> 0"),
+        (["angle=4"], "'angle' must be .*<= 3.14159"),
+        (["m=0"], "'m' must be an integer >= 1"),
+    ],
+)
+def test_bad_settings_are_refused_in_words(pairs, message):
+    with pytest.raises(UserError, match=message):
+        parse(DescentSettings, pairs)
+    with pytest.raises(UserError, match="'low' must be <= high"):
+        FateSettings(low=0.4, high=0.1)
+
+
+def test_the_teacher_and_the_starts_are_as_asked_for():
+    settings = DescentSettings(m=7, alignment=0.4, filter_norm=2.0, output_scale=0.5)
+    star = settings.output_star
+    assert star @ star == pytest.approx(1, abs=1e-14)
+    assert star.sum() ** 2 == pytest.approx(0.4 * 8, abs=1e-13)
+    order = draw_orders(settings, Runs(0, 1, 0, 4000))
+    np.testing.assert_allclose(np.hypot(order.x, order.y), 2.0, rtol=1e-14)
+    angle = np.arctan2(order.y, order.x)
+    assert angle.mean() == pytest.approx(math.pi / 2, abs=0.06)
+    assert np.mean(order.size) == pytest.approx(7 * 0.25, rel=0.05)
+    assert np.std(order.overlap) == pytest.approx(0.5, rel=0.05)
+    fixed = draw_orders(DescentSettings(angle=0.3), Runs(0, 1, 0, 5))
+    np.testing.assert_allclose(np.arctan2(fixed.y, fixed.x), 0.3, rtol=1e-14)
+
+
+def test_a_collapse_takes_the_predicted_time():
+    settings = FateSettings(m=4, low=0.1, high=0.1, alignments=1, horizon=20.0)
+    dataset = study.experiment("identity-fate").compute(settings, Runs(0, 1, 0, 2))
+    np.testing.assert_allclose(dataset.collapse, 1.0, atol=0.01)
+    assert (dataset.outcome == Outcome.COLLAPSED).all()
+    assert collapse_time(4, 0.0) == math.inf
