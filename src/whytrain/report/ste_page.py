@@ -5,6 +5,7 @@ from pathlib import Path
 import jax
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from whytrain.errors import UserError
 from whytrain.gaussian import Estimator
@@ -28,20 +29,31 @@ def draw_ste_page(found: SteMeasure, estimator: Estimator) -> Figure:
     with jax.enable_x64(True):
         derivative = np.asarray(estimator.derivative(jax.numpy.asarray(x)), dtype=float)
     panels = [
-        Panel([Series(x, derivative, color="ink")], "surrogate derivative μ'(x), over x"),
+        Panel(
+            [Series(x, derivative, color="ink")], "surrogate derivative μ'(x), over x",
+            limits=_with_zero(derivative),
+        ),
         Panel(
             [Series(scale, np.array(found.passed), color="blue")],
-            "E μ'(s x), over log₁₀ s: downhill where positive", references=[Reference(0.0)],
+            "E μ'(s x), over log₁₀ s: downhill where positive",
+            limits=_with_zero(found.passed), references=[Reference(0.0)],
         ),
         Panel(
             [Series(scale, np.array(found.leak), color="orange")],
             "E |x| μ'(s x) 1{x < 0}, over log₁₀ s: rests at minima where zero",
-            references=[Reference(0.0)],
+            limits=_with_zero(found.leak), references=[Reference(0.0)],
         ),
     ]  # fmt: skip
     with context():
         figure = lines(panels, x_label=f"{found.name}: {found.verdict}", x_limits=(-2, 2))
     return figure
+
+
+def _with_zero(values: ArrayLike) -> tuple[float, float]:
+    """Return limits that hold all values and zero."""
+    low, high = min(0.0, float(np.min(values))), max(0.0, float(np.max(values)))
+    margin = 0.08 * max(high - low, 1e-3)
+    return low - margin, high + margin
 
 
 def write_ste_page(found: SteMeasure, estimator: Estimator, out: Path) -> Path:
