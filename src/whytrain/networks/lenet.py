@@ -1,0 +1,70 @@
+"""LeNet-5, with batch normalization before each activation."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from whytrain.networks.layers import batch_last, convolve_and_pool, fan_in_normal, normalize
+from whytrain.networks.network import Activation, Network, Output, Params, Statistics
+
+
+class LeNet5(Network):
+    """Two convolutions of 5 by 5, each with average pooling, then three linear layers.
+
+    As in LeCun et al. 1998, without their sparse connection table: 6 and 16 filters, 120 and 84
+    units; on images of 28 by 28 the convolutions have no border, as is common. Pooling comes before
+    normalization and activation, so that what the next layer reads is as coarse as the activation
+    says. Each activation is preceded by batch normalization without scale and shift (Yin et al.
+    2019, Section 4).
+
+    Attributes:
+        shape: Height, width and channels of an image; height and width are `16, 20, 24, ...`.
+        classes: How many classes there are.
+
+    Example:
+        >>> network = LeNet5((28, 28, 1))
+        >>> params = network.init(jax.random.key(0))
+        >>> network(params, jnp.ones((5, 28, 28, 1)), jax.nn.relu).logits.shape
+        (5, 10)
+    """
+
+    shape: tuple[int, int, int] = eqx.field(static=True)
+    classes: int = eqx.field(static=True, default=10)
+
+    def init(self, key: Array) -> Params:
+        """Random initial parameters in float32: normal with variance 2 / fan_in, no bias but the last."""
+        height, width, channels = self.shape
+        features = 16 * ((height - 4) // 2 - 4) // 2 * (((width - 4) // 2 - 4) // 2)
+        shapes = {
+            "convolution_1": (6, channels, 5, 5), "convolution_2": (16, 6, 5, 5),
+            "linear_3": (120, features), "linear_4": (84, 120), "linear_5": (self.classes, 84),
+        }  # fmt: skip
+        keys = jax.random.split(key, len(shapes))
+        drawn = {
+            name: fan_in_normal(each, shape)
+            for each, (name, shape) in zip(keys, shapes.items(), strict=True)
+        }
+        return drawn | {"bias_5": jnp.zeros(self.classes, jnp.float32)}
+
+    def __call__(
+        self,
+        params: Params,
+        images: Float[Array, "batch height width channel"],
+        activation: Activation,
+        statistics: Statistics | None = None,
+    ) -> Output:
+        """The logits of a batch."""
+        used: Statistics = {}
+
+        def activate(name: str, x: Array) -> Array:
+            x, used[name] = normalize(x, statistics[name] if statistics else None)
+            return activation(x)
+
+        x = batch_last(images)
+        x = activate("1", convolve_and_pool(x, params["convolution_1"]))
+        x = activate("2", convolve_and_pool(x, params["convolution_2"]))
+        x = x.reshape(-1, x.shape[-1])
+        x = activate("3", params["linear_3"] @ x)
+        x = activate("4", params["linear_4"] @ x)
+        return Output((params["linear_5"] @ x).T + params["bias_5"], used)
