@@ -276,7 +276,7 @@ def _epoch(
 
             return eqx.filter_vmap(variant, in_axes=(0, eqx.if_array(0)))(position, activations)
 
-        return jax.vmap(run)(position, chosen)
+        return jax.lax.map(lambda at: run(*at), (position, chosen))
 
     end, (losses, hits) = jax.lax.scan(step, start, (order, sizes))
     end = jax.tree.map(lambda new, old: _where(start.training, new, old), end, start)
