@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks import environment, reduced, startup, verdicts
+from benchmarks import environment, networks, reduced, startup, verdicts
 
 DEFAULT = Path(__file__).parent / "results" / "latest.json"
 
@@ -19,23 +19,30 @@ def main() -> None:
     words.add_argument(
         "--runs", type=int, default=5000, help="runs a cell of the success table (%(default)s)"
     )
+    words.add_argument("--only", choices=("networks",), help="measure this part alone")
     options = words.parse_args()
 
     machine = environment.describe()
     print(f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}")
-    steps = reduced.measure(options.repeats)
-    show_steps(steps)
-    success = verdicts.measure(steps["nanoseconds"]["whytrain"], options.runs)
-    show_verdicts(success)
-    processes = startup.measure(options.repeats)
-    show_startup(processes)
-
-    results = {
-        "environment": machine, "reduced": steps, "verdicts": success, "startup": processes,
-    }  # fmt: skip
+    results: dict = {"environment": machine}
+    if options.only is None:
+        results |= ensembles(options.repeats, options.runs)
+    results["networks"] = networks.measure(options.repeats)
+    show_networks(results["networks"])
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(results, indent=2) + "\n")
     print(f"\nwritten to {options.out}")
+
+
+def ensembles(repeats: int, runs: int) -> dict:
+    """All parts but that of the networks."""
+    steps = reduced.measure(repeats)
+    show_steps(steps)
+    success = verdicts.measure(steps["nanoseconds"]["whytrain"], runs)
+    show_verdicts(success)
+    processes = startup.measure(repeats)
+    show_startup(processes)
+    return {"reduced": steps, "verdicts": success, "startup": processes}
 
 
 def show_steps(found: dict) -> None:
@@ -74,6 +81,24 @@ def show_startup(found: dict) -> None:
     row("", "seconds", "")
     for name, seconds in found["seconds"].items():
         row(name, f"{seconds:.3f}", "")
+
+
+def show_networks(found: dict) -> None:
+    """The fourth table."""
+    for name, part in found["networks"].items():
+        print(
+            f"\nOne step of one {name}, batch {found['batch']}, {part['data']}; "
+            f"{found['runs']} runs x 2 and 4 bits x three estimators, float32"
+        )
+        row("", "ms", "ratio")
+        row("whytrain, one program", f"{part['milliseconds']['whytrain']:.2f}", "1")
+        for peer, ratio in part["ratio"].items():
+            label = f"{peer}, one network after another"
+            row(label, f"{part['milliseconds'][peer]:.2f}", f"{ratio:.1f}")
+        row("train loss apart, median", f"{part['median_difference_of_train_loss']:.0e}", "")
+        row("mean accuracy apart", f"{part['largest_difference_of_mean_accuracy']:.3f}", "")
+        row("first call, with compilation", f"{part['first_call_seconds']:.1f} s", "")
+    row("threads of PyTorch", f"{found['torch_threads']}", "")
 
 
 def row(name: str, first: str, second: str) -> None:
