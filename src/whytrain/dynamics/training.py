@@ -150,7 +150,7 @@ def train(
     with jax.enable_x64(False):
         train_set = _Examples(as_float(dataset.train_images), dataset.train_labels)
         test_set = _Examples(as_float(dataset.test_images), dataset.test_labels)
-        now = resume or _begin(network, optimizer, keys, variants, starts, activations, train_set)
+        now = resume or _begin(network, optimizer, keys, variants, starts)
         initial, position = now.initial, now.position
         found: dict[str, list] = {name: list(_epochs(now, name)) for name in METRICS}
         for epoch in range(now.epochs, epochs):
@@ -224,25 +224,41 @@ def _variants(activations: Any) -> tuple[int, Any]:
 
 def _begin(
     network: Network, optimizer: optax.GradientTransformation, keys: Array, variants: int,
-    starts: PyTree | None, activations: Any, examples: _Examples,
+    starts: PyTree | None,
 ) -> Trained:  # fmt: skip
     axes = (len(keys), variants)
     if starts is None:
-        drawn = jax.jit(jax.vmap(lambda key: network.init(jax.random.fold_in(key, 0))))(keys)
-        starts = jax.tree.map(lambda leaf: leaf[:, None], drawn)
+        starts = _drawn(network, keys)
     for leaf in jax.tree.leaves(starts):
         if np.ndim(leaf) < 2 or any(n not in (1, m) for n, m in zip(leaf.shape, axes, strict=False)):
             raise UserError(f"starts must have leading axes {axes}, or 1, got {np.shape(leaf)}")
+    return Trained(*_start(network, optimizer, starts, axes))
+
+
+@eqx.filter_jit
+def _drawn(network: Network, keys: Array) -> PyTree:
+    """Initial parameters with axes (run, 1)."""
+
+    def one(key: Array) -> PyTree:
+        return network.init(jax.random.fold_in(key, 0))
+
+    return jax.tree.map(lambda leaf: leaf[:, None], jax.vmap(one)(keys))
+
+
+@eqx.filter_jit
+def _start(
+    network: Network, optimizer: optax.GradientTransformation, starts: PyTree, axes: tuple[int, int]
+) -> tuple[PyTree, Position]:
     initial = jax.tree.map(
         lambda leaf: jnp.broadcast_to(jnp.asarray(leaf, jnp.float32), axes + leaf.shape[2:]), starts
     )
     one = jax.tree.map(lambda leaf: leaf[0, 0], initial)
-    few = jnp.asarray(examples.images[:1])
-    shapes = jax.eval_shape(lambda: network(one, few, jax.nn.relu).statistics)
+    image = jnp.zeros((1, *network.shape), jnp.float32)
+    shapes = jax.eval_shape(lambda: network(one, image, jax.nn.relu).statistics)
     statistics = jax.tree.map(lambda leaf: jnp.zeros(axes + leaf.shape, jnp.float32), shapes)
     memory = jax.vmap(jax.vmap(optimizer.init))(initial)
     counts, training = jnp.zeros(axes, jnp.int32), jnp.ones(axes, bool)
-    return Trained(initial, Position(initial, memory, statistics, counts, training))
+    return initial, Position(initial, memory, statistics, counts, training)
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3, 4))

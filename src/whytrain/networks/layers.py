@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 EPSILON = 1e-5  # added to the variance, as other libraries do
 MANY = 64  # inputs of a matrix from which on its gradient is computed transposed
 
-Images = Float[Array, "channel height width batch"]
+Images = Float[Array, "_ _ _ batch"]  # channel, height, width, batch
 
 
 def batch_last(images: Float[Array, "batch height width channel"]) -> Images:
@@ -21,7 +21,7 @@ def batch_last(images: Float[Array, "batch height width channel"]) -> Images:
     return jnp.transpose(images, (3, 1, 2, 0))
 
 
-def convolve(x: Images, filters: Float[Array, "out channel size size"], stride: int = 1) -> Images:
+def convolve(x: Images, filters: Float[Array, "_ _ size size"], stride: int = 1) -> Images:
     """Correlate with square filters of odd size, the border filled with zeros.
 
     `y[o, i, j] = sum_{c, a, b} filters[o, c, a, b] x[c, stride i + a - h, stride j + b - h]` with
@@ -58,7 +58,7 @@ def _correlate_backward(saved: tuple[Images, Array], cotangent: Images) -> tuple
 _correlate.defvjp(_correlate_forward, _correlate_backward)
 
 
-def convolve_and_pool(x: Images, filters: Float[Array, "out channel size size"]) -> Images:
+def convolve_and_pool(x: Images, filters: Float[Array, "_ _ size size"]) -> Images:
     """Correlate without a border, then average over blocks of two by two; heights must come out even.
 
     Both together are one correlation of stride two with the filters averaged over the four shifts
@@ -94,7 +94,7 @@ def _windows(x: Images, size: int, stride: int) -> Images:
 
 
 @jax.custom_vjp
-def _apply(matrix: Float[Array, "out in"], x: Images) -> Images:
+def _apply(matrix: Float[Array, "_ _"], x: Images) -> Images:
     """`matrix` times the channels of every position."""
     return (matrix @ x.reshape(x.shape[0], -1)).reshape(-1, *x.shape[1:])
 

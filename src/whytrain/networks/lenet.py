@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from whytrain.errors import UserError
 from whytrain.networks.layers import batch_last, convolve_and_pool, fan_in_normal, normalize
 from whytrain.networks.network import Activation, Network, Output, Params, Statistics
 
@@ -31,6 +32,13 @@ class LeNet5(Network):
 
     shape: tuple[int, int, int] = eqx.field(static=True)
     classes: int = eqx.field(static=True, default=10)
+
+    def __check_init__(self) -> None:
+        if any(extent < 16 or extent % 4 for extent in self.shape[:2]):
+            raise UserError(
+                f"LeNet5 takes images whose height and width are multiples of 4 from 16 on, got "
+                f"{self.shape[0]} by {self.shape[1]}; pad them"
+            )
 
     def init(self, key: Array) -> Params:
         """Random initial parameters in float32: normal with variance 2 / fan_in, no bias but the last."""

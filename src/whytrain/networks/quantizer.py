@@ -164,7 +164,7 @@ def mean_squared_error(alpha: float, bits: int, convention: str = "ceil") -> flo
 
     Example:
         >>> round(mean_squared_error(0.4866, 2), 5)
-        0.08236
+        0.12316
     """
     from scipy.stats import norm
 
