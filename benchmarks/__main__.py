@@ -96,7 +96,6 @@ def show_networks(found: dict) -> None:
             label = f"{peer}, one network after another"
             row(label, f"{part['milliseconds'][peer]:.2f}", f"{ratio:.1f}")
         row("train loss apart, median", f"{part['median_difference_of_train_loss']:.0e}", "")
-        row("mean accuracy apart", f"{part['largest_difference_of_mean_accuracy']:.3f}", "")
         row("first call, with compilation", f"{part['first_call_seconds']:.1f} s", "")
     row("threads of PyTorch", f"{found['torch_threads']}", "")
 

@@ -39,7 +39,10 @@ def test_convolution_is_xla_s(stride, size, channels, height):
     x, filters = draw(channels, height, 8, 3), draw(4, channels, size, size, seed=1)
     border = [(size // 2, size // 2)] * 2
     same_with_gradients(
-        lambda x, f: convolve(x, f, stride), lambda x, f: reference(x, f, stride, border), x, filters
+        lambda x, f: convolve(x, f, stride),
+        lambda x, f: reference(x, f, stride, border),
+        x,
+        filters,
     )
 
 

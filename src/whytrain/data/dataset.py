@@ -8,9 +8,10 @@ from jaxtyping import Float, Int, UInt8
 
 from whytrain.errors import UserError
 
-Images = UInt8[np.ndarray, "example height width channel"] | Float[
-    np.ndarray, "example height width channel"
-]
+Images = (
+    UInt8[np.ndarray, "example height width channel"]
+    | Float[np.ndarray, "example height width channel"]
+)
 Labels = Int[np.ndarray, " example"]
 
 
@@ -103,7 +104,7 @@ def normalize(
         )
 
     def scaled(images: Images) -> Images:
-        return (as_float(images) - np.float32(mean)) / np.float32(deviation)
+        return (as_float(images) - np.asarray(mean, np.float32)) / np.asarray(deviation, np.float32)
 
     return replace(
         dataset,
@@ -147,9 +148,12 @@ def subset(
         chosen = np.asarray(order)[:count]
         return images[chosen], labels[chosen]
 
-    train_part = pick(0, dataset.train_images, dataset.train_labels, train)
-    test_part = pick(1, dataset.test_images, dataset.test_labels, test)
-    return Dataset(dataset.name, *train_part, *test_part, dataset.classes)
+    train_images, train_labels = pick(0, dataset.train_images, dataset.train_labels, train)
+    test_images, test_labels = pick(1, dataset.test_images, dataset.test_labels, test)
+    return replace(
+        dataset, train_images=train_images, train_labels=train_labels,
+        test_images=test_images, test_labels=test_labels,
+    )  # fmt: skip
 
 
 def random_labels(dataset: Dataset, key: jax.Array) -> Dataset:

@@ -48,8 +48,8 @@ def read_idx(path: Path, dimensions: int) -> UInt8[np.ndarray, "..."]:
             head = file.read(4 + 4 * dimensions)
             if head[:4] != bytes([0, 0, 8, dimensions]) or len(head) < 4 + 4 * dimensions:
                 raise UserError(
-                    f"{path} is no IDX file of unsigned bytes in {dimensions} dimensions: it begins "
-                    f"with {head[:4].hex(' ') or 'nothing'}"
+                    f"{path} is no IDX file of unsigned bytes in {dimensions} dimensions: it "
+                    f"begins with {head[:4].hex(' ') or 'nothing'}"
                 )
             shape = [int(extent) for extent in np.frombuffer(head, ">u4", offset=4)]
             size = int(np.prod(shape, dtype=object))
@@ -116,7 +116,9 @@ def read_svhn(
             "examples)"
         )
     if labels.dtype.kind not in "iu" or images.shape[3] != len(labels):
-        raise UserError(f"{path}: {images.shape[3]} images, but y is {labels.dtype} x {len(labels)}")
+        raise UserError(
+            f"{path}: {images.shape[3]} images, but y is {labels.dtype} x {len(labels)}"
+        )
     digits = np.where(labels == 10, 0, labels)
     return images.transpose(3, 0, 1, 2).copy(), _labels(path, digits, 10)
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,7 @@ def load(name: str, directory: str | Path | None = None, *, openml: bool = False
     | name | files | examples |
     |---|---|---|
     | `digits` | none, scikit-learn has it: 8 by 8, the first 1200 to train on | 1200 + 597 |
-    | `mnist`, `fashion-mnist` | IDX, with or without `.gz`: `train-images-idx3-ubyte`, ... | 60,000 + 10,000 |
+    | `mnist`, `fashion-mnist` | IDX: `train-images-idx3-ubyte.gz`, ... | 60,000 + 10,000 |
     | `cifar10` | the binary version: `data_batch_1.bin`, ..., `test_batch.bin` | 50,000 + 10,000 |
     | `svhn` | the cropped format: `train_32x32.mat`, `test_32x32.mat` | 73,257 + 26,032 |
 
@@ -103,7 +104,7 @@ def _directory(name: str, given: str | Path | None) -> Path:
 def _digits() -> Dataset:
     from sklearn.datasets import load_digits
 
-    found = load_digits()
+    found: Any = load_digits()
     images = (found.images / 16).astype(np.float32)[..., None]
     labels = found.target.astype(np.int32)
     cut = _DIGITS_TRAIN
@@ -113,13 +114,14 @@ def _digits() -> Dataset:
 
 
 def _from_idx(name: str, directory: Path) -> Dataset:
-    parts = []
+    parts: list[Any] = []
     for part in ("train", "t10k"):
         images = read_idx(_idx(directory, f"{part}-images", 3), 3)
         if images.shape[1:] != (28, 28):
             raise UserError(f"{directory}: images of {name} are 28 by 28, got {images.shape[1:]}")
         parts += [images[..., None], read_labels(_idx(directory, f"{part}-labels", 1), 10)]
-    return Dataset(name, *parts, _CLASSES[name])
+    train_images, train_labels, test_images, test_labels = parts
+    return Dataset(name, train_images, train_labels, test_images, test_labels, _CLASSES[name])
 
 
 def _idx(directory: Path, stem: str, dimensions: int) -> Path:
@@ -151,7 +153,7 @@ def _from_openml(name: str) -> Dataset:
     if name not in _OPENML:
         raise UserError(f"{name} is not read from OpenML; that is for {', '.join(_OPENML)}")
     try:
-        found = fetch_openml(_OPENML[name], version=1, as_frame=False)
+        found: Any = fetch_openml(_OPENML[name], version=1, as_frame=False)
     except Exception as error:  # of the network, of its parser, of its cache
         words = " ".join(str(error).split())
         raise UserError(f"cannot fetch {name} from OpenML: {words}") from error

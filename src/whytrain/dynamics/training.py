@@ -17,12 +17,11 @@ from whytrain.data.dataset import Dataset, as_float
 from whytrain.dynamics.schedules import Schedule, table
 from whytrain.errors import UserError
 from whytrain.networks import EmpiricalRisk, Network
-from whytrain.networks.layers import batch_last
 from whytrain.networks.network import cross_entropy
 
 MOMENTUM = optax.trace(decay=0.9)  # the direction `m <- 0.9 m + gradient`
 FORGET = 0.1  # weight of a batch in the running statistics, as other libraries have it
-CHUNK = 500  # test examples at a time
+CHUNK = 100  # test examples at a time
 
 
 class Position(NamedTuple):
@@ -196,8 +195,8 @@ def _check(
 ) -> None:
     if tuple(network.shape) != dataset.shape:
         raise UserError(
-            f"the network takes images of shape {tuple(network.shape)}, those of {dataset.name} are "
-            f"{dataset.shape}"
+            f"the network takes images of shape {tuple(network.shape)}, those of {dataset.name} "
+            f"are {dataset.shape}"
         )
     if not 1 <= batch <= len(dataset.train_labels):
         raise UserError(
@@ -230,9 +229,24 @@ def _begin(
     if starts is None:
         starts = _drawn(network, keys)
     for leaf in jax.tree.leaves(starts):
-        if np.ndim(leaf) < 2 or any(n not in (1, m) for n, m in zip(leaf.shape, axes, strict=False)):
+        if np.ndim(leaf) < 2 or any(
+            n not in (1, m) for n, m in zip(leaf.shape, axes, strict=False)
+        ):
             raise UserError(f"starts must have leading axes {axes}, or 1, got {np.shape(leaf)}")
     return Trained(*_start(network, optimizer, starts, axes))
+
+
+def empty(
+    network: Network, optimizer: optax.GradientTransformation, axes: tuple[int, ...]
+) -> Trained:
+    """The shapes of networks in training, without their numbers."""
+
+    def begin() -> tuple[PyTree, Position]:
+        starts = _drawn(network, jax.random.split(jax.random.key(0), axes[0]))
+        return _start(network, optimizer, starts, (axes[0], axes[1]))
+
+    with jax.enable_x64(False):
+        return Trained(*jax.eval_shape(begin))
 
 
 @eqx.filter_jit
@@ -279,7 +293,7 @@ def _epoch(
     examples: _Examples, start: Position, order: Array, sizes: Array, target: Array,
 ) -> tuple[Position, tuple[Array, Array]]:  # fmt: skip
     """One epoch of every network; the position after it, and its mean loss and accuracy."""
-    risk = EmpiricalRisk(network, *map(jnp.asarray, examples))
+    risk = EmpiricalRisk(network, jnp.asarray(examples.images), jnp.asarray(examples.labels))
 
     def step(position: Position, at: tuple[Array, Array]) -> tuple[Position, tuple[Array, Array]]:
         chosen, size = at
@@ -343,7 +357,7 @@ def _test(
         numbers, counts = at
         run = eqx.filter_vmap(one, in_axes=(0, eqx.if_array(0), None, None, None))
         some = images[numbers], labels[numbers], counts
-        loss, hits = jax.vmap(lambda p: run(p, activations, *some))(position)
+        loss, hits = jax.lax.map(lambda p: run(p, activations, *some), position)
         return (sums[0] + loss, sums[1] + hits), None
 
     axes = position.steps.shape

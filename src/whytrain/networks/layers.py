@@ -59,7 +59,7 @@ _correlate.defvjp(_correlate_forward, _correlate_backward)
 
 
 def convolve_and_pool(x: Images, filters: Float[Array, "_ _ size size"]) -> Images:
-    """Correlate without a border, then average over blocks of two by two; heights must come out even.
+    """Correlate without a border, then average over blocks of two by two, of even extents.
 
     Both together are one correlation of stride two with the filters averaged over the four shifts
     of a block: exactly, with a third of the arithmetic. As filters and image are cut into blocks of
@@ -67,11 +67,11 @@ def convolve_and_pool(x: Images, filters: Float[Array, "_ _ size size"]) -> Imag
     """
     out, channels, size, _ = filters.shape
     shifts = [(0, 1), (1, 0)]
-    wide = sum(
+    wide = [
         jnp.pad(filters, ((0, 0), (0, 0), rows, columns)) for rows in shifts for columns in shifts
-    )
+    ]
     half = (size + 1) // 2
-    cut = (wide / 4).reshape(out, channels, half, 2, half, 2)
+    cut = (sum(wide[1:], wide[0]) / 4).reshape(out, channels, half, 2, half, 2)
     matrix = jnp.transpose(cut, (0, 2, 4, 1, 3, 5)).reshape(out, -1)
     return _apply(matrix, _windows(_blocks(x), half, 1))
 
@@ -118,12 +118,11 @@ def _apply_backward(saved: tuple[Array, Images], cotangent: Images) -> tuple[Arr
 _apply.defvjp(_apply_forward, _apply_backward)
 
 
+Features = Float[Array, "_ *rest"]
 Moments = tuple[Float[Array, " feature"], Float[Array, " feature"]]
 
 
-def normalize(
-    x: Float[Array, "feature *rest"], moments: Moments | None
-) -> tuple[Float[Array, "feature *rest"], Moments]:
+def normalize(x: Features, moments: Moments | None) -> tuple[Features, Moments]:
     """Batch normalization without scale and shift: `(x - mean) / sqrt(variance + 1e-5)`.
 
     Args:

@@ -41,12 +41,12 @@ class LeNet5(Network):
             )
 
     def init(self, key: Array) -> Params:
-        """Random initial parameters in float32: normal with variance 2 / fan_in, no bias but the last."""
-        height, width, channels = self.shape
-        features = 16 * ((height - 4) // 2 - 4) // 2 * (((width - 4) // 2 - 4) // 2)
+        """Random float32 parameters: normal with variance 2 / fan_in, a bias in the last layer."""
+        rows, columns = ((extent - 12) // 4 for extent in self.shape[:2])
         shapes = {
-            "convolution_1": (6, channels, 5, 5), "convolution_2": (16, 6, 5, 5),
-            "linear_3": (120, features), "linear_4": (84, 120), "linear_5": (self.classes, 84),
+            "convolution_1": (6, self.shape[2], 5, 5), "convolution_2": (16, 6, 5, 5),
+            "linear_3": (120, 16 * rows * columns), "linear_4": (84, 120),
+            "linear_5": (self.classes, 84),
         }  # fmt: skip
         keys = jax.random.split(key, len(shapes))
         drawn = {

@@ -2,7 +2,8 @@ r"""Uniformly quantized activations, and the surrogate derivative that trains th
 
 The quantizer of `b` bits has `levels = 2^b - 1` steps of size `alpha = resolution`. Its input is
 batch-normalized, so that `alpha` is computed once, for a standard Gaussian, and frozen (Cai et al.
-2017, "HWGQ"; Yin et al. 2019, Section 4). Three conventions are in use, with different best `alpha`:
+2017, "HWGQ"; Yin et al. 2019, Section 4). Three conventions are in use, each with its own best
+`alpha`:
 
     ceil      0 for x <= 0;  k alpha for (k-1) alpha < x <= k alpha;  levels alpha above
     hwgq      0 for x <= 0;  else the nearest of alpha, 2 alpha, ..., levels alpha
@@ -118,8 +119,10 @@ def stack(quantizers: Sequence[Quantizer]) -> Quantizer:
     def column(name: str) -> np.ndarray:
         return np.concatenate([np.ravel(getattr(each, name)) for each in quantizers])
 
-    names = ("resolution", "levels", "shift", "least")
-    return Quantizer(*map(column, names), np.asarray(chosen, np.int32), known)
+    return Quantizer(
+        column("resolution"), column("levels"), column("shift"), column("least"),
+        np.asarray(chosen, np.int32), known,
+    )  # fmt: skip
 
 
 @functools.cache

@@ -35,12 +35,12 @@ class ResNet8(Network):
     classes: int = eqx.field(static=True, default=10)
 
     def init(self, key: Array) -> Params:
-        """Random initial parameters in float32: normal with variance 2 / fan_in, no bias but the last."""
+        """Random float32 parameters: normal with variance 2 / fan_in, a bias in the last layer."""
         k = self.width
         widths = {"stem": (k, self.shape[2])}
         for block, (before, after) in enumerate([(k, k), (k, 2 * k), (2 * k, 4 * k)], start=1):
             widths |= {f"block_{block}a": (after, before), f"block_{block}b": (after, after)}
-        shapes = {name: (*pair, 3, 3) for name, pair in widths.items()}
+        shapes: dict[str, tuple[int, ...]] = {name: (*pair, 3, 3) for name, pair in widths.items()}
         shapes["linear"] = (self.classes, 4 * k)
         keys = jax.random.split(key, len(shapes))
         drawn = {

@@ -52,7 +52,9 @@ class EmpiricalRisk(Landscape):
 
     def loss(self, params: Params) -> Float[Array, ""]:
         """The mean loss over all examples."""
-        return self.empirical_loss(params, Batch(jnp.asarray(self.images), jnp.asarray(self.labels)))
+        return self.empirical_loss(
+            params, Batch(jnp.asarray(self.images), jnp.asarray(self.labels))
+        )
 
     def sample(self, key: Array, n: int) -> Batch:
         """`n` examples, drawn with replacement."""

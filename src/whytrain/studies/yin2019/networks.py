@@ -32,14 +32,14 @@ class NetworkSettings(Settings):
     data: Derived[str] = setting(
         None, "image set; default fashion-mnist, or digits where it is not installed", choices=DATA
     )
-    examples: int = setting(2000, "training examples, drawn once for all runs", low=64)
+    examples: int = setting(1000, "training examples, drawn once for all runs", low=64)
     tested: int = setting(1000, "test examples, drawn once for all runs", low=1)
     batch: int = setting(64, "examples a step", low=1)
-    step_size: float = setting(0.02, "step size, divided by 10 for the last third", low=0)
-    pretraining: int = setting(4, "epochs of the float network", low=1)
-    epochs: int = setting(4, "epochs of each quantized network", low=1)
-    small_step_size: float = setting(5e-4, "step size when leaving the minimum", low=0)
-    small_epochs: int = setting(4, "epochs at the small step size", low=1)
+    step_size: float = setting(0.1, "step size, divided by 10 for the last third", low=0)
+    pretraining: int = setting(8, "epochs of the float network", low=1)
+    epochs: int = setting(8, "epochs of each quantized network", low=1)
+    small_step_size: float = setting(2e-3, "step size when leaving the minimum", low=0)
+    small_epochs: int = setting(4, "epochs at the small step size; 0 for none", low=0)
     convention: str = setting("ceil", "convention of the quantizer", choices=CONVENTIONS)
 
     def check(self) -> None:
@@ -97,12 +97,14 @@ def compute(settings: NetworkSettings, runs: Runs) -> xr.Dataset:
         _fold(keys, 1), epochs=settings.epochs, step_size=falling(settings.epochs),
         activations=quantized, starts=plain.params, test_every=settings.epochs,
     )  # fmt: skip
+    if settings.small_epochs == 0:
+        return _labeled(settings, plain, trained)
     minimum = jax.tree.map(_clipped, trained.params)
     left = go(
         _fold(keys, 2), epochs=settings.small_epochs, step_size=settings.small_step_size,
         activations=quantized, starts=minimum,
     )  # fmt: skip
-    return _labeled(plain, trained, left)
+    return _labeled(settings, plain, trained).merge(_course(left))
 
 
 def _fold(keys: jax.Array, number: int) -> jax.Array:
@@ -115,26 +117,37 @@ def _clipped(leaf: jax.Array) -> jax.Array:
     return leaf[:, np.repeat(of_bits, len(ESTIMATORS))]
 
 
-def _labeled(plain: Trained, trained: Trained, left: Trained) -> xr.Dataset:
-    shape = (-1, len(BITS), len(ESTIMATORS))
-    cells = ("run", "bits", "estimator")
+CELLS = ("run", "bits", "estimator")
+SHAPE = (-1, len(BITS), len(ESTIMATORS))
+
+
+def _labeled(settings: NetworkSettings, plain: Trained, trained: Trained) -> xr.Dataset:
+    """What the float and the quantized networks ended with."""
 
     def last(name: str):
-        return cells, trained.metrics[name][..., -1].reshape(shape)
+        return CELLS, trained.metrics[name][..., -1].reshape(SHAPE)
 
-    def course(name: str):
-        after = left.metrics[name].reshape(*shape, left.epochs)
-        return (*cells, "epoch"), after
-
-    # At the minimum all three are the same network: what clipped ReLU ended with.
     return xr.Dataset(
         {
             "float_accuracy": ("run", plain.metrics["test_accuracy"][:, 0, -1]),
-            "loss": last("train_loss"), "accuracy": last("test_accuracy"),
-            "left_loss": course("train_loss"), "left_accuracy": course("test_accuracy"),
+            "loss": last("train_loss"),
+            "accuracy": last("test_accuracy"),
         },
-        {"bits": list(BITS), "estimator": list(ESTIMATORS), "epoch": np.arange(left.epochs) + 1},
-    )  # fmt: skip
+        {"bits": list(BITS), "estimator": list(ESTIMATORS)},
+        {"data": settings.data},
+    )
+
+
+def _course(left: Trained) -> xr.Dataset:
+    """Loss and accuracy by epoch, of networks that leave the minimum of clipped ReLU."""
+
+    def course(name: str):
+        return (*CELLS, "epoch"), left.metrics[name].reshape(*SHAPE, left.epochs)
+
+    return xr.Dataset(
+        {"left_loss": course("train_loss"), "left_accuracy": course("test_accuracy")},
+        {"epoch": np.arange(left.epochs) + 1},
+    )
 
 
 def summarize(dataset: xr.Dataset, settings: NetworkSettings) -> dict:
@@ -147,8 +160,10 @@ def summarize(dataset: xr.Dataset, settings: NetworkSettings) -> dict:
             cells[f"{estimator}, {bits} bits"] = {
                 "accuracy": {"estimate": float(cell.accuracy.mean()), "low": low, "high": high},
                 "train_loss": float(cell.loss.mean()),
-                "train_loss_at_small_step": float(cell.left_loss.isel(epoch=-1).mean()),
             }
+            if "left_loss" in cell:
+                end = cell.left_loss.isel(epoch=-1)
+                cells[f"{estimator}, {bits} bits"]["train_loss_at_small_step"] = float(end.mean())
     return {
         "data": settings.data,
         "float_accuracy": float(dataset.float_accuracy.mean()),
