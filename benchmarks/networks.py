@@ -1,10 +1,10 @@
 """Milliseconds a step of a network: all runs, bits and estimators as one program, against PyTorch.
 
 Networks, batches, epochs, loss, momentum and step size are the same. PyTorch trains one network
-after another in one process, with the number of threads with which it is fastest here, and quantizes
-through a custom autograd function. `PyTorch, tuned` writes LeNet-5's convolution with its average
-pooling as one convolution of stride two, as ours does. Both sides train for a short while in turn,
-several times over; a ratio is the median over the turns.
+after another in one process, with the number of threads with which it is fastest here, and
+quantizes through a custom autograd function. `PyTorch, tuned` writes LeNet-5's convolution with its
+average pooling as one convolution of stride two, as ours does. Both sides train and test for one
+epoch in turn, several times over; a ratio is the median over the turns.
 """
 
 import os
@@ -32,7 +32,7 @@ def measure(repeats: int) -> dict:
     """Time both networks on both sides.
 
     Returns:
-        For each network: milliseconds a step of one network, the ratios, how far the training losses
+        For each network: milliseconds a step of one, the ratios, how far the training losses
         of the two sides are apart, and the seconds of the first call.
     """
     threads = _best_threads()

@@ -8,11 +8,8 @@ from jaxtyping import Float, Int, UInt8
 
 from whytrain.errors import UserError
 
-Images = (
-    UInt8[np.ndarray, "example height width channel"]
-    | Float[np.ndarray, "example height width channel"]
-)
-Labels = Int[np.ndarray, " example"]
+Images = UInt8[np.ndarray, "_ height width channel"] | Float[np.ndarray, "_ height width channel"]
+Labels = Int[np.ndarray, " _"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,7 @@ class Dataset:
         return height, width, channels
 
 
-def as_float(images: Images) -> Float[np.ndarray, "example height width channel"]:
+def as_float(images: Images) -> Float[np.ndarray, "_ height width channel"]:
     """Images as `float32`, those of `uint8` divided by 255.
 
     Example:

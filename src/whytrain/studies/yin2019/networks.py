@@ -37,8 +37,8 @@ class NetworkSettings(Settings):
     batch: int = setting(64, "examples a step", low=1)
     step_size: float = setting(0.1, "step size, divided by 10 for the last third", low=0)
     pretraining: int = setting(8, "epochs of the float network", low=1)
-    epochs: int = setting(8, "epochs of each quantized network", low=1)
-    small_step_size: float = setting(2e-3, "step size when leaving the minimum", low=0)
+    epochs: int = setting(6, "epochs of each quantized network", low=1)
+    small_step_size: float = setting(3e-3, "step size when leaving the minimum", low=0)
     small_epochs: int = setting(4, "epochs at the small step size; 0 for none", low=0)
     convention: str = setting("ceil", "convention of the quantizer", choices=CONVENTIONS)
 
@@ -102,7 +102,7 @@ def compute(settings: NetworkSettings, runs: Runs) -> xr.Dataset:
     minimum = jax.tree.map(_clipped, trained.params)
     left = go(
         _fold(keys, 2), epochs=settings.small_epochs, step_size=settings.small_step_size,
-        activations=quantized, starts=minimum,
+        activations=quantized, starts=minimum, test_every=settings.small_epochs,
     )  # fmt: skip
     return _labeled(settings, plain, trained).merge(_course(left))
 
