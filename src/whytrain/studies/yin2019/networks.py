@@ -36,10 +36,10 @@ class NetworkSettings(Settings):
     tested: int = setting(1000, "test examples, drawn once for all runs", low=1)
     batch: int = setting(64, "examples a step", low=1)
     step_size: float = setting(0.1, "step size, divided by 10 for the last third", low=0)
-    pretraining: int = setting(8, "epochs of the float network", low=1)
+    pretraining: int = setting(6, "epochs of the float network", low=1)
     epochs: int = setting(6, "epochs of each quantized network", low=1)
     small_step_size: float = setting(3e-3, "step size when leaving the minimum", low=0)
-    small_epochs: int = setting(4, "epochs at the small step size; 0 for none", low=0)
+    small_epochs: int = setting(3, "epochs at the small step size; 0 for none", low=0)
     convention: str = setting("ceil", "convention of the quantizer", choices=CONVENTIONS)
 
     def check(self) -> None:
