@@ -6,6 +6,8 @@ batch; many networks at once (`jax.vmap`) are one batched product. On a CPU that
 as fast as XLA's own convolution, which many networks at once turn into a grouped one.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -168,9 +170,10 @@ def _normalize_backward(saved: tuple[Array, Array], cotangents: tuple) -> tuple[
 _normalize_by_batch.defvjp(_normalize_forward, _normalize_backward)
 
 
-def fan_in_normal(key: Array, shape: tuple[int, ...]) -> Array:
-    """Weights `N(0, 2 / fan_in)` (He et al. 2015); `shape` is (out, in, ...)."""
-    fan_in = shape[1]
-    for extent in shape[2:]:
-        fan_in *= extent
-    return jax.random.normal(key, shape, jnp.float32) * (2 / fan_in) ** 0.5
+def draw_weights(key: Array, shapes: dict[str, tuple[int, ...]]) -> dict[str, Array]:
+    """Weights by name, `N(0, 2 / fan_in)` (He et al. 2015), from shapes (out, in, ...)."""
+    keys = jax.random.split(key, len(shapes))
+    return {
+        name: jax.random.normal(each, shape, jnp.float32) * (2 / math.prod(shape[1:])) ** 0.5
+        for each, (name, shape) in zip(keys, shapes.items(), strict=True)
+    }

@@ -1,12 +1,11 @@
 """LeNet-5, with batch normalization before each activation."""
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from whytrain.errors import UserError
-from whytrain.networks.layers import batch_last, convolve_and_pool, fan_in_normal, normalize
+from whytrain.networks.layers import batch_last, convolve_and_pool, draw_weights, normalize
 from whytrain.networks.network import Activation, Network, Output, Params, Statistics
 
 
@@ -48,12 +47,7 @@ class LeNet5(Network):
             "linear_3": (120, 16 * rows * columns), "linear_4": (84, 120),
             "linear_5": (self.classes, 84),
         }  # fmt: skip
-        keys = jax.random.split(key, len(shapes))
-        drawn = {
-            name: fan_in_normal(each, shape)
-            for each, (name, shape) in zip(keys, shapes.items(), strict=True)
-        }
-        return drawn | {"bias_5": jnp.zeros(self.classes, jnp.float32)}
+        return draw_weights(key, shapes) | {"bias_5": jnp.zeros(self.classes, jnp.float32)}
 
     def __call__(
         self,

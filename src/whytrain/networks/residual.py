@@ -1,11 +1,10 @@
 """A small residual network, with batch normalization before each activation."""
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from whytrain.networks.layers import Images, batch_last, convolve, fan_in_normal, normalize
+from whytrain.networks.layers import Images, batch_last, convolve, draw_weights, normalize
 from whytrain.networks.network import Activation, Network, Output, Params, Statistics
 
 
@@ -42,12 +41,7 @@ class ResNet8(Network):
             widths |= {f"block_{block}a": (after, before), f"block_{block}b": (after, after)}
         shapes: dict[str, tuple[int, ...]] = {name: (*pair, 3, 3) for name, pair in widths.items()}
         shapes["linear"] = (self.classes, 4 * k)
-        keys = jax.random.split(key, len(shapes))
-        drawn = {
-            name: fan_in_normal(each, shape)
-            for each, (name, shape) in zip(keys, shapes.items(), strict=True)
-        }
-        return drawn | {"bias": jnp.zeros(self.classes, jnp.float32)}
+        return draw_weights(key, shapes) | {"bias": jnp.zeros(self.classes, jnp.float32)}
 
     def __call__(
         self,
