@@ -23,6 +23,7 @@ class LeNet5(Network):
         classes: How many classes there are.
 
     Example:
+        >>> import jax
         >>> network = LeNet5((28, 28, 1))
         >>> params = network.init(jax.random.key(0))
         >>> network(params, jnp.ones((5, 28, 28, 1)), jax.nn.relu).logits.shape

@@ -23,6 +23,7 @@ class ResNet8(Network):
         classes: How many classes there are.
 
     Example:
+        >>> import jax
         >>> network = ResNet8((32, 32, 3))
         >>> params = network.init(jax.random.key(0))
         >>> network(params, jnp.ones((5, 32, 32, 3)), jax.nn.relu).logits.shape
