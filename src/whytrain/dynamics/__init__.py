@@ -1,5 +1,6 @@
 """How parameters move: methods, schedules, and ensembles of runs."""
 
+from whytrain.dynamics.checkpoints import load_checkpoint, save_checkpoint
 from whytrain.dynamics.counting import count, counts
 from whytrain.dynamics.methods import (
     GradientDescent,
@@ -11,6 +12,7 @@ from whytrain.dynamics.methods import (
 )
 from whytrain.dynamics.schedules import Constant, WarmUp, constant, warm_up
 from whytrain.dynamics.simulate import log_times, simulate
+from whytrain.dynamics.training import Trained, evaluate, train
 
 __all__ = [
     "Constant",
@@ -20,11 +22,16 @@ __all__ = [
     "NormalizedGradientDescent",
     "OptaxMethod",
     "StochasticGradientDescent",
+    "Trained",
     "WarmUp",
     "constant",
     "count",
     "counts",
+    "evaluate",
+    "load_checkpoint",
     "log_times",
+    "save_checkpoint",
     "simulate",
+    "train",
     "warm_up",
 ]

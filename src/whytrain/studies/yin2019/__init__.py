@@ -8,6 +8,9 @@ from whytrain.studies.yin2019.descent import DESCENT
 from whytrain.studies.yin2019.fate import FATE
 from whytrain.studies.yin2019.figures import FIGURES
 from whytrain.studies.yin2019.landscape import LANDSCAPE
+from whytrain.studies.yin2019.networks import NETWORKS
+from whytrain.studies.yin2019.networks_claims import NETWORK_CLAIMS
+from whytrain.studies.yin2019.networks_figures import NETWORK_FIGURES
 from whytrain.studies.yin2019.points import POINTS
 from whytrain.studies.yin2019.rates import RATES
 from whytrain.studies.yin2019.sampling import SAMPLING
@@ -30,10 +33,10 @@ study = Study(
         arxiv="1903.05662",
     ),
     experiments=(
-        DESCENT, ALIGNMENT, FATE, SAMPLING, RATES, LANDSCAPE, POINTS, BOUNDS, ZERO,
+        DESCENT, ALIGNMENT, FATE, SAMPLING, NETWORKS, RATES, LANDSCAPE, POINTS, BOUNDS, ZERO,
     ),
-    claims=CLAIMS,
-    figures=FIGURES,
+    claims=(*CLAIMS, *NETWORK_CLAIMS),
+    figures=(*FIGURES, *NETWORK_FIGURES),
 )  # fmt: skip
 
 __all__ = ["study"]

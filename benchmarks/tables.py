@@ -1,0 +1,91 @@
+"""What the benchmarks print."""
+
+
+def show_steps(found: dict) -> None:
+    """The first table."""
+    print(
+        f"\nOne step of one run, k = {found['k']}, p = {found['p']}, {found['runs']} runs, float64"
+    )
+    row("", "ns", "ratio")
+    ours = found["nanoseconds"]["whytrain"]
+    row("whytrain, three order parameters", f"{ours:.2f}", "1")
+    for name, ratio in found["ratio"].items():
+        row(f"{name}, full state", f"{found['nanoseconds'][name]:.0f}", f"{ratio:.0f}")
+    row("threads of PyTorch", f"{found['torch_threads']}", "")
+    row("largest difference of an order parameter", f"{found['largest_difference']:.0e}", "")
+    row("first call, with compilation", f"{found['first_call_seconds']:.1f} s", "")
+
+
+def show_verdicts(found: dict) -> None:
+    """The second table."""
+    print(f"\nSuccess table: {found['cells']} cells of {found['runs']} runs")
+    row("", "seconds", "steps")
+    row("early verdicts", f"{found['early_seconds']:.1f}", f"{found['early_steps']:.2e}")
+    note = "full runs"
+    if found["full_runs"] < found["runs"]:
+        note += f" (from {found['full_runs']} runs a cell)"
+    row(note, f"{found['full_seconds']:.1f}", f"{found['full_steps']:.2e}")
+    row("ratio", f"{found['ratio_seconds']:.1f}", f"{found['ratio_steps']:.1f}")
+    row("before, to compile", f"{found['compile_seconds']:.1f}", "")
+    compared = found["cells"] * found["full_runs"]
+    row(f"disagreements in {compared} runs", f"{found['disagreements']}", "")
+
+
+def show_descent(found: dict) -> None:
+    """The table of coarse gradient descent."""
+    print(
+        f"\nCoarse gradient descent, one step of one run, m = {found['m']}, n = {found['n']}, "
+        f"{found['runs']} runs, float64, {found['torch_threads']} threads of PyTorch"
+    )
+    for name, each in found["estimators"].items():
+        row(name, "ns", "ratio")
+        row("  whytrain, five order parameters", f"{each['whytrain']:.2f}", "1")
+        row("  PyTorch, full state", f"{each['PyTorch']:.0f}", f"{each['ratio']:.0f}")
+        row("  largest difference", f"{each['largest_difference']:.0e}", "")
+
+
+def show_startup(found: dict) -> None:
+    """The third table."""
+    print("\nWhole processes")
+    row("", "seconds", "")
+    for name, seconds in found["seconds"].items():
+        row(name, f"{seconds:.3f}", "")
+
+
+def show_networks(found: dict) -> None:
+    """The fourth table."""
+    for name, part in found["networks"].items():
+        print(
+            f"\nOne step of one {name}, batch {found['batch']}, {part['data']}; "
+            f"{found['runs']} runs x 2 and 4 bits x three estimators, float32"
+        )
+        row("", "ms", "ratio")
+        row("whytrain, one program", f"{part['milliseconds']['whytrain']:.2f}", "1")
+        for peer, ratio in part["ratio"].items():
+            label = f"{peer}, one network after another"
+            row(label, f"{part['milliseconds'][peer]:.2f}", f"{ratio:.1f}")
+        row("train loss apart, median", f"{part['median_difference_of_train_loss']:.0e}", "")
+        row("first call, with compilation", f"{part['first_call_seconds']:.1f} s", "")
+    row("threads of PyTorch", f"{found['torch_threads']}", "")
+
+
+def show_sweeps(found: dict) -> None:
+    """The table of scheduling."""
+    print(f"\nSweeps: {found['settings']} settings that compute nothing, in this process")
+    row("settings a second", f"{found['settings_per_second']:.0f}", "")
+    row("to open the directory and read a result", f"{found['open_seconds']:.2f} s", "")
+    row("to tell its status", f"{found['status_seconds']:.2f} s", "")
+    print(f"\nSweeps: {found['executors']['pieces']} pieces of one second, one at a time")
+    row("", "seconds", "overhead")
+    for name, seconds in found["executors"]["seconds"].items():
+        row(name, f"{seconds:.2f}", f"{found['executors']['overhead'][name]:.1%}")
+    print(f"\nSuccess table of {found['table']['runs']} runs a cell, compiled before")
+    row("", "seconds", "ratio")
+    for cores, seconds in found["table"]["seconds"].items():
+        row(f"{cores} core{'s' * (cores > 1)}", f"{seconds:.2f}", "")
+    row("ratio", "", f"{found['table']['ratio']:.2f}")
+
+
+def row(name: str, first: str, second: str) -> None:
+    """One line of a table."""
+    print(f"  {name:<48}{first:>12}{second:>12}".rstrip(), flush=True)
