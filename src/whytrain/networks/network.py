@@ -9,11 +9,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from whytrain.networks.layers import Moments
-
 Activation = Callable[[Any], Any]
-Params = dict[str, Array]
-Statistics = dict[str, Moments]
+Params = dict[str, Any]  # arrays, of JAX or NumPy
+Statistics = dict[str, Any]  # pairs of mean and variance, by name
 
 
 class Output(NamedTuple):
