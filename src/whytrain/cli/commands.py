@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import whytrain
+from whytrain.cli.measure_capacity import capacity
 from whytrain.cli.status import Status
 from whytrain.errors import UserError
 
@@ -21,6 +22,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
+
+measure = typer.Typer(help="Measure a network of your own.", rich_markup_mode=None)
+measure.command("capacity")(capacity)
+app.add_typer(measure, name="measure")
 
 
 def _integer(text: str | int) -> int:

@@ -165,5 +165,6 @@ def _named(state: Mapping[str, Any], matrices: list[str], name: str, of: str) ->
             return candidate
     if name in state:
         raise UserError(f"{of}: {name!r} has shape {np.shape(state[name])}, a layer is a matrix")
-    hint = nearest(name, matrices) or f"; its matrices are {', '.join(matrices) or 'none'}"
+    layers = [matrix.removesuffix(".weight") for matrix in matrices]
+    hint = nearest(name, layers) or f"; its layers are {', '.join(layers) or 'none'}"
     raise UserError(f"{of} has no layer {name!r}{hint}")
