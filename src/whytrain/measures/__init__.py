@@ -2,16 +2,38 @@
 
 from whytrain.measures.bounds import Facts
 from whytrain.measures.capacity import Bound, Capacity, capacity
+from whytrain.measures.convolutions import convolution_norm
+from whytrain.measures.deep import DeepMeasures, LayerNorms, deep
 from whytrain.measures.files import read_checkpoint, read_data
+from whytrain.measures.flatness import Flatness, flatness
+from whytrain.measures.layers import Convolution, Dense, forward, layers
+from whytrain.measures.sharpness import TopEigenvalue, lanczos, top_eigenvalue
+from whytrain.measures.trace import Trace, hessian_trace, hutchpp
 from whytrain.measures.weights import TwoLayerWeights, two_layer
 
 __all__ = [
     "Bound",
     "Capacity",
+    "Convolution",
+    "DeepMeasures",
+    "Dense",
     "Facts",
+    "Flatness",
+    "LayerNorms",
+    "TopEigenvalue",
+    "Trace",
     "TwoLayerWeights",
     "capacity",
+    "convolution_norm",
+    "deep",
+    "flatness",
+    "forward",
+    "hessian_trace",
+    "hutchpp",
+    "lanczos",
+    "layers",
     "read_checkpoint",
     "read_data",
+    "top_eigenvalue",
     "two_layer",
 ]
