@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks import environment, reduced, startup, verdicts
+from benchmarks import capacity, environment, reduced, startup, verdicts
 
 DEFAULT = Path(__file__).parent / "results" / "latest.json"
 
@@ -19,23 +19,31 @@ def main() -> None:
     words.add_argument(
         "--runs", type=int, default=5000, help="runs a cell of the success table (%(default)s)"
     )
+    words.add_argument("--only", choices=("capacity",), help="this part alone")
     options = words.parse_args()
 
     machine = environment.describe()
     print(f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}")
-    steps = reduced.measure(options.repeats)
-    show_steps(steps)
-    success = verdicts.measure(steps["nanoseconds"]["whytrain"], options.runs)
-    show_verdicts(success)
-    processes = startup.measure(options.repeats)
-    show_startup(processes)
+    results: dict = {"environment": machine}
+    if options.only is None:
+        results |= ensembles(options.repeats, options.runs)
+    results["capacity"] = capacity.measure(options.repeats)
+    show_capacity(results["capacity"])
 
-    results = {
-        "environment": machine, "reduced": steps, "verdicts": success, "startup": processes,
-    }  # fmt: skip
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(results, indent=2) + "\n")
     print(f"\nwritten to {options.out}")
+
+
+def ensembles(repeats: int, runs: int) -> dict:
+    """Steps, verdicts and processes."""
+    steps = reduced.measure(repeats)
+    show_steps(steps)
+    success = verdicts.measure(steps["nanoseconds"]["whytrain"], runs)
+    show_verdicts(success)
+    processes = startup.measure(repeats)
+    show_startup(processes)
+    return {"reduced": steps, "verdicts": success, "startup": processes}
 
 
 def show_steps(found: dict) -> None:
@@ -74,6 +82,29 @@ def show_startup(found: dict) -> None:
     row("", "seconds", "")
     for name, seconds in found["seconds"].items():
         row(name, f"{seconds:.3f}", "")
+
+
+def show_capacity(found: dict) -> None:
+    """The fourth table."""
+    two, top, trace = found["two_layer"], found["sharpness"], found["trace"]
+    print("\nCapacity of a 784-1024-10 network, 1000 samples, float64")
+    row("", "seconds", "ratio")
+    row("whytrain", f"{two['seconds']['whytrain']:.3f}", "1")
+    row("PyTorch, written down", f"{two['seconds']['torch']:.3f}", f"{two['ratio']:.1f}")
+    row(f"largest difference of {two['numbers']} numbers", f"{two['largest_difference']:.0e}", "")
+    row("largest difference of batches", f"{two['largest_difference_of_batches']:.0e}", "")
+    print("\nTop Hessian eigenvalue, 64-512-512-1, 256 points, to 1e-6")
+    row("", "seconds", "ratio")
+    row(f"whytrain, {top['products']} products", f"{top['seconds']['whytrain']:.2f}", "1")
+    for name, ratio in (("float64", top["ratio"]), ("float32", top["ratio_to_float32"])):
+        words = f"PyTorch and eigsh, {top['torch_products']} products, {name}"
+        row(words, f"{top['seconds'][f'torch {name}']:.2f}", f"{ratio:.1f}")
+    row("bound of the relative error", f"{top['residual_bound']:.0e}", "")
+    row("difference to PyTorch in float64", f"{top['difference']:.0e}", "")
+    row("first call, with compilation", f"{top['first_seconds']['whytrain']:.1f} s", "")
+    print(f"\nTrace {trace['true']:.1f} of {trace['parameters']} parameters")
+    row("95 % intervals that cover it", f"{trace['covered']}", f"of {trace['repetitions']}")
+    row("lowest and highest estimate", f"{trace['lowest']:.1f}", f"{trace['highest']:.1f}")
 
 
 def row(name: str, first: str, second: str) -> None:
