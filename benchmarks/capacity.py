@@ -1,5 +1,6 @@
 """Capacity, sharpness and trace beside a straightforward PyTorch, in the same run."""
 
+import itertools
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -143,7 +144,7 @@ def _torch_capacity(torch: Any, initial: dict, trained: dict, x: Any, y: Any) ->
 def _problem() -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     params = []
-    for fan_in, out in zip(DEEP[:-1], DEEP[1:], strict=True):
+    for fan_in, out in itertools.pairwise(DEEP):
         params += [rng.uniform(-1, 1, (out, fan_in)) / fan_in**0.5]
         params += [rng.uniform(-1, 1, out) / fan_in**0.5]
     x = rng.normal(size=(POINTS, DEEP[0]))
@@ -214,14 +215,12 @@ def _trace() -> dict:
     rng = np.random.default_rng(0)
     sizes = (5, 16, 12, 1)
     params = []
-    for fan_in, out in zip(sizes[:-1], sizes[1:], strict=True):
+    for fan_in, out in itertools.pairwise(sizes):
         params += [rng.normal(size=(out, fan_in)) / fan_in**0.5, 0.1 * rng.normal(size=out)]
     x = rng.normal(size=(40, sizes[0]))
     with jax.enable_x64(True):
         flat, unravel = ravel_pytree(params)
-        matrix = np.asarray(
-            jax.hessian(lambda p: _loss(unravel(p), x, np.sin(x[:, :1])))(flat)
-        )
+        matrix = np.asarray(jax.hessian(lambda p: _loss(unravel(p), x, np.sin(x[:, :1])))(flat))
     true, found = float(np.trace(matrix)), []
     for seed in range(200):
         found.append(hutchpp(lambda v: matrix @ v, len(matrix), np.random.default_rng(seed)))

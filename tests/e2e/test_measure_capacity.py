@@ -19,7 +19,9 @@ def _network(tmp_path, monkeypatch):
     first, last, x, y = plain.network()
     save_file(first, "i.safetensors")
     save_file(last, "t.safetensors")
-    np.savez("d.npz", inputs=x, labels=y, test_inputs=x, test_labels=(y + (np.arange(150) < 15)) % 4)
+    np.savez(
+        "d.npz", inputs=x, labels=y, test_inputs=x, test_labels=(y + (np.arange(150) < 15)) % 4
+    )
 
 
 @pytest.fixture
@@ -49,7 +51,16 @@ def test_it_shows_people_tables_that_fit(call):
 
 
 def test_the_quantile_and_the_names_are_taken(call):
-    words = ("--data", "d.npz", "--margin-quantile", 0.5, "--hidden", "hidden", "--output", "output")
+    words = (
+        "--data",
+        "d.npz",
+        "--margin-quantile",
+        0.5,
+        "--hidden",
+        "hidden",
+        "--output",
+        "output",
+    )
     document = json.loads(call(*WORDS, *words, "--json")[1])
     assert document["margin"]["quantile"] == 0.5
     assert document["margin"]["value"] == pytest.approx(

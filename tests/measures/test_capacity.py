@@ -11,13 +11,17 @@ from whytrain.measures import Facts, TwoLayerWeights, capacity
 from whytrain.measures.bounds import BOUNDS
 from whytrain.measures.rademacher import covering_number_log
 
-CASES = [{"seed": s, "bias": b, "h": h} for s, b, h in ((0, True, 20), (1, False, 15), (2, True, 64))]
+CASES = [
+    {"seed": s, "bias": b, "h": h} for s, b, h in ((0, True, 20), (1, False, 15), (2, True, 64))
+]
 
 
 def leaves(value, name=""):
     """All numbers of a document by the way to them."""
     if isinstance(value, dict):
-        return {k: v for key, item in value.items() for k, v in leaves(item, f"{name}.{key}").items()}
+        return {
+            k: v for key, item in value.items() for k, v in leaves(item, f"{name}.{key}").items()
+        }
     return {} if isinstance(value, str | list) else {name: value}
 
 
@@ -141,7 +145,8 @@ def test_a_permutation_of_the_units_changes_nothing():
 
     def permuted(state):
         return {
-            "hidden.weight": state["hidden.weight"][order], "hidden.bias": state["hidden.bias"][order],
+            "hidden.weight": state["hidden.weight"][order],
+            "hidden.bias": state["hidden.bias"][order],
             "output.weight": state["output.weight"][:, order], "output.bias": state["output.bias"],
         }  # fmt: skip
 
@@ -242,7 +247,7 @@ def test_a_diverged_checkpoint_is_told():
 
 
 def test_checkpoints_of_two_networks_are_told():
-    first, last, x, y = plain.network()
+    _, last, x, y = plain.network()
     other = plain.network(h=5)[0]
     with pytest.raises(UserError, match="initial network is 12-5-4, the trained one 12-20-4"):
         capacity(other, last, x, y)
@@ -268,7 +273,8 @@ def test_pytorch_s_own_names_are_understood(names):
 def test_this_package_s_own_parameters_are_understood():
     first, last, x, y = plain.network()
     own = {
-        "hidden.weight": "U", "hidden.bias": "bias", "output.weight": "V", "output.bias": "out_bias",
+        "hidden.weight": "U", "hidden.bias": "bias", "output.weight": "V",
+        "output.bias": "out_bias",
     }  # fmt: skip
     renamed = [{own[name]: array for name, array in state.items()} for state in (first, last)]
     assert_same(capacity(first, last, x, y), capacity(*renamed, x, y))

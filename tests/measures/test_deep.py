@@ -25,7 +25,8 @@ def kernel(*shape, seed=0):
 
 
 CIRCULAR = [
-    ((3, 2, 3, 3), 6, 5, 1), ((2, 3, 5, 3), 6, 6, 1), ((2, 2, 2, 2), 4, 6, 2), ((4, 1, 3, 3), 6, 9, 3),
+    ((3, 2, 3, 3), 6, 5, 1), ((2, 3, 5, 3), 6, 6, 1), ((2, 2, 2, 2), 4, 6, 2),
+    ((4, 1, 3, 3), 6, 9, 3),
     ((2, 2, 3, 3), 2, 2, 1),
 ]  # fmt: skip
 
@@ -64,7 +65,9 @@ def network(seed=0, padding=1):
 
     def drawn(scale):
         return [
-            Convolution(scale * rng.normal(size=(3, 2, 3, 3)), scale * rng.normal(size=3), 1, padding),
+            Convolution(
+                scale * rng.normal(size=(3, 2, 3, 3)), scale * rng.normal(size=3), 1, padding
+            ),
             Convolution(scale * rng.normal(size=(2, 3, 3, 3)), None, 2, padding),
             Dense(scale * rng.normal(size=(3, 18)), scale * rng.normal(size=3)),
         ]
@@ -127,7 +130,8 @@ def test_every_measure_is_its_formula():
         "sum_spectral": sum(spectral), "product_frobenius": np.prod(frobenius),
         "sum_frobenius": sum(frobenius), "distance": sum(d**2 for d in distances) ** 0.5,
         "margin": gamma, "bartlett2017": B / gamma * np.prod(spectral) * bft,
-        "neyshabur2018": top / gamma * 3 * np.sqrt(width * np.log(3 * width)) * np.prod(spectral) * moved,
+        "neyshabur2018": top / gamma * 3 * np.sqrt(width * np.log(3 * width))
+        * np.prod(spectral) * moved,
     }  # fmt: skip
     for name, value in expected.items():
         assert getattr(found, name) == pytest.approx(value, rel=1e-11), name
@@ -178,7 +182,9 @@ def test_path_norms_are_sums_over_paths(power):
 def test_path_norms_of_convolutions_are_those_of_their_matrices():
     _, last, _, _ = network()
     one, two = (np.abs(as_matrix(last[i], (c, 6, 6))) for i, c in ((0, 2), (1, 3)))
-    assert path_norm(last, (2, 6, 6), 1) == pytest.approx((np.abs(last[2].weight) @ two @ one).sum())
+    assert path_norm(last, (2, 6, 6), 1) == pytest.approx(
+        (np.abs(last[2].weight) @ two @ one).sum()
+    )
     squares = (last[2].weight ** 2) @ two**2 @ one**2
     assert path_norm(last, (2, 6, 6), 2) == pytest.approx(np.sqrt(squares.sum()))
 
@@ -224,7 +230,8 @@ def test_the_batch_changes_nothing(batch):
 def test_layers_are_made_of_a_state_dict():
     first, _, _, _ = network()
     state = {
-        "conv1.weight": first[0].weight, "conv1.bias": first[0].bias, "conv2.weight": first[1].weight,
+        "conv1.weight": first[0].weight, "conv1.bias": first[0].bias,
+        "conv2.weight": first[1].weight,
         "fc.weight": first[2].weight, "fc.bias": first[2].bias,
     }  # fmt: skip
     made = layers(state, stride={"conv2": 2}, padding={"conv1": 1, "conv2": 1})
@@ -246,7 +253,7 @@ def test_what_does_not_fit_is_told():
     first, last, x, y = network()
     with pytest.raises(UserError, match="layers of one network"):
         deep(first[:2], last, x, y)
-    with pytest.raises(UserError, match="layer 0 .* does not fit what enters it"):
+    with pytest.raises(UserError, match=r"layer 0 .* does not fit what enters it"):
         deep(first, last, x[:, :1], y)
     with pytest.raises(UserError, match="label for each of the 20 inputs"):
         deep(first, last, x, y[:3])

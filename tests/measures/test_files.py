@@ -33,7 +33,12 @@ def test_data_come_back_plain_or_compressed(tmp_path, save, order):
 
 
 def test_short_names_and_a_test_set_are_understood(tmp_path):
-    arrays = {"x": np.ones((2, 3)), "y": np.zeros(2), "test_x": np.ones((1, 3)), "test_y": np.ones(1)}
+    arrays = {
+        "x": np.ones((2, 3)),
+        "y": np.zeros(2),
+        "test_x": np.ones((1, 3)),
+        "test_y": np.ones(1),
+    }
     np.savez(tmp_path / "d.npz", **arrays)
     found = read_data(tmp_path / "d.npz")
     assert set(found) == {"inputs", "labels", "test_inputs", "test_labels"}

@@ -32,9 +32,7 @@ def show_capacity(document: Mapping[str, Any]) -> None:
     table = _table("bound", "made of", ">capacity C", ">√(C/m)", "says")
     for name, bound in document["bounds"].items():
         says = "nothing" if bound["vacuous"] else f"gap < {bound['gap']:.2g}"
-        table.add_row(
-            name, _BOUNDS[name], f"{bound['capacity']:.3g}", f"{bound['gap']:.3g}", says
-        )
+        table.add_row(name, _BOUNDS[name], f"{bound['capacity']:.3g}", f"{bound['gap']:.3g}", says)
     console.print(table)
     units = _table("of the hidden units", ">mean", ">5 %", ">median", ">95 %", ">max")
     for name, title in (

@@ -1,17 +1,18 @@
 """Generalization bounds of a two-layer network, all on one scale.
 
-Each function gives a capacity `C` with the bound's own constants, so that with probability `1 - delta`
+Each function gives a capacity `C` with the bound's own constants, so that with probability `1 -
+delta`
 
     error <= share of training margins below gamma + sqrt(C / m)
 
-for `m` training examples; the bound says something only where `C < m`. Formulas and constants are those
-behind Figure 5 of Neyshabur et al. 2019, which were released as code and not printed; where that code
-departs from what the theorem says, the theorem's form is the function of that name and the code's form
-is the function `..._as_released`.
+for `m` training examples; the bound says something only where `C < m`. Formulas and constants are
+those behind Figure 5 of Neyshabur et al. 2019, which were released as code and not printed; where
+that code departs from what the theorem says, the theorem's form is the function of that name and
+the code's form is the function `..._as_released`.
 
-The letters: `U` (hidden, inputs) and `V` (classes, hidden) are trained, `U0` and `V0` initial weights;
-`D1 = ||U - U0||_F`, `D2 = ||V - V0||_F`; `h` hidden units, `d` inputs, `c` classes; `B^2` the mean square
-length of an input; `gamma` a margin.
+The letters: `U` (hidden, inputs) and `V` (classes, hidden) are trained, `U0` and `V0` initial
+weights; `D1 = ||U - U0||_F`, `D2 = ||V - V0||_F`; `h` hidden units, `d` inputs, `c` classes; `B^2`
+the mean square length of an input; `gamma` a margin.
 """
 
 import math
@@ -92,9 +93,7 @@ def vc(of: Facts) -> float:
     W = of.parameters
     depth = (2 * (of.d + 1) * of.h + (of.h + 1) * of.c) / W
     units = of.h + 2 * of.c
-    dimension = 2 + W * depth * math.log2(
-        8 * math.e * units * math.log2(4 * math.e * units)
-    )
+    dimension = 2 + W * depth * math.log2(8 * math.e * units * math.log2(4 * math.e * units))
     growth = math.log(math.e * max(of.m / dimension, 1))
     return 8 * of.c * dimension * growth + 8 * math.log(2 / of.delta)
 
@@ -113,9 +112,10 @@ def bartlett_mendelson2002(of: Facts) -> float:
 def bartlett_mendelson2002_as_released(of: Facts) -> float:
     """The same with the released code's `Binf`: it takes one signed maximum over each batch of 64.
 
-    The squares of those are summed over batches and divided by `m`, so that `Binf` comes out too small
-    by up to the root of the batch size, and depends on the batches. This is the only number of the
-    package that depends on the order of the examples; the batches are those of 64 in the given order.
+    The squares of those are summed over batches and divided by `m`, so that `Binf` comes out too
+    small by up to the root of the batch size, and depends on the batches. This is the only number
+    of the package that depends on the order of the examples; the batches are those of 64 in the
+    given order.
     """
     return _bartlett_mendelson(of, of.input_inf_released)
 
@@ -138,7 +138,7 @@ def neyshabur2015(of: Facts) -> float:
 
 
 def bartlett2017(of: Facts) -> float:
-    """Spectral norms and distances summed over units (Bartlett, Foster and Telgarsky 2017, Lemma A.8).
+    """Spectral norms, distances summed over units (Bartlett, Foster, Telgarsky 2017, Lemma A.8).
 
         C = ( 144 ln(m) ln(2 W) (B + 1 / sqrt(m)) spread^(3/2) / gamma
               + sqrt( 4.5 ln(1 / delta) + ln(2 m / gamma) + 2 ln(2 + sqrt(m) B)
@@ -161,7 +161,7 @@ def bartlett2017(of: Facts) -> float:
 
 
 def neyshabur2018(of: Facts) -> float:
-    """Spectral norms and Frobenius distances, by PAC-Bayes (Neyshabur, Bhojanapalli and Srebro 2018).
+    """Spectral norms and Frobenius distances (Neyshabur, Bhojanapalli and Srebro 2018).
 
         C = ( 336 sqrt(ln 8h) Bmax sqrt( h (||V||_2 D1)^2 + c (||U||_2 D2)^2 ) / (sqrt(2) gamma) )^2
             + 6 ln(2 m / delta)
@@ -185,19 +185,19 @@ def _pac_bayes(of: Facts, factor: float) -> float:
 
 
 def neyshabur2019(of: Facts) -> float:
-    """Unit capacities and impacts (Neyshabur et al. 2019, Theorem 2, with the constants of its proof).
+    """Unit capacities and impacts (Neyshabur et al. 2019, Theorem 2, with constants).
 
         C = ( 3 sqrt(2) (sqrt(2c) + 1) (||V||_F + 1) ( ||U0 X||_F / sqrt(m) + D1 B + 1 ) / gamma
               + 3 sqrt( 5 h + ln( max(1, gamma sqrt(m)) / delta ) ) )^2
 
-    The additions of 1 and the term `5 h` are the price of holding for all unit capacities and impacts
-    at once. Because of the former it changes by a few percent under `V -> a V, U -> U / a`.
+    The additions of 1 and the term `5 h` are the price of holding for all unit capacities and
+    impacts at once. Because of the former it changes by a few percent under `V -> a V, U -> U / a`.
     """
     return _by_units(of, of.U0_response)
 
 
 def neyshabur2019_as_released(of: Facts) -> float:
-    """The same with `||[U0 X + bias0]_+||_F` for `||U0 X||_F`: the initial features, as released."""
+    """The same with the initial features `||[U0 X + bias0]_+||_F` for `||U0 X||_F`."""
     return _by_units(of, of.U0_response_released)
 
 

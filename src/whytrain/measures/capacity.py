@@ -17,7 +17,15 @@ from whytrain.measures.sample import _BATCH, Sample, batches, collect
 from whytrain.measures.weights import TwoLayerWeights, two_layer
 
 _FEW = 10  # examples below a quantile, under which it is said to be unsure
-_SHARES = {"min": 0.0, "q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95, "max": 1.0}
+_SHARES = {
+    "min": 0.0,
+    "q05": 0.05,
+    "q25": 0.25,
+    "median": 0.5,
+    "q75": 0.75,
+    "q95": 0.95,
+    "max": 1.0,
+}
 
 Units = Float[np.ndarray, " hidden"]
 
@@ -76,7 +84,7 @@ class Capacity:
     notes: tuple[str, ...]
 
     def normalized_margins(self) -> Float[np.ndarray, " example"]:
-        """The margins over `||U0||_2 ||V||_F + ||U - U0||_F ||V||_F`, the measure without `sqrt(h)`.
+        """The margins over `(||U0||_2 + ||U - U0||_F) ||V||_F`, the measure without `sqrt(h)`.
 
         Only so can margins of different networks be compared: scaling the output layer scales them.
         """
@@ -86,7 +94,8 @@ class Capacity:
         """All numbers as values that JSON can hold.
 
         Returns:
-            `network`, `norms`, `measures`, `margin`, `units`, `bounds`, `complexity`, `errors`, `notes`.
+            `network`, `norms`, `measures`, `margin`, `units`, `bounds`, `complexity`, `errors`,
+            `notes`.
         """
         sizes = {name: getattr(self.facts, name) for name in ("d", "h", "c", "m")}
         named = {"d": "inputs", "h": "hidden", "c": "classes", "m": "examples"}
@@ -135,9 +144,9 @@ def capacity(
 ) -> Capacity:
     """Measure the capacity of a two-layer ReLU network `V [U x + b]_+ + b'` on its training sample.
 
-    Unit capacities `||u_i - u0_i||` and impacts `||v_i||` (Neyshabur et al. 2019), the norms and bounds
-    of that paper's Table 1 and Figure 5, and the margins. Everything is in float64, and independent
-    of the batch and of the order of the examples up to rounding.
+    Unit capacities `||u_i - u0_i||` and impacts `||v_i||` (Neyshabur et al. 2019), the norms and
+    bounds of that paper's Table 1 and Figure 5, and the margins. Everything is in float64, and
+    independent of the batch and of the order of the examples up to rounding.
 
     Args:
         initial: The weights before training, the actual ones: a state dict (of PyTorch, or read by
@@ -171,8 +180,8 @@ def capacity(
     after = two_layer(trained, hidden, output, "the trained checkpoint")
     if before.U.shape != after.U.shape or before.V.shape != after.V.shape:
         raise UserError(
-            f"the initial network is {_sizes(before)}, the trained one {_sizes(after)} (inputs-hidden-"
-            "classes); both checkpoints must be of one network"
+            f"the initial network is {_sizes(before)}, the trained one {_sizes(after)} (inputs-"
+            "hidden-classes); both checkpoints must be of one network"
         )
     if after.classes < 2:
         raise UserError("a margin needs 2 classes or more, the network has 1 output")
@@ -222,7 +231,10 @@ def weight_norms(initial: TwoLayerWeights, trained: TwoLayerWeights) -> dict[str
     for name in ("U", "V"):
         now, then = getattr(trained, name), getattr(initial, name)
         found |= _four(name, now)
-        found |= {f"{name}0_spectral": norm.spectral(then), f"{name}0_frobenius": norm.frobenius(then)}
+        found |= {
+            f"{name}0_spectral": norm.spectral(then),
+            f"{name}0_frobenius": norm.frobenius(then),
+        }
         moved = now - then
         found |= {f"{name}_distance_spectral": norm.spectral(moved)}
         found |= {f"{name}_distance_frobenius": norm.frobenius(moved)}
@@ -244,7 +256,8 @@ def table1(norms: Mapping[str, float], sizes: Facts) -> dict[str, float]:
     """The rows of Table 1, without constants, and the terms drawn in Figures 3 and 4.
 
     All are on the scale of the root of a capacity (gap ~ row / sqrt(m)); the first, which the paper
-    prints as `d h`, is its root here. With `D1 = ||U - U0||_F` and `D2 = ||V - V0||_F` the terms are
+    prints as `d h`, is its root here. With `D1 = ||U - U0||_F` and `D2 = ||V - V0||_F` the terms
+    are
 
         spec_l1max = ||U||_2 ||V - V0||_{1,2}      l1max_spec = ||U - U0||_{1,2} ||V||_2
         spec_dist  = ||U||_2 D2 sqrt(c)            dist_spec  = sqrt(h) D1 ||V||_2
@@ -333,16 +346,22 @@ def _notes(
     notes = []
     if quantile * facts.m < _FEW:
         notes.append(
-            f"the margin rests on {math.ceil(quantile * facts.m)} examples below its quantile; take "
-            "more examples or a larger quantile"
+            f"the margin rests on {math.ceil(quantile * facts.m)} examples below its quantile; "
+            "take more examples or a larger quantile"
         )
     if facts.U_distance == 0:
-        notes.append("the hidden layer is where it started; is the initial checkpoint the right one?")
-    if any(np.any(bias) for net in (initial, trained) for bias in (net.hidden_bias, net.output_bias)):
-        notes.append("biases enter the margins and the count of parameters; no bound accounts for them")
+        notes.append(
+            "the hidden layer is where it started; is the initial checkpoint the right one?"
+        )
+    if any(
+        np.any(bias) for net in (initial, trained) for bias in (net.hidden_bias, net.output_bias)
+    ):
+        notes.append(
+            "biases enter the margins and the count of parameters; no bound accounts for them"
+        )
     notes.append(
-        "as_released of bartlett_mendelson2002 depends on the order of the examples, by a fault of the "
-        "released code"
+        "as_released of bartlett_mendelson2002 depends on the order of the examples, by a fault of "
+        "the released code"
     )
     return notes
 

@@ -1,4 +1,4 @@
-"""The spectral norm of a convolution: exact on a torus, a certified upper bound with zeros around."""
+"""The spectral norm of a convolution: exact on a torus, an upper bound with zeros around."""
 
 from typing import NamedTuple
 
@@ -28,7 +28,8 @@ def convolution_norm(layer: Convolution, height: int, width: int) -> Norm:
 
         norm = max_f ||C(f)||_2
 
-    With stride `s` that divides the sides, the `s^2` frequencies which sampling makes one lie side by side:
+    With stride `s` that divides the sides, the `s^2` frequencies which sampling makes one lie side
+    by side:
 
         norm = max_f || [C(f_1), ..., C(f_{s^2})] ||_2 / s
 

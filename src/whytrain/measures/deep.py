@@ -14,7 +14,7 @@ import optax
 from whytrain.errors import UserError
 from whytrain.measures import norms as norm
 from whytrain.measures.convolutions import Norm, convolution_norm
-from whytrain.measures.layers import Convolution, Dense, Layer, forward, shapes
+from whytrain.measures.layers import Convolution, Layer, forward, shapes
 from whytrain.measures.margins import margins, positive_quantile
 from whytrain.measures.weights import as_float64
 
@@ -24,7 +24,8 @@ class LayerNorms:
     """The norms of one layer; of the weights as they are stored, unless said otherwise.
 
     Attributes:
-        spectral: Of the linear map that the layer is; for convolutions with zeros around an upper bound.
+        spectral: Of the linear map that the layer is; for convolutions with zeros around an upper
+            bound.
         exact: Whether `spectral` is the norm itself.
         frobenius: The root of the sum of squared weights.
         distance: The same of the difference to the initial weights.
@@ -45,7 +46,8 @@ class LayerNorms:
 class DeepMeasures:
     """Measures of a network of `L` layers with weights `W_l`, initially `W0_l`, and margin `gamma`.
 
-    Where spectral norms are upper bounds, so is every measure that grows with them, as `exact` says.
+    Where spectral norms are upper bounds, so is every measure that grows with them, as `exact`
+    says.
 
     Attributes:
         parameters: How many there are, biases among them.
@@ -58,19 +60,22 @@ class DeepMeasures:
         distance: The Euclidean distance of all weights to the initial ones.
         path_1: The sum over paths from inputs to outputs of the absolute product of the weights.
         path_2: The root of the sum over paths of the squared product. Neyshabur, Salakhutdinov and
-            Srebro 2015. Biases are left out; other implementations count them as weights of an input 1.
+            Srebro 2015. Biases are left out; other implementations count them as weights of an
+            input 1.
         margin: The margin at the quantile.
         quantile: The share of margins that may be smaller.
-        bartlett2017: `(B / gamma) prod_l s_l ( sum_l (||W_l - W0_l||_{1,2} / s_l)^(2/3) )^(3/2)` with
-            `s_l = ||W_l||_2` and `B` the root of the mean of `||x||^2`: spectral complexity (Bartlett,
-            Foster and Telgarsky 2017, equation 1.2); gap ~ this / sqrt(m) up to logarithms.
-        neyshabur2018: `(Bmax / gamma) L sqrt(w ln(w L)) prod_l s_l sqrt( sum_l ||W_l - W0_l||_F^2 / s_l^2 )`
-            with `w` the largest width: the root of the PAC-Bayes spectral bound's leading term (Neyshabur,
-            Bhojanapalli and Srebro 2018, Theorem 1, there around 0), up to a constant.
-        fisher_rao: `sqrt( E <grad loss(x, y), W>^2 )` over all parameters and the sample, with the loss's
-            cross-entropy and the given labels (Liang et al. 2019, empirical Fisher). For networks
-            without biases it equals `L sqrt( E <d loss / d f, f>^2 )`, which other implementations use
-            also where there are biases and it is another number.
+        bartlett2017: `(B / gamma) prod_l s_l ( sum_l (||W_l - W0_l||_{1,2} / s_l)^(2/3) )^(3/2)`
+            with `s_l = ||W_l||_2` and `B` the root of the mean of `||x||^2`: spectral complexity
+            (Bartlett, Foster and Telgarsky 2017, equation 1.2); gap ~ this / sqrt(m) up to
+            logarithms.
+        neyshabur2018: `(Bmax / gamma) L sqrt(w ln(w L)) prod_l s_l sqrt( sum_l ||W_l - W0_l||_F^2 /
+            s_l^2 )` with `w` the largest width: the root of the PAC-Bayes spectral bound's leading
+            term (Neyshabur, Bhojanapalli and Srebro 2018, Theorem 1, there around 0), up to a
+            constant.
+        fisher_rao: `sqrt( E <grad loss(x, y), W>^2 )` over all parameters and the sample, with the
+            loss's cross-entropy and the given labels (Liang et al. 2019, empirical Fisher). For
+            networks without biases it equals `L sqrt( E <d loss / d f, f>^2 )`, which other
+            implementations use also where there are biases and it is another number.
     """
 
     parameters: int
@@ -132,8 +137,8 @@ def deep(
         raise UserError("initial and trained must be the layers of one network, of the same shapes")
     if batch < 1 or len(inputs) == 0 or np.shape(labels) != (len(inputs),):
         raise UserError(
-            f"needed: a batch of 1 or more, and a label for each of the {len(inputs)} inputs, one or "
-            f"more; got batch {batch} and labels of shape {np.shape(labels)}"
+            f"needed: a batch of 1 or more, and a label for each of the {len(inputs)} inputs, one "
+            f"or more; got batch {batch} and labels of shape {np.shape(labels)}"
         )
     sizes = shapes(trained, np.shape(inputs)[1:])
     each = tuple(
@@ -187,7 +192,8 @@ def path_norm(layers: Sequence[Layer], shape: Sequence[int], power: int) -> floa
         bare = [
             eqx.tree_at(
                 lambda one: (one.weight, one.bias), layer,
-                (np.abs(as_float64(layer.weight)) ** power, None), is_leaf=lambda leaf: leaf is None,
+                (np.abs(as_float64(layer.weight)) ** power, None),
+                is_leaf=lambda leaf: leaf is None,
             )
             for layer in layers
         ]  # fmt: skip
@@ -233,7 +239,9 @@ def _sample(
                     f"labels must be from 0 to the number of outputs, of shape {logits.shape[1:]}, "
                     f"less one; got {y.min()} to {y.max()}"
                 )
-            parts.append((np.linalg.norm(x.reshape(len(x), -1), axis=1), margins(logits, y), slopes))
+            parts.append(
+                (np.linalg.norm(x.reshape(len(x), -1), axis=1), margins(logits, y), slopes)
+            )
     one, two, three = (np.concatenate(part) for part in zip(*parts, strict=True))
     return one, two, three
 

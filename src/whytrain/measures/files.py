@@ -83,16 +83,12 @@ def _array(path: Path, archive: zipfile.ZipFile, member: str) -> np.ndarray:
     """One array: mapped where it lies plainly in the file, read otherwise."""
     info = archive.getinfo(member)
     with archive.open(member) as stream:
-        version = np.lib.format.read_magic(stream)
-        read_header = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }.get(version)
-        if read_header is not None:
-            shape, fortran, dtype = read_header(stream)
-            begin = stream.tell()
-    plain = read_header is not None and info.compress_type == zipfile.ZIP_STORED
-    if not plain or dtype.hasobject or 0 in shape or not shape:
+        first = np.lib.format.read_magic(stream) == (1, 0)  # the usual version of the format
+        header = np.lib.format.read_array_header_1_0(stream) if first else None
+        begin = stream.tell()
+    shape, fortran, dtype = header or ((), False, np.dtype(object))
+    plain = info.compress_type == zipfile.ZIP_STORED and not dtype.hasobject
+    if not plain or 0 in shape or not shape:
         with archive.open(member) as stream:
             return np.lib.format.read_array(stream, allow_pickle=False)
     with path.open("rb") as file:

@@ -26,8 +26,9 @@ class Flatness:
         low: The lower end of its 95 % interval.
         high: The upper end.
         measure: `1 / sigma^2`.
-        divergence: `||w - w0||^2 / (2 sigma^2)`, the Kullback-Leibler divergence of the noisy weights from
-            as noisy initial ones; a PAC-Bayes gap is about `sqrt((divergence + ln(m / delta)) / (2 m))`.
+        divergence: `||w - w0||^2 / (2 sigma^2)`, the Kullback-Leibler divergence of the noisy
+            weights from as noisy initial ones; a PAC-Bayes gap is about `sqrt((divergence + ln(m /
+            delta)) / (2 m))`.
     """
 
     sigma: float
@@ -51,9 +52,10 @@ def flatness(
 
         E_z [ loss(w + sigma z) ] - loss(w) = target,    z standard normal
 
-    Each group of draws is solved for its own `sigma` by bisection, with the same draws at every step;
-    the interval is Student's t of the logarithms over groups. Implementations that pass the variance
-    where a standard deviation is wanted, or draw anew at every step, give another number or none.
+    Each group of draws is solved for its own `sigma` by bisection, with the same draws at every
+    step; the interval is Student's t of the logarithms over groups. Implementations that pass the
+    variance where a standard deviation is wanted, or draw anew at every step, give another number
+    or none.
 
     Args:
         loss: `loss(params, *data)`: a mean loss, or an error rate.
@@ -103,7 +105,7 @@ def flatness(
 def _solve(
     loss: Callable, params: PyTree, data: tuple, keys: Array, goal: float
 ) -> Float[np.ndarray, " group"]:
-    """The smallest sigma of every group, among those found by doubling, whose mean loss is the goal."""
+    """For every group a sigma at which its mean loss is the goal."""
     groups = len(keys)
     low, high = np.full(groups, -np.inf), np.full(groups, np.inf)
     guess = np.full(groups, -12.0)
@@ -138,4 +140,3 @@ def _mean_loss(
         return jnp.mean(jax.lax.map(lambda key: loss(_noisy(params, key, sigma), *data), draws))
 
     return jax.lax.map(group, (keys, sigmas))
-

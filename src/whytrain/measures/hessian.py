@@ -23,8 +23,9 @@ def hessian_product(
 
         H v = d/dp <grad loss(p), v>
 
-    What does not depend on `v`, all activations and their gradients, is computed once. A rectifier's
-    kinks are passed as autodiff passes them: `H` is the Hessian of the piece that `params` lie in.
+    What does not depend on `v`, all activations and their gradients, is computed once. A
+    rectifier's kinks are passed as autodiff passes them: `H` is the Hessian of the piece that
+    `params` lie in.
 
     Args:
         loss: A scalar function of the parameters and the data; without randomness, such as dropout.
@@ -58,8 +59,8 @@ def hessian_product(
 
 @partial(jax.jit, static_argnums=0)
 def _linearize(loss: Callable, params: PyTree, data: tuple) -> Any:
-    # The Hessian is symmetric, so that the transpose of its derivative is the derivative; and unlike
-    # what `jax.linearize` returns, what `jax.vjp` returns is a pytree that a compiled call can take.
+    # The Hessian is symmetric, so that the transposed derivative is the derivative; and unlike what
+    # `jax.linearize` returns, what `jax.vjp` returns is a pytree that a compiled call can take.
     return jax.vjp(lambda point: jax.grad(loss)(point, *data), params)[1]
 
 
@@ -82,9 +83,11 @@ def _check(loss: Callable, params: PyTree, data: tuple) -> None:
     if values[0].shape != ():
         raise UserError(f"the loss must be one number, got an array of shape {values[0].shape}")
     if not np.isfinite(values[0]):
-        raise UserError(f"the loss is {values[0]} at these parameters; there is no curvature to measure")
+        raise UserError(
+            f"the loss is {values[0]} at these parameters; there is no curvature to measure"
+        )
     if values[0] != values[1]:
         raise UserError(
-            f"the loss changes from call to call ({values[0]:.6g}, {values[1]:.6g}); turn dropout and "
-            "other randomness off"
+            f"the loss changes from call to call ({values[0]:.6g}, {values[1]:.6g}); turn dropout "
+            "and other randomness off"
         )

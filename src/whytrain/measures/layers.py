@@ -55,11 +55,11 @@ class Convolution(eqx.Module):
         if self.padding == "circular":
             around = [((k - 1) // 2, k // 2) for k in weight.shape[2:]]
             x = jnp.pad(x, [(0, 0), (0, 0), *around], mode="wrap")
-            sides = [(0, 0), (0, 0)]
+            sides = (0, 0)
         else:
-            sides = [(int(self.padding),) * 2] * 2
+            sides = (int(self.padding), int(self.padding))
         x, weight = (part.astype(jnp.result_type(x, weight)) for part in (x, weight))
-        y = jax.lax.conv_general_dilated(x, weight, (self.stride,) * 2, sides)
+        y = jax.lax.conv_general_dilated(x, weight, (self.stride,) * 2, [sides, sides])
         return y if self.bias is None else y + jnp.asarray(self.bias)[:, None, None]
 
 
@@ -92,8 +92,8 @@ def layers(
 
     Args:
         state: From name to array, as PyTorch's `state_dict` has them.
-        names: The layers in their order, with or without `.weight`; default: the weights in the order
-            of the state dict (a file may have lost it).
+        names: The layers in their order, with or without `.weight`; default: the weights in the
+            order of the state dict (a file may have lost it).
         stride: Of convolutions by name, where it is not 1.
         padding: Of convolutions by name, where it is not 0.
 
@@ -101,8 +101,8 @@ def layers(
         The layers, in float64.
 
     Raises:
-        UserError: A name is not there, there is no layer, or a layer has another number of axes (batch
-            normalization, recurrent layers and the like are not measured).
+        UserError: A name is not there, there is no layer, or a layer has another number of axes
+            (batch normalization, recurrent layers and the like are not measured).
 
     Example:
         >>> state = {"0.weight": np.ones((4, 1, 3, 3)), "2.weight": np.ones((2, 16))}
@@ -160,7 +160,7 @@ def shapes(layers: Sequence[Layer], shape: Sequence[int]) -> list[tuple[int, ...
             found.append(jax.eval_shape(lambda x, layer=layer: layer(x), zeros).shape[1:])
         except (TypeError, ValueError) as error:
             raise UserError(
-                f"layer {i} with weights of shape {np.shape(layer.weight)} does not fit what enters "
-                f"it, of shape {found[-1]}; is the order of the layers, a stride or a padding wrong?"
+                f"layer {i} with weights of shape {np.shape(layer.weight)} does not fit what "
+                f"enters it, of shape {found[-1]}; is the order, a stride or a padding wrong?"
             ) from error
     return found

@@ -14,8 +14,8 @@ def margins(
     """`logits[i, y] - max_{j != y} logits[i, j]` with `y = labels[i]`; positive where it is right.
 
     Its Lipschitz constant in the Euclidean length of the logits is `sqrt(2)`. Implementations that
-    subtract the largest logit *including* that of the label give 0 to every right example; those that
-    take an absolute value call wrong examples right.
+    subtract the largest logit *including* that of the label give 0 to every right example; those
+    that take an absolute value call wrong examples right.
 
     Example:
         >>> margins(np.array([[3.0, 1.0, 0.0], [3.0, 1.0, 0.0]]), np.array([0, 2])).tolist()
@@ -62,8 +62,8 @@ def positive_quantile(margins: Margins, share: float) -> float:
         else f"train on, or take a margin quantile above {wrong:.3g}"
     )
     raise UserError(
-        f"the margin at quantile {share:g} is {value:.4g}, not positive ({wrong:.1%} of the examples "
-        f"are not classified right): the bounds divide by it and would mean nothing; {hint}"
+        f"the margin at quantile {share:g} is {value:.4g}, not positive ({wrong:.1%} of the "
+        f"examples are not classified right): the bounds divide by it and would mean nothing; {hint}"
     )
 
 
@@ -72,8 +72,8 @@ def ramp(margins: Margins, gamma: float) -> Margins:
 
         ramp = clip(1 - margin / gamma, 0, 1)
 
-    For `gamma = 0` it is the error, `1{margin <= 0}`. The paper's equation (1) prints `margin / gamma`
-    for the middle branch, which would be discontinuous and would grow with the margin.
+    For `gamma = 0` it is the error, `1{margin <= 0}`. The paper's equation (1) prints `margin /
+    gamma` for the middle branch, which would be discontinuous and would grow with the margin.
 
     Example:
         >>> ramp(np.array([-1.0, 0.0, 0.25, 1.0, 2.0]), 1.0).tolist()

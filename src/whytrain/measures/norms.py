@@ -30,9 +30,9 @@ def frobenius(matrix: Matrix) -> float:
 def one_two(matrix: Matrix) -> float:
     """`||matrix||_{1,2}`: the sum over rows of their Euclidean lengths.
 
-    Rows are units: for hidden weights `U` (hidden, inputs) the sum runs over hidden units, for output
-    weights `V` (classes, hidden) over classes. Bartlett, Foster and Telgarsky write the same number
-    `||matrix^T||_{2,1}`. Implementations that sum over columns compute another norm.
+    Rows are units: for hidden weights `U` (hidden, inputs) the sum runs over hidden units, for
+    output weights `V` (classes, hidden) over classes. Bartlett, Foster and Telgarsky write the same
+    number `||matrix^T||_{2,1}`. Implementations that sum over columns compute another norm.
 
         frobenius <= one_two <= sqrt(rows) * frobenius
 
@@ -66,10 +66,10 @@ def p_two(matrix: Matrix, p: float) -> float:
 def spectral(matrix: Matrix) -> float:
     """The largest singular value, exact to rounding.
 
-    It is the root of the largest eigenvalue of the smaller Gram matrix, which has a relative error of
-    rounding's size (small singular values would suffer, the largest does not) and costs a fraction of
-    a singular value decomposition. Implementations that stop a power iteration early report too
-    small a norm, and so too small a bound.
+    It is the root of the largest eigenvalue of the smaller Gram matrix, which has a relative error
+    of rounding's size (small singular values would suffer, the largest does not) and costs a
+    fraction of a singular value decomposition. Implementations that stop a power iteration early
+    report too small a norm, and so too small a bound.
 
     Example:
         >>> spectral(np.array([[3.0, 0.0], [0.0, -4.0], [0.0, 0.0]]))

@@ -1,4 +1,4 @@
-"""Rademacher complexity of two-layer networks with bounded units (Neyshabur et al. 2019, Theorem 1)."""
+"""Rademacher complexity of two-layer networks (Neyshabur et al. 2019, Theorem 1)."""
 
 import math
 
@@ -15,9 +15,10 @@ def theorem1(
 
         ( (2 sqrt(2c) + 2) / (gamma m) ) sum_j alpha_j ( beta_j ||X||_F + ||u0_j X||_2 )
 
-    over the class `||v_j|| <= alpha_j, ||u_j - u0_j|| <= beta_j`. The class is fixed before the sample is
-    drawn: with the `alpha` and `beta` of a trained network it is a measure, and no bound on its error,
-    for which `neyshabur2019` pays the union bound.
+    over the class `||v_j|| <= alpha_j, ||u_j - u0_j|| <= beta_j`. The class is fixed before the
+    sample is
+    drawn: with the `alpha` and `beta` of a trained network it is a measure, and no bound on its
+    error, for which `neyshabur2019` pays the union bound.
 
     Args:
         alpha: Unit impacts.

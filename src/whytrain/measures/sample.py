@@ -22,8 +22,8 @@ Pairs = Iterable[tuple[Any, Any]]
 class Sample:
     """A few numbers an example, and two sums over all of them.
 
-    Nothing depends on how the examples were cut into batches, nor (but for `signed_max`, which keeps
-    it) on their order, up to the rounding of float64.
+    Nothing depends on how the examples were cut into batches, nor (but for `signed_max`, which
+    keeps it) on their order, up to the rounding of float64.
 
     Attributes:
         length: `||x||` of each example.
@@ -42,7 +42,7 @@ class Sample:
     features: float
 
     def released_inf(self) -> float:
-        """The root of `sum_batches max(x)^2 / m` over batches of 64, as the released code has it."""
+        """The root of `sum_batches max(x)^2 / m` over batches of 64, as the code has it."""
         starts = np.arange(0, len(self.signed_max), RELEASED_BATCH)
         tops = np.maximum.reduceat(self.signed_max, starts)
         return float(np.sqrt(np.sum(tops**2) / len(self.signed_max)))
@@ -61,7 +61,8 @@ def collect(
         initial: The initial network.
         trained: The trained network.
         inputs: Examples along the first axis, all else is flattened; sliced, never held as a whole.
-            Or, without labels, an iterable of pairs (inputs, labels), such as a PyTorch `DataLoader`.
+            Or, without labels, an iterable of pairs (inputs, labels), such as a PyTorch
+            `DataLoader`.
         labels: The class of each example, from 0.
         batch: How many examples are held at a time.
 
@@ -82,7 +83,9 @@ def collect(
         tops, bottoms = x.max(axis=1), x.min(axis=1)
         length = np.sqrt(np.einsum("ij,ij->i", x, x))
         columns.append((length, np.maximum(tops, -bottoms), tops, margins(trained.outputs(x), y)))
-    length, inf, signed_max, margin = (np.concatenate(parts) for parts in zip(*columns, strict=True))
+    length, inf, signed_max, margin = (
+        np.concatenate(parts) for parts in zip(*columns, strict=True)
+    )
     return Sample(length, inf, signed_max, margin, np.sqrt(response), float(np.sqrt(features)))
 
 
@@ -117,7 +120,7 @@ def _cut(inputs: Any, labels: Any | None, batch: int) -> Iterator[tuple[Any, Any
     count, shape = np.shape(inputs)[0] if np.ndim(inputs) else 0, np.shape(labels)
     if shape != (count,):
         raise UserError(
-            f"labels must be one class for each of the {count} inputs, got an array of shape {shape}"
+            f"labels must be one class for each of the {count} inputs, got shape {shape}"
         )
     for start in range(0, count, batch):
         yield inputs[start : start + batch], labels[start : start + batch]

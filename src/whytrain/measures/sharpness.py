@@ -63,7 +63,8 @@ def top_eigenvalue(
         The eigenvalue, its residual, and its vector.
 
     Raises:
-        UserError: The loss cannot be differentiated, see `hessian_product`, or a number is not allowed.
+        UserError: The loss cannot be differentiated, see `hessian_product`, or a number is not
+            allowed.
 
     Example:
         >>> found = top_eigenvalue(lambda p: 2 * p[0] ** 2 + 0.5 * p[1] ** 2, np.ones(2))
@@ -92,8 +93,8 @@ def lanczos(
 ) -> TopEigenvalue:
     """The largest eigenvalue of a symmetric operator, by Lanczos with full reorthogonalization.
 
-    With an orthonormal basis `Q` of the Krylov space of `start`, `H Q = Q T + beta q e_k^T` and `T s =
-    theta s`, the vector `Q s` has the Rayleigh quotient `theta` and the residual `beta |s_k|`.
+    With an orthonormal basis `Q` of the Krylov space of `start`, `H Q = Q T + beta q e_k^T` and `T
+    s = theta s`, the vector `Q s` has the Rayleigh quotient `theta` and the residual `beta |s_k|`.
 
     Args:
         product: `v -> H v`.
@@ -136,6 +137,6 @@ def lanczos(
 
 
 def _ritz(diagonal: list[float], beside: list[float]) -> tuple[float, np.ndarray, float]:
-    """The largest eigenvalue of the tridiagonal matrix, its vector, and the largest absolute one."""
+    """The largest eigenvalue of the tridiagonal matrix, its vector, and the largest in size."""
     values, vectors = scipy.linalg.eigh_tridiagonal(np.array(diagonal), np.array(beside))
     return float(values[-1]), vectors[:, -1], float(np.abs(values).max())

@@ -11,7 +11,6 @@ from jaxtyping import Float
 from whytrain.errors import UserError, nearest
 
 
-
 def as_float64(array: Any) -> np.ndarray:
     """An array of NumPy, JAX or PyTorch, on any device, as float64 of NumPy.
 
@@ -29,8 +28,8 @@ def as_float64(array: Any) -> np.ndarray:
 class TwoLayerWeights:
     """`f(x) = V [U x + hidden_bias]_+ + output_bias`.
 
-    The theory has no biases: they enter the outputs, and so the margins, and the count of parameters,
-    but no norm.
+    The theory has no biases: they enter the outputs, and so the margins, and the count of
+    parameters, but no norm.
 
     Attributes:
         U: Hidden weights; row i is what enters unit i.
@@ -79,9 +78,9 @@ def two_layer(
     """Find the weights of a two-layer network among named arrays.
 
     Without names, the two matrices are taken whose shapes fit together, (hidden, inputs) and
-    (classes, hidden), as a PyTorch state dict of `Linear`, `ReLU`, `Linear` has them, whatever their
-    names; or `U`, `bias`, `V`, `out_bias`, as this package's `TwoLayer` names them. The bias of
-    `NAME.weight` is `NAME.bias`, if there is one.
+    (classes, hidden), as a PyTorch state dict of `Linear`, `ReLU`, `Linear` has them, whatever
+    their names; or `U`, `bias`, `V`, `out_bias`, as this package's `TwoLayer` names them. The bias
+    of `NAME.weight` is `NAME.bias`, if there is one.
 
     Args:
         state: From name to array.
@@ -120,7 +119,9 @@ def two_layer(
         )
     for name, array in zip(names.values(), (U, V), strict=True):
         if not np.isfinite(array).all():
-            raise UserError(f"{of}: {name!r} holds numbers that are not finite; did training diverge?")
+            raise UserError(
+                f"{of}: {name!r} holds numbers that are not finite; did training diverge?"
+            )
     return TwoLayerWeights(U, V, *biases)
 
 
@@ -146,8 +147,8 @@ def _names(
             return pair
     if len(matrices) != 2:
         raise UserError(
-            f"{of} has {len(matrices)} matrices ({', '.join(matrices) or 'none'}), a two-layer network "
-            "has two; name them as hidden and output"
+            f"{of} has {len(matrices)} matrices ({', '.join(matrices) or 'none'}), a two-layer "
+            "network has two; name them as hidden and output"
         )
     one, two = matrices
     fits = [np.shape(state[b])[1] == np.shape(state[a])[0] for a, b in ((one, two), (two, one))]
