@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks import capacity, environment, reduced, startup, verdicts
+from benchmarks import capacity, environment, networks, reduced, startup, verdicts
 
 DEFAULT = Path(__file__).parent / "results" / "latest.json"
 
@@ -19,7 +19,7 @@ def main() -> None:
     words.add_argument(
         "--runs", type=int, default=5000, help="runs a cell of the success table (%(default)s)"
     )
-    words.add_argument("--only", choices=("capacity",), help="this part alone")
+    words.add_argument("--only", choices=tuple(PARTS), help="measure this part alone")
     options = words.parse_args()
 
     machine = environment.describe()
@@ -27,9 +27,10 @@ def main() -> None:
     results: dict = {"environment": machine}
     if options.only is None:
         results |= ensembles(options.repeats, options.runs)
-    results["capacity"] = capacity.measure(options.repeats)
-    show_capacity(results["capacity"])
-
+    for name, (measure, show) in PARTS.items():
+        if options.only in (None, name):
+            results[name] = measure(options.repeats)
+            show(results[name])
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(results, indent=2) + "\n")
     print(f"\nwritten to {options.out}")
@@ -85,7 +86,7 @@ def show_startup(found: dict) -> None:
 
 
 def show_capacity(found: dict) -> None:
-    """The fourth table."""
+    """The tables of capacity, sharpness and trace."""
     two, top, trace = found["two_layer"], found["sharpness"], found["trace"]
     print("\nCapacity of a 784-1024-10 network, 1000 samples, float64")
     row("", "seconds", "ratio")
@@ -107,9 +108,32 @@ def show_capacity(found: dict) -> None:
     row("lowest and highest estimate", f"{trace['lowest']:.1f}", f"{trace['highest']:.1f}")
 
 
+def show_networks(found: dict) -> None:
+    """The fourth table."""
+    for name, part in found["networks"].items():
+        print(
+            f"\nOne step of one {name}, batch {found['batch']}, {part['data']}; "
+            f"{found['runs']} runs x 2 and 4 bits x three estimators, float32"
+        )
+        row("", "ms", "ratio")
+        row("whytrain, one program", f"{part['milliseconds']['whytrain']:.2f}", "1")
+        for peer, ratio in part["ratio"].items():
+            label = f"{peer}, one network after another"
+            row(label, f"{part['milliseconds'][peer]:.2f}", f"{ratio:.1f}")
+        row("train loss apart, median", f"{part['median_difference_of_train_loss']:.0e}", "")
+        row("first call, with compilation", f"{part['first_call_seconds']:.1f} s", "")
+    row("threads of PyTorch", f"{found['torch_threads']}", "")
+
+
 def row(name: str, first: str, second: str) -> None:
     """One line of a table."""
     print(f"  {name:<48}{first:>12}{second:>12}".rstrip(), flush=True)
+
+
+PARTS = {
+    "networks": (networks.measure, show_networks),
+    "capacity": (capacity.measure, show_capacity),
+}
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """How parameters move: methods, schedules, and ensembles of runs."""
 
+from whytrain.dynamics.checkpoints import load_checkpoint, save_checkpoint
 from whytrain.dynamics.methods import (
     GradientDescent,
     GradientFlow,
@@ -10,6 +11,7 @@ from whytrain.dynamics.methods import (
 )
 from whytrain.dynamics.schedules import Constant, WarmUp, constant, warm_up
 from whytrain.dynamics.simulate import log_times, simulate
+from whytrain.dynamics.training import Trained, evaluate, train
 
 __all__ = [
     "Constant",
@@ -19,9 +21,14 @@ __all__ = [
     "NormalizedGradientDescent",
     "OptaxMethod",
     "StochasticGradientDescent",
+    "Trained",
     "WarmUp",
     "constant",
+    "evaluate",
+    "load_checkpoint",
     "log_times",
+    "save_checkpoint",
     "simulate",
+    "train",
     "warm_up",
 ]

@@ -1,0 +1,148 @@
+"""Milliseconds a step of a network: all runs, bits and estimators as one program, against PyTorch.
+
+Networks, batches, epochs, loss, momentum and step size are the same. PyTorch trains one network
+after another in one process, with the number of threads with which it is fastest here, and
+quantizes through a custom autograd function. `PyTorch, tuned` writes LeNet-5's convolution with its
+average pooling as one convolution of stride two, as ours does. Both sides train and test for one
+epoch in turn, several times over; a ratio is the median over the turns.
+"""
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from benchmarks.torch_networks import TorchLeNet5, TorchResNet8, train_torch
+from whytrain.data import Dataset, load, normalize, subset
+from whytrain.data.load import available
+from whytrain.dynamics.training import train
+from whytrain.networks import LeNet5, ResNet8, quantizer, stack
+
+RUNS, BATCH, EPOCHS = 5, 64, 1
+BITS, ESTIMATORS = (2, 4), ("identity", "relu", "clipped_relu")
+STEP_SIZE = 0.05
+EXAMPLES = {"LeNet-5": 1024, "ResNet-8": 512}
+VARIANTS = [(bits, estimator) for bits in BITS for estimator in ESTIMATORS]
+
+
+def measure(repeats: int) -> dict:
+    """Time both networks on both sides.
+
+    Returns:
+        For each network: milliseconds a step of one, the ratios, how far the training losses
+        of the two sides are apart, and the seconds of the first call.
+    """
+    threads = _best_threads()
+    found = {
+        "LeNet-5": _compare(LeNet5, TorchLeNet5, "LeNet-5", repeats, tuned=True),
+        "ResNet-8": _compare(ResNet8, TorchResNet8, "ResNet-8", repeats, tuned=False),
+    }
+    return {"runs": RUNS, "batch": BATCH, "torch_threads": threads, "networks": found}
+
+
+def _data(examples: int) -> Dataset:
+    if available("fashion-mnist"):
+        return subset(normalize(load("fashion-mnist")), examples, 500, key=jax.random.key(0))
+    rng = np.random.default_rng(0)  # the time does not depend on what the images show
+    images = rng.random((examples + 500, 28, 28, 1), np.float32)
+    labels = rng.integers(0, 10, examples + 500).astype(np.int32)
+    parts = images[:examples], labels[:examples], images[examples:], labels[examples:]
+    return Dataset("noise", *parts, tuple("0123456789"))
+
+
+def _compare(ours: type, theirs: Callable, name: str, repeats: int, *, tuned: bool) -> dict:
+    dataset = _data(EXAMPLES[name])
+    network = ours(dataset.shape)
+    keys = jax.random.split(jax.random.key(0), RUNS)
+    activations = stack([quantizer(*variant) for variant in VARIANTS])
+
+    def one_program():
+        return train(
+            network, dataset, keys, epochs=EPOCHS, step_size=STEP_SIZE, activations=activations,
+            batch=BATCH,
+        )  # fmt: skip
+
+    before = time.perf_counter()
+    trained = one_program()
+    first_call = time.perf_counter() - before
+    starts = jax.tree.map(np.asarray, trained.initial)
+
+    def one_after_another(fused: bool, cells: list) -> np.ndarray:
+        """Losses and accuracies of some (run, variant), in their order."""
+        results = []
+        for run, variant in cells:
+            params = {key: leaf[run, variant] for key, leaf in starts.items()}
+            activation = quantizer(*VARIANTS[variant])
+            peer = theirs(params, activation, VARIANTS[variant][1], fused)
+            order = _orders(keys[run], len(dataset.train_labels))
+            results.append(train_torch(peer, dataset, order, STEP_SIZE))
+        return np.array(results)
+
+    # A turn of the peer is one run of each variant; the program is all runs of all variants.
+    contenders = {"PyTorch": False} | ({"PyTorch, tuned": True} if tuned else {})
+    steps = EPOCHS * (len(dataset.train_labels) // BATCH)
+    turns: list[dict[str, float]] = []
+    said = np.zeros((RUNS, len(VARIANTS), 2))
+    for repeat in range(repeats):
+        run = repeat % RUNS
+        cells = [(run, variant) for variant in range(len(VARIANTS))]
+        turn = {"whytrain": _timed(one_program) / (RUNS * len(VARIANTS) * steps)}
+        for peer, fused in contenders.items():
+            before = time.perf_counter()
+            said[run] = one_after_another(fused, cells)
+            turn[peer] = (time.perf_counter() - before) / (len(cells) * steps)
+        turns.append({key: 1e3 * value for key, value in turn.items()})
+    done = np.arange(min(repeats, RUNS))
+    apart = np.abs(trained.metrics["train_loss"][..., -1] - said[..., 0])[done]
+    return {
+        "data": dataset.name,
+        "milliseconds": {key: statistics.median(t[key] for t in turns) for key in turns[0]},
+        "ratio": {
+            key: statistics.median(t[key] / t["whytrain"] for t in turns) for key in contenders
+        },
+        "median_difference_of_train_loss": float(np.median(apart)),
+        "first_call_seconds": first_call,
+    }
+
+
+def _orders(key: jax.Array, examples: int) -> np.ndarray:
+    """The same batches as ours, (step, batch)."""
+    from whytrain.dynamics.training import _order
+
+    with jax.enable_x64(False):
+        per_epoch = examples // BATCH
+        epochs = [_order(key[None], epoch, examples, per_epoch, BATCH) for epoch in range(EPOCHS)]
+    return np.concatenate([np.asarray(order)[:, 0] for order in epochs])
+
+
+def _best_threads() -> int:
+    """Give PyTorch the number of threads with which it is fastest here."""
+    import torch
+
+    dataset = _data(256)
+    network = LeNet5(dataset.shape)
+    params = jax.tree.map(np.asarray, network.init(jax.random.key(0)))
+    order = np.arange(256).reshape(4, 64).repeat(5, axis=0)
+
+    def at(threads: int) -> float:
+        torch.set_num_threads(threads)
+
+        def run() -> object:
+            peer = TorchLeNet5(params, quantizer(2), "clipped_relu", False)
+            return train_torch(peer, dataset, order, STEP_SIZE)
+
+        run()
+        return min(_timed(run) for _ in range(3))
+
+    best = min({1, len(os.sched_getaffinity(0))}, key=at)
+    torch.set_num_threads(best)
+    return best
+
+
+def _timed(run: Callable[[], object]) -> float:
+    before = time.perf_counter()
+    run()
+    return time.perf_counter() - before

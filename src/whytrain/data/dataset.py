@@ -1,0 +1,179 @@
+"""A data set: images with labels, to train on and to test on."""
+
+from dataclasses import dataclass, replace
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from whytrain.errors import UserError
+
+Images = UInt8[np.ndarray, "_ height width channel"] | Float[np.ndarray, "_ height width channel"]
+Labels = Int[np.ndarray, " _"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images and their classes. Nothing changes one: every function below gives another.
+
+    Attributes:
+        name: What it is called, with what was done to it.
+        train_images: `uint8` from 0 to 255 as stored, or `float32` (0 to 1, or normalized).
+        train_labels: The class of each image, `int32`.
+        test_images: As `train_images`.
+        test_labels: As `train_labels`.
+        classes: The names of the classes.
+    """
+
+    name: str
+    train_images: Images
+    train_labels: Labels
+    test_images: Images
+    test_labels: Labels
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for images, labels, part in (
+            (self.train_images, self.train_labels, "training"),
+            (self.test_images, self.test_labels, "test"),
+        ):
+            if len(images) != len(labels):
+                raise UserError(
+                    f"{self.name}: {len(images)} {part} images but {len(labels)} labels; the files "
+                    "do not belong together"
+                )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of an image."""
+        _, height, width, channels = self.train_images.shape
+        return height, width, channels
+
+
+def as_float(images: Images) -> Float[np.ndarray, "_ height width channel"]:
+    """Images as `float32`, those of `uint8` divided by 255.
+
+    Example:
+        >>> as_float(np.full((1, 1, 1, 1), 255, np.uint8)).ravel().tolist()
+        [1.0]
+    """
+    if images.dtype == np.uint8:
+        return images.astype(np.float32) / np.float32(255)
+    return images.astype(np.float32)
+
+
+# Mean and standard deviation of each channel, of pixels from 0 to 1: the numbers that the public
+# code of Neyshabur et al. 2019 uses, those of ImageNet for images in color and those of MNIST.
+COLOR = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+GRAY = ((0.131,), (0.289,))
+
+
+def normalize(
+    dataset: Dataset,
+    mean: tuple[float, ...] | None = None,
+    deviation: tuple[float, ...] | None = None,
+) -> Dataset:
+    """Shift and scale the channels: `(pixel - mean) / deviation` in `float32`.
+
+    Args:
+        dataset: What to normalize.
+        mean: One number a channel, of pixels from 0 to 1. Default: `COLOR` or `GRAY`, by the number
+            of channels.
+        deviation: The same.
+
+    Raises:
+        UserError: Their number is not that of the channels, or a deviation is not positive.
+
+    Example:
+        >>> from whytrain.data import load
+        >>> gray = normalize(load("digits"), mean=(0.5,), deviation=(0.5,))
+        >>> float(gray.train_images.min()), float(gray.train_images.max())
+        (-1.0, 1.0)
+    """
+    channels = dataset.shape[2]
+    known = {1: GRAY, 3: COLOR}.get(channels, ((0.0,) * channels, (1.0,) * channels))
+    mean = known[0] if mean is None else mean
+    deviation = known[1] if deviation is None else deviation
+    if len(mean) != channels or len(deviation) != channels or min(deviation) <= 0:
+        raise UserError(
+            f"normalize needs {channels} means and positive deviations, one a channel; got "
+            f"{mean} and {deviation}"
+        )
+
+    def scaled(images: Images) -> Images:
+        return (as_float(images) - np.asarray(mean, np.float32)) / np.asarray(deviation, np.float32)
+
+    return replace(
+        dataset,
+        train_images=scaled(dataset.train_images),
+        test_images=scaled(dataset.test_images),
+    )
+
+
+def subset(
+    dataset: Dataset, train: int | None = None, test: int | None = None, *, key: jax.Array
+) -> Dataset:
+    """The first `train` and `test` examples after a permutation drawn from the key.
+
+    Args:
+        dataset: What to choose from.
+        train: How many training examples; None for all, in their order.
+        test: The same for the test examples.
+        key: Training examples are permuted with `fold_in(key, 0)`, test examples with
+            `fold_in(key, 1)`. A larger subset of the same key holds the smaller one.
+
+    Raises:
+        UserError: More are asked for than there are, or fewer than one.
+
+    Example:
+        >>> from whytrain.data import load
+        >>> few = subset(load("digits"), train=100, key=jax.random.key(0))
+        >>> few.train_images.shape, few.test_images.shape
+        ((100, 8, 8, 1), (597, 8, 8, 1))
+    """
+
+    def pick(part: int, images: Images, labels: Labels, count: int | None) -> tuple:
+        if count is None:
+            return images, labels
+        if not 1 <= count <= len(labels):
+            raise UserError(
+                f"{dataset.name} has {len(labels)} {('training', 'test')[part]} examples, "
+                f"asked for {count}"
+            )
+        with jax.enable_x64(False):  # the permutation must not depend on the caller's setting
+            order = jax.random.permutation(jax.random.fold_in(key, part), len(labels))
+        chosen = np.asarray(order)[:count]
+        return images[chosen], labels[chosen]
+
+    train_images, train_labels = pick(0, dataset.train_images, dataset.train_labels, train)
+    test_images, test_labels = pick(1, dataset.test_images, dataset.test_labels, test)
+    return replace(
+        dataset, train_images=train_images, train_labels=train_labels,
+        test_images=test_images, test_labels=test_labels,
+    )  # fmt: skip
+
+
+def random_labels(dataset: Dataset, key: jax.Array) -> Dataset:
+    """The same images, each with a class drawn uniformly, whatever it shows (Zhang et al. 2017).
+
+    The test labels are random too: there is nothing to generalize.
+
+    Example:
+        >>> from whytrain.data import load
+        >>> noise = random_labels(load("digits"), jax.random.key(0))
+        >>> round(float(np.mean(noise.train_labels == load("digits").train_labels)), 1)
+        0.1
+    """
+
+    def drawn(part: int, labels: Labels) -> Labels:
+        with jax.enable_x64(False):
+            each = jax.random.fold_in(key, part)
+            numbers = jax.random.randint(each, labels.shape, 0, len(dataset.classes))
+        return np.asarray(numbers, np.int32)
+
+    return replace(
+        dataset,
+        name=f"{dataset.name}, random labels",
+        train_labels=drawn(0, dataset.train_labels),
+        test_labels=drawn(1, dataset.test_labels),
+    )

@@ -1,0 +1,377 @@
+"""Training networks: epochs of shuffled minibatches, all runs and variants as one program."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import xarray as xr
+from jaxtyping import Array, Bool, Float, Int, PyTree
+
+from whytrain.data.dataset import Dataset, as_float
+from whytrain.dynamics.schedules import Schedule, table
+from whytrain.errors import UserError
+from whytrain.networks import EmpiricalRisk, Network
+from whytrain.networks.network import cross_entropy
+
+MOMENTUM = optax.trace(decay=0.9)  # the direction `m <- 0.9 m + gradient`
+FORGET = 0.1  # weight of a batch in the running statistics, as other libraries have it
+CHUNK = 100  # test examples at a time
+
+
+class Position(NamedTuple):
+    """Where the networks are: everything that the next step needs, with axes (run, variant).
+
+    Attributes:
+        params: The parameters.
+        memory: What the optimizer remembers.
+        statistics: Running mean and variance of each batch normalization.
+        steps: Steps taken.
+        training: Which networks have not yet reached the target.
+    """
+
+    params: PyTree
+    memory: PyTree
+    statistics: PyTree
+    steps: Int[Array, "run variant"]
+    training: Bool[Array, "run variant"]
+
+
+METRICS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Networks in training, or after it.
+
+    Attributes:
+        initial: The parameters before the first step.
+        position: Where the networks are now.
+        metrics: Of every epoch, arrays (run, variant, epoch) by the names in `METRICS`: loss and
+            accuracy over the batches of the epoch while it went on, and on the test set after it
+            with the running statistics; NaN where the test set was not looked at.
+    """
+
+    initial: PyTree
+    position: Position
+    metrics: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def params(self) -> PyTree:
+        """The parameters now."""
+        return self.position.params
+
+    @property
+    def epochs(self) -> int:
+        """Epochs so far."""
+        return self.metrics["train_loss"].shape[-1] if self.metrics else 0
+
+    def history(self) -> xr.Dataset:
+        """The metrics with named dimensions; `epoch` counts from 1."""
+        dims = ("run", "variant", "epoch")
+        data = {name: (dims, values) for name, values in self.metrics.items()}
+        return xr.Dataset(data, {"epoch": np.arange(1, self.epochs + 1)})
+
+
+def train(
+    network: Network,
+    dataset: Dataset,
+    keys: Array,
+    *,
+    epochs: int,
+    step_size: float | Schedule,
+    activations: Any = jax.nn.relu,
+    batch: int = 64,
+    optimizer: optax.GradientTransformation = MOMENTUM,
+    starts: PyTree | None = None,
+    resume: Trained | None = None,
+    target: float | None = None,
+    test_every: int = 1,
+) -> Trained:
+    """Train one network per run and variant, all of them together, in float32 on cross-entropy.
+
+    A run is a key: it draws the initial parameters and the order of the examples. A variant is an
+    activation, such as a quantizer of other bits or with another estimator. The variants of a run
+    see the same batches from the same start, so that their differences are paired; and what their
+    first layer does with the images before its filters is done once.
+
+    Every epoch of a run goes through a permutation of the training examples in batches of one size;
+    what does not fill a batch is left out. A step is
+
+        params <- params - step_size(step) * direction
+
+    with the direction that the optimizer makes of the gradient. A run's result depends on its own
+    key only, up to the rounding of float32 (matrix products of other sizes may sum in another
+    order).
+
+    Args:
+        network: The architecture.
+        dataset: Training and test examples.
+        keys: One key a run.
+        epochs: How many epochs in all, those of `resume` among them.
+        step_size: A number, or a schedule over steps such as one of Optax.
+        activations: One activation, or a batch of them with a leading axis in every array, as from
+            `whytrain.networks.stack`.
+        batch: Examples a step.
+        optimizer: An Optax transformation that makes a direction to be *subtracted*, without step
+            size. Default: momentum 0.9.
+        starts: Initial parameters with axes (run, variant), either of length 1 to be repeated.
+            Default: `network.init`.
+        resume: Go on from here instead.
+        target: Networks whose mean loss over an epoch is below this stand still from then on, and
+            training ends when all do.
+        test_every: Look at the test set after every so many epochs, and after the last.
+
+    Returns:
+        The networks, with their metrics. A loss that is not finite is a reported outcome.
+
+    Raises:
+        UserError: A size is out of range.
+
+    Example:
+        >>> from whytrain.data import load
+        >>> from whytrain.networks import TwoLayer
+        >>> digits = load("digits")
+        >>> network = TwoLayer(digits.shape, width=64)
+        >>> keys = jax.random.split(jax.random.key(0), 3)
+        >>> trained = train(network, digits, keys, epochs=5, step_size=0.1)
+        >>> bool((trained.history().test_accuracy.isel(epoch=-1) > 0.85).all())
+        True
+    """
+    _check(network, dataset, keys, epochs, batch, test_every)
+    variants, activations = _variants(activations)
+    per_epoch = len(dataset.train_labels) // batch
+    with jax.enable_x64(False):
+        train_set = _Examples(as_float(dataset.train_images), dataset.train_labels)
+        test_set = _Examples(as_float(dataset.test_images), dataset.test_labels)
+        now = resume or _begin(network, optimizer, keys, variants, starts)
+        initial, position = now.initial, now.position
+        found: dict[str, list] = {name: list(_epochs(now, name)) for name in METRICS}
+        for epoch in range(now.epochs, epochs):
+            if target is not None and not np.asarray(position.training).any():
+                break
+            sizes = table(step_size, epoch * per_epoch, (epoch + 1) * per_epoch)
+            position, train_metrics = _epoch(
+                network, optimizer, activations, train_set, position,
+                _order(keys, epoch, len(dataset.train_labels), per_epoch, batch),
+                jnp.asarray(sizes, jnp.float32),
+                jnp.float32(-np.inf if target is None else target),
+            )  # fmt: skip
+            last = epoch + 1 == epochs or not np.asarray(position.training).any()
+            if last or (epoch + 1) % test_every == 0:
+                test_metrics = _test(network, activations, test_set, position)
+            else:
+                test_metrics = (np.full_like(train_metrics[0], np.nan),) * 2
+            for name, values in zip(METRICS, (*train_metrics, *test_metrics), strict=True):
+                found[name].append(np.asarray(values))
+    metrics = {name: np.stack(values, axis=-1) for name, values in found.items() if values}
+    return Trained(initial, position, metrics)
+
+
+def evaluate(network: Network, dataset: Dataset, trained: Trained, activations: Any) -> xr.Dataset:
+    """Loss and accuracy on the test set with the running statistics, over (run, variant)."""
+    _, activations = _variants(activations)
+    with jax.enable_x64(False):
+        test_set = _Examples(as_float(dataset.test_images), dataset.test_labels)
+        loss, accuracy = _test(network, activations, test_set, trained.position)
+    dims = ("run", "variant")
+    return xr.Dataset({
+        "test_loss": (dims, np.asarray(loss)), "test_accuracy": (dims, np.asarray(accuracy)),
+    })  # fmt: skip
+
+
+class _Examples(NamedTuple):
+    images: Float[Any, "example height width channel"]
+    labels: Int[Any, " example"]
+
+
+def _check(
+    network: Network, dataset: Dataset, keys: Array, epochs: int, batch: int, test_every: int
+) -> None:
+    if tuple(network.shape) != dataset.shape:
+        raise UserError(
+            f"the network takes images of shape {tuple(network.shape)}, those of {dataset.name} "
+            f"are {dataset.shape}"
+        )
+    if not 1 <= batch <= len(dataset.train_labels):
+        raise UserError(
+            f"batch must be 1 to {len(dataset.train_labels)}, the number of examples, got {batch}"
+        )
+    if epochs < 1 or test_every < 1:
+        raise UserError(f"epochs and test_every must be 1 or more, got {epochs} and {test_every}")
+    if keys.ndim != 1 or len(keys) == 0:
+        raise UserError(f"keys must be one key a run, an array of shape (runs,), got {keys.shape}")
+
+
+def _variants(activations: Any) -> tuple[int, Any]:
+    """How many activations there are, and each with a leading axis."""
+    numbers = [leaf for leaf in jax.tree.leaves(activations) if eqx.is_array_like(leaf)]
+    extents = {np.shape(leaf)[0] if np.ndim(leaf) else 0 for leaf in numbers}
+    if len(extents) > 1:
+        raise UserError(f"activations must have one leading axis in all arrays, got {extents}")
+    if extents == {0}:  # one activation with numbers in it
+        activations = jax.tree.map(
+            lambda leaf: np.asarray(leaf)[None] if eqx.is_array_like(leaf) else leaf, activations
+        )
+    return max(extents, default=1) or 1, activations
+
+
+def _begin(
+    network: Network, optimizer: optax.GradientTransformation, keys: Array, variants: int,
+    starts: PyTree | None,
+) -> Trained:  # fmt: skip
+    axes = (len(keys), variants)
+    if starts is None:
+        starts = _drawn(network, keys)
+    for leaf in jax.tree.leaves(starts):
+        if np.ndim(leaf) < 2 or any(
+            n not in (1, m) for n, m in zip(leaf.shape, axes, strict=False)
+        ):
+            raise UserError(f"starts must have leading axes {axes}, or 1, got {np.shape(leaf)}")
+    return Trained(*_start(network, optimizer, starts, axes))
+
+
+def empty(
+    network: Network, optimizer: optax.GradientTransformation, axes: tuple[int, ...]
+) -> Trained:
+    """The shapes of networks in training, without their numbers."""
+
+    def begin() -> tuple[PyTree, Position]:
+        starts = _drawn(network, jax.random.split(jax.random.key(0), axes[0]))
+        return _start(network, optimizer, starts, (axes[0], axes[1]))
+
+    with jax.enable_x64(False):
+        return Trained(*jax.eval_shape(begin))
+
+
+@eqx.filter_jit
+def _drawn(network: Network, keys: Array) -> PyTree:
+    """Initial parameters with axes (run, 1)."""
+
+    def one(key: Array) -> PyTree:
+        return network.init(jax.random.fold_in(key, 0))
+
+    return jax.tree.map(lambda leaf: leaf[:, None], jax.vmap(one)(keys))
+
+
+@eqx.filter_jit
+def _start(
+    network: Network, optimizer: optax.GradientTransformation, starts: PyTree, axes: tuple[int, int]
+) -> tuple[PyTree, Position]:
+    initial = jax.tree.map(
+        lambda leaf: jnp.broadcast_to(jnp.asarray(leaf, jnp.float32), axes + leaf.shape[2:]), starts
+    )
+    one = jax.tree.map(lambda leaf: leaf[0, 0], initial)
+    image = jnp.zeros((1, *network.shape), jnp.float32)
+    shapes = jax.eval_shape(lambda: network(one, image, jax.nn.relu).statistics)
+    statistics = jax.tree.map(lambda leaf: jnp.zeros(axes + leaf.shape, jnp.float32), shapes)
+    memory = jax.vmap(jax.vmap(optimizer.init))(initial)
+    counts, training = jnp.zeros(axes, jnp.int32), jnp.ones(axes, bool)
+    return initial, Position(initial, memory, statistics, counts, training)
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3, 4))
+def _order(keys: Array, epoch: Int[Any, ""], examples: int, steps: int, batch: int) -> Array:
+    """The numbers of the examples of each step, (steps, run, batch)."""
+
+    def one(key: Array) -> Array:
+        # 0 is for the initial parameters
+        return jax.random.permutation(jax.random.fold_in(key, 1 + epoch), examples)
+
+    chosen = jax.vmap(one)(keys)[:, : steps * batch]
+    return jnp.moveaxis(chosen.reshape(len(keys), steps, batch), 0, 1)
+
+
+@eqx.filter_jit
+def _epoch(
+    network: Network, optimizer: optax.GradientTransformation, activations: Any,
+    examples: _Examples, start: Position, order: Array, sizes: Array, target: Array,
+) -> tuple[Position, tuple[Array, Array]]:  # fmt: skip
+    """One epoch of every network; the position after it, and its mean loss and accuracy."""
+    risk = EmpiricalRisk(network, jnp.asarray(examples.images), jnp.asarray(examples.labels))
+
+    def step(position: Position, at: tuple[Array, Array]) -> tuple[Position, tuple[Array, Array]]:
+        chosen, size = at
+
+        def run(position: Position, chosen: Array) -> tuple:
+            batch = risk.batch(chosen)
+
+            def variant(position: Position, activation: Any) -> tuple:
+                return _step(network, optimizer, activation, batch, position, size)
+
+            return eqx.filter_vmap(variant, in_axes=(0, eqx.if_array(0)))(position, activations)
+
+        return jax.lax.map(lambda at: run(*at), (position, chosen))
+
+    end, (losses, hits) = jax.lax.scan(step, start, (order, sizes))
+    end = jax.tree.map(lambda new, old: _where(start.training, new, old), end, start)
+    loss = jnp.where(start.training, losses.mean(0), jnp.nan)
+    accuracy = jnp.where(start.training, hits.mean(0), jnp.nan)
+    return end._replace(training=start.training & ~(loss < target)), (loss, accuracy)
+
+
+def _step(
+    network: Network, optimizer: optax.GradientTransformation, activation: Any, batch: Any,
+    position: Position, size: Array,
+) -> tuple[Position, tuple[Array, Array]]:  # fmt: skip
+    risk = EmpiricalRisk(network, batch.images, batch.labels, activation)
+    (loss, output), slope = jax.value_and_grad(risk.loss_and_output, has_aux=True)(
+        position.params, batch
+    )
+    direction, memory = optimizer.update(slope, position.memory, position.params)
+    params = jax.tree.map(lambda p, d: p - size * d, position.params, direction)
+    # A plain mean over the first batches: what was there before the first of them does not count.
+    weight = jnp.maximum(FORGET, 1 / (1 + position.steps.astype(jnp.float32)))
+    statistics = jax.tree.map(
+        lambda old, new: old + weight * (new - old), position.statistics, output.statistics
+    )
+    hit = jnp.mean(jnp.argmax(output.logits, axis=-1) == batch.labels, dtype=jnp.float32)
+    after = Position(params, memory, statistics, position.steps + 1, position.training)
+    return after, (loss, hit)
+
+
+@eqx.filter_jit
+def _test(
+    network: Network, activations: Any, examples: _Examples, position: Position
+) -> tuple[Array, Array]:
+    """Mean loss and accuracy on examples, with the running statistics."""
+    images, labels = map(jnp.asarray, examples)
+    size = min(CHUNK, len(labels))
+    chunks = -(-len(labels) // size)
+    numbers = jnp.arange(chunks * size)
+    inside = (numbers < len(labels)).reshape(chunks, size)
+    numbers = jnp.minimum(numbers, len(labels) - 1).reshape(chunks, size)
+
+    def one(position: Position, activation: Any, images: Array, labels: Array, counts: Array):
+        logits = network(position.params, images, activation, position.statistics or None).logits
+        each = jax.vmap(cross_entropy)(logits[:, None], labels[:, None])
+        hit = jnp.argmax(logits, axis=-1) == labels
+        return jnp.sum(jnp.where(counts, each, 0)), jnp.sum(hit & counts)
+
+    def chunk(sums: tuple, at: tuple) -> tuple:
+        numbers, counts = at
+        run = eqx.filter_vmap(one, in_axes=(0, eqx.if_array(0), None, None, None))
+        some = images[numbers], labels[numbers], counts
+        loss, hits = jax.lax.map(lambda p: run(p, activations, *some), position)
+        return (sums[0] + loss, sums[1] + hits), None
+
+    axes = position.steps.shape
+    zero = jnp.zeros(axes, jnp.float32), jnp.zeros(axes, jnp.int32)
+    (loss, hits), _ = jax.lax.scan(chunk, zero, (numbers, inside))
+    return loss / len(labels), hits / len(labels)
+
+
+def _where(going: Array, new: Array, old: Array) -> Array:
+    return jnp.where(going.reshape(going.shape + (1,) * (new.ndim - 2)), new, old)
+
+
+def _epochs(trained: Trained, name: str) -> Sequence[np.ndarray]:
+    """The values of each epoch so far."""
+    if not trained.metrics:
+        return []
+    return list(np.moveaxis(trained.metrics[name], -1, 0))

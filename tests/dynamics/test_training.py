@@ -1,0 +1,192 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from whytrain.data import Dataset, load, subset
+from whytrain.dynamics import evaluate, load_checkpoint, save_checkpoint, train
+from whytrain.errors import UserError
+from whytrain.networks import EmpiricalRisk, LeNet5, ResNet8, TwoLayer, quantizer, stack
+
+KEYS = jax.random.split(jax.random.key(1), 3)
+DIGITS = subset(load("digits"), 256, 100, key=jax.random.key(0))
+SMALL = TwoLayer(DIGITS.shape, width=16)
+
+
+def framed(dataset=DIGITS, size=16):
+    """The digits on a larger black sheet, for networks that need one."""
+    border = (size - 8) // 2
+    frame = ((0, 0), (border, border), (border, border), (0, 0))
+    images = [np.pad(part, frame) for part in (dataset.train_images, dataset.test_images)]
+    return Dataset(
+        "framed", images[0], dataset.train_labels, images[1], dataset.test_labels, dataset.classes
+    )
+
+
+FRAMED = framed()
+VARIANTS = stack([quantizer(b, e) for b in (2, 4) for e in ("identity", "relu", "clipped_relu")])
+
+
+def one_of(tree, run, variant=0):
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[run, variant], tree)
+
+
+def test_training_is_the_formula_step_by_step():
+    trained = train(SMALL, DIGITS, KEYS, epochs=2, step_size=0.05)
+    with jax.enable_x64(False):
+        params = one_of(trained.initial, 1)
+        speed = jax.tree.map(jnp.zeros_like, params)
+        losses = []
+        for epoch in (0, 1):
+            order = jax.random.permutation(jax.random.fold_in(KEYS[1], 1 + epoch), 256)
+            for chosen in np.asarray(order).reshape(4, 64):
+                risk = EmpiricalRisk(
+                    SMALL, DIGITS.train_images[chosen], DIGITS.train_labels[chosen]
+                )
+                losses.append(float(risk.loss(params)))
+                slope = risk.grad(params)
+                speed = jax.tree.map(lambda m, g: 0.9 * m + g, speed, slope)
+                params = jax.tree.map(lambda p, m: p - 0.05 * m, params, speed)
+    ours = one_of(trained.params, 1)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), ours, params)
+    np.testing.assert_allclose(
+        trained.metrics["train_loss"][1, 0], np.mean(np.reshape(losses, (2, 4)), 1), rtol=1e-5
+    )
+
+
+def test_a_step_size_may_be_any_schedule():
+    rates = optax.piecewise_constant_schedule(0.05, {4: 0.0})
+    trained = train(SMALL, DIGITS, KEYS, epochs=2, step_size=rates)
+    half = train(SMALL, DIGITS, KEYS, epochs=1, step_size=0.05)
+    jax.tree.map(np.testing.assert_array_equal, trained.params, half.params)
+
+
+@pytest.mark.parametrize("network", [SMALL, LeNet5((16, 16, 1)), ResNet8((16, 16, 1), width=4)])
+def test_a_run_does_not_depend_on_the_other_runs(network):
+    data = DIGITS if network is SMALL else FRAMED
+    activations = jax.nn.relu if network is SMALL else VARIANTS
+
+    def go(keys):
+        return train(network, data, keys, epochs=2, step_size=0.05, activations=activations)
+
+    # Runs go through the same program one after another: to the last bit.
+    some, all_of_them = go(KEYS[1:2]), go(KEYS)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_array_equal(a[0], b[1]), some.params, all_of_them.params
+    )
+
+
+def test_a_variant_hardly_depends_on_the_other_variants():
+    """Products of other sizes sum in another order: float32 rounding, then quantization's jumps."""
+    network, kept = LeNet5((16, 16, 1)), [0, 4]
+    few = stack([quantizer(2, "identity"), quantizer(4, "relu")])
+
+    def go(activations):
+        return train(network, FRAMED, KEYS, epochs=1, step_size=0.01, activations=activations)
+
+    several, alone = go(VARIANTS), go(few)
+    for name in ("train_loss", "test_loss"):
+        together = several.metrics[name][:, kept]
+        np.testing.assert_allclose(alone.metrics[name], together, rtol=0.02)
+
+
+def test_all_variants_of_a_run_start_alike_and_learn():
+    network = ResNet8((16, 16, 1), width=4)
+    trained = train(network, FRAMED, KEYS, epochs=4, step_size=0.1, activations=VARIANTS)
+    for leaf in jax.tree.leaves(trained.initial):
+        np.testing.assert_array_equal(leaf, np.broadcast_to(leaf[:, :1], leaf.shape))
+    history = trained.history()
+    assert dict(history.sizes) == {"run": 3, "variant": 6, "epoch": 4}
+    falls = history.train_loss.isel(epoch=0) - history.train_loss.isel(epoch=3)
+    assert (falls > 0.3).all()
+    again = evaluate(network, FRAMED, trained, VARIANTS)
+    np.testing.assert_allclose(again.test_loss, trained.metrics["test_loss"][..., -1], rtol=1e-5)
+
+
+def test_test_loss_is_over_every_test_example_once(monkeypatch):
+    monkeypatch.setattr("whytrain.dynamics.training.CHUNK", 33)  # 100 examples: 33, 33, 33, 1
+    network = TwoLayer(DIGITS.shape, width=17)  # a size that no compiled program is kept for
+    trained = train(network, DIGITS, KEYS, epochs=1, step_size=0.05)
+    with jax.enable_x64(False):
+        risk = EmpiricalRisk(network, DIGITS.test_images, DIGITS.test_labels)
+        expected = float(risk.loss(one_of(trained.params, 2)))
+    assert trained.metrics["test_loss"][2, 0, 0] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_network_that_has_reached_the_target_stands_still():
+    trained = train(SMALL, DIGITS, KEYS, epochs=60, step_size=0.1, target=0.3, test_every=100)
+    losses = trained.metrics["train_loss"][:, 0]
+    assert trained.epochs < 60
+    assert not np.asarray(trained.position.training).any()
+    for run, row in enumerate(losses):
+        taken = int(np.isfinite(row).sum())
+        assert row[taken - 1] < 0.3
+        assert (row[: taken - 1] >= 0.3).all()
+        alone = train(SMALL, DIGITS, KEYS[run : run + 1], epochs=taken, step_size=0.1)
+        jax.tree.map(
+            np.testing.assert_array_equal, one_of(alone.params, 0), one_of(trained.params, run)
+        )
+    assert np.isfinite(trained.metrics["test_loss"][..., -1]).all()
+
+
+def test_divergence_is_reported_and_stays_with_its_run():
+    starts = jax.vmap(SMALL.init)(KEYS)
+    starts = jax.tree.map(lambda leaf: leaf[:, None].at[0].mul(1e30), starts)
+    trained = train(SMALL, DIGITS, KEYS, epochs=1, step_size=0.05, starts=starts)
+    assert not np.isfinite(trained.metrics["train_loss"][0]).any()
+    assert np.isfinite(trained.metrics["train_loss"][1:]).all()
+
+
+@pytest.mark.parametrize("optimizer", [optax.trace(0.9), optax.scale_by_adam()])
+def test_training_goes_on_from_a_checkpoint_as_if_never_interrupted(tmp_path, optimizer):
+    network = LeNet5((16, 16, 1))
+    path = tmp_path / "half.safetensors"
+
+    def go(epochs, resume=None):
+        return train(
+            network, FRAMED, KEYS, epochs=epochs, step_size=0.01, activations=VARIANTS,
+            optimizer=optimizer, resume=resume,
+        )  # fmt: skip
+
+    whole, half = go(2), go(1)
+    save_checkpoint(path, half)
+    kept = load_checkpoint(path, network, optimizer)
+    assert [file.name for file in tmp_path.iterdir()] == ["half.safetensors"]
+    later = go(2, resume=kept)
+    for part in ("initial", "position", "metrics"):
+        jax.tree.map(np.testing.assert_array_equal, getattr(later, part), getattr(whole, part))
+
+
+def test_what_is_no_checkpoint_is_refused_in_one_line(tmp_path):
+    path = tmp_path / "a.safetensors"
+    with pytest.raises(UserError, match="cannot read the checkpoint"):
+        load_checkpoint(path, SMALL)
+    save_checkpoint(path, train(SMALL, DIGITS, KEYS, epochs=1, step_size=0.1))
+    with pytest.raises(UserError, match="another network or optimizer"):
+        load_checkpoint(path, TwoLayer(DIGITS.shape, width=17))
+    with pytest.raises(UserError, match="another network or optimizer"):
+        load_checkpoint(path, SMALL, optax.scale_by_adam())
+    whole = path.read_bytes()
+    for cut in (0, 7, 100, len(whole) - 1):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(UserError, match="cannot read the checkpoint"):
+            load_checkpoint(path, SMALL)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"batch": 257}, "batch must be 1 to 256"),
+        ({"epochs": 0}, "epochs and test_every must be 1 or more"),
+        ({"keys": KEYS[0]}, "one key a run"),
+        ({"network": TwoLayer((9, 9, 1), 4)}, "images of shape"),
+        ({"starts": {"U": np.zeros((2, 1, 3))}}, "starts must have leading axes"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(changed, words):
+    given = {
+        "network": SMALL, "dataset": DIGITS, "keys": KEYS, "epochs": 1, "step_size": 0.1,
+    } | changed  # fmt: skip
+    with pytest.raises(UserError, match=words):
+        train(given.pop("network"), given.pop("dataset"), given.pop("keys"), **given)

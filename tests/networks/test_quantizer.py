@@ -1,0 +1,123 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from whytrain.errors import UserError
+from whytrain.gaussian.estimators import ESTIMATORS, Estimator
+from whytrain.networks import quantizer, resolution, stack
+from whytrain.networks.quantizer import mean_squared_error
+
+CONVENTIONS = ("ceil", "hwgq", "nearest")
+
+
+def by_hand(x, alpha, bits, convention):
+    """The three conventions as their sentences say, one number at a time."""
+    levels = 2**bits - 1
+    if convention == "ceil":
+        above = [k * alpha for k in range(1, levels + 1) if (k - 1) * alpha < x <= k * alpha]
+        return 0.0 if x <= 0 else above[0] if above else levels * alpha
+    if convention == "hwgq" and x <= 0:
+        return 0.0
+    first = 1 if convention == "hwgq" else 0
+    return min((k * alpha for k in range(first, levels + 1)), key=lambda value: abs(value - x))
+
+
+@pytest.mark.parametrize(
+    ("convention", "two_bits", "four_bits"),
+    [("ceil", 0.4866, 0.1666), ("hwgq", 0.5388, 0.1842), ("nearest", 0.6508, 0.1932)],
+)
+def test_the_resolution_is_the_best_one_for_a_half_gaussian(convention, two_bits, four_bits):
+    assert round(resolution(2, convention), 4) == two_bits
+    assert round(resolution(4, convention), 4) == four_bits
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_no_other_resolution_is_better(convention, bits):
+    best = resolution(bits, convention)
+    least = mean_squared_error(best, bits, convention)
+    for factor in np.geomspace(0.2, 5, 101):
+        assert mean_squared_error(best * factor, bits, convention) >= least - 1e-15
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_the_error_in_closed_form_is_that_of_a_sample(convention):
+    x = np.abs(np.random.default_rng(0).standard_normal(200_000))
+    quantized = np.asarray(quantizer(2, "relu", convention)(jnp.asarray(x)))
+    errors = (x - quantized) ** 2
+    expected = mean_squared_error(resolution(2, convention), 2, convention)
+    # 5 standard errors: a correct program fails once in two million times
+    assert abs(errors.mean() - expected) < 5 * errors.std() / len(x) ** 0.5
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+@settings(deadline=None)
+@given(x=st.floats(-20, 20, width=32), bits=st.integers(1, 8))
+def test_the_forward_pass_is_the_sentence(convention, x, bits):
+    activation = quantizer(bits, "identity", convention)
+    alpha = float(activation.resolution)
+    for edge in (0.0, 0.5, 1.0):
+        if abs(x / alpha - edge - round(x / alpha - edge)) < 1e-5:
+            return  # so near a jump, rounding decides
+    value = float(activation(jnp.float32(x)))
+    assert value == pytest.approx(by_hand(x, alpha, bits, convention), rel=1e-6, abs=1e-7)
+
+
+@pytest.mark.parametrize("name", sorted(ESTIMATORS))
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_the_backward_pass_is_the_estimator_at_x_over_top(name, bits):
+    activation = quantizer(bits, name)
+    top = float(activation.levels) * float(activation.resolution)
+    x = jnp.linspace(-2 * top, 2 * top, 1001, dtype=jnp.float32)
+    want = {
+        "identity": np.ones(1001),
+        "relu": np.asarray(x) > 0,
+        "clipped_relu": (np.asarray(x) > 0) & (np.asarray(x) < np.float32(top)),
+    }[name].astype(np.float32)
+
+    def pull_back(x):
+        return jax.vjp(activation, x)[1](3 * jnp.ones_like(x))[0]
+
+    np.testing.assert_array_equal(pull_back(x), 3 * want)
+    np.testing.assert_array_equal(jax.jit(pull_back)(x), 3 * want)
+    np.testing.assert_array_equal(jax.vmap(jax.grad(activation))(x), want)
+
+
+def test_a_batch_of_quantizers_is_each_of_them():
+    each = [quantizer(bits, name) for bits in (2, 4) for name in ESTIMATORS]
+    x = jnp.linspace(-3, 3, 301, dtype=jnp.float32)
+
+    def both(activation):
+        value, pull_back = jax.vjp(activation, x)
+        return value, pull_back(jnp.ones_like(x))[0]
+
+    values, slopes = jax.jit(jax.vmap(both))(stack(each))
+    for activation, value, slope in zip(each, values, slopes, strict=True):
+        np.testing.assert_array_equal(value, activation(x))
+        np.testing.assert_array_equal(slope, both(activation)[1])
+
+
+def test_an_estimator_of_one_s_own():
+    own = Estimator("quadratic", lambda u: jnp.clip(1 - u**2, 0, None), (), "", "")
+    activation = stack([quantizer(2, own), quantizer(2, "relu")])
+    slopes = jax.vmap(lambda a: jax.grad(a)(jnp.float32(0.7)))(activation)
+    top = 3 * resolution(2)
+    np.testing.assert_allclose(slopes, [1 - (0.7 / top) ** 2, 1], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((9, "relu"), "bits of a quantizer must be 1 to 8, got 9"),
+        ((2, "rleu"), "did you mean 'relu'"),
+        ((2, "relu", "floor"), "unknown convention 'floor'"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(arguments, words):
+    with pytest.raises(UserError, match=words):
+        quantizer(*arguments)
+    with pytest.raises(UserError, match="got none"):
+        stack([])

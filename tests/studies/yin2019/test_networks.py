@@ -1,0 +1,99 @@
+"""The experiment `networks` and its two claims; each claim has a case in which it fails."""
+
+import jax
+import numpy as np
+import pytest
+import xarray as xr
+
+from whytrain.lab import Runs
+from whytrain.studies.yin2019 import networks
+from whytrain.studies.yin2019.networks import BITS, ESTIMATORS, NetworkSettings, compute, summarize
+from whytrain.studies.yin2019.networks_claims import NETWORK_CLAIMS, both, residual
+from whytrain.studies.yin2019.networks_figures import NETWORK_FIGURES
+
+ORDERING, ESCAPE = NETWORK_CLAIMS
+
+
+def found(identity, relu, clipped, noise=0.002, left=(0.3, 0.2, 0.2), runs=5):
+    """A data set with these accuracies, and these losses after leaving the minimum."""
+    rng = np.random.default_rng(0)
+    shape = (runs, len(BITS), len(ESTIMATORS))
+    accuracy = np.array([identity, relu, clipped]) + noise * rng.standard_normal(shape)
+    course = np.array(left) + noise * rng.standard_normal(shape)
+    cells = ("run", "bits", "estimator")
+    return xr.Dataset(
+        {
+            "float_accuracy": ("run", np.full(runs, 0.9)), "accuracy": (cells, accuracy),
+            "loss": (cells, 1 - accuracy), "left_loss": ((*cells, "epoch"), course[..., None]),
+            "left_accuracy": ((*cells, "epoch"), 1 - course[..., None]),
+        },
+        {"bits": list(BITS), "estimator": list(ESTIMATORS), "epoch": [1]}, {"data": "none"},
+    )  # fmt: skip
+
+
+LENET = found(0.85, 0.9, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("deep", "shallow", "word"),
+    [
+        (found(0.5, 0.8, 0.85), LENET, "supported"),
+        (found(0.5, 0.8, 0.79), LENET, "supported"),
+        (found(0.8, 0.8, 0.85), LENET, "contradicted"),  # identity is as good
+        (found(0.5, 0.8, 0.7), LENET, "contradicted"),  # clipped ReLU is worse
+        (found(0.5, 0.8, 0.85), found(0.8, 0.8, 0.9), "contradicted"),  # not alike on LeNet-5
+        (found(0.5, 0.8, 0.85, noise=0.5), LENET, "inconclusive"),
+    ],
+)
+def test_the_ordering_can_come_out_either_way(deep, shallow, word):
+    verdict = ORDERING.check([deep, shallow])
+    assert verdict.verdict == word
+    assert "0.9" in verdict.note
+
+
+@pytest.mark.parametrize(
+    ("left", "noise", "word"),
+    [
+        ((0.3, 0.2, 0.2), 0.01, "supported"),
+        ((0.1, 0.2, 0.2), 0.01, "contradicted"),
+        ((0.2, 0.2, 0.2), 0.01, "inconclusive"),
+    ],
+)
+def test_the_escape_can_come_out_either_way(left, noise, word):
+    assert ESCAPE.check([found(0.5, 0.8, 0.8, noise, left)]).verdict == word
+
+
+@pytest.mark.parametrize("preset", ["quick", "paper"])
+def test_presets_ask_for_five_runs_or_more(preset):
+    assert all(request.runs >= 5 for request in both(preset))
+    assert [request.settings.network for request in both(preset)] == ["resnet8", "lenet5"]
+    assert list(residual(preset)) == list(both(preset))[:1]
+
+
+def test_without_fashion_mnist_digits_are_taken_and_named(monkeypatch):
+    monkeypatch.setattr(networks, "available", lambda name: name == "digits")
+    settings = NetworkSettings(examples=5000, tested=5000)
+    assert (settings.data, settings.examples, settings.tested) == ("digits", 1200, 597)
+
+
+@pytest.mark.parametrize("network", ["lenet5", "resnet8"])
+def test_the_experiment_depends_on_nothing_but_its_keys(network):
+    settings = NetworkSettings(
+        network=network, data="digits", examples=128, tested=50, batch=32, pretraining=1, epochs=1,
+        small_epochs=1,
+    )  # fmt: skip
+    whole, late = compute(settings, Runs(0, 7, 0, 2)), compute(settings, Runs(0, 7, 1, 1))
+    xr.testing.assert_identical(whole.isel(run=[1]), late)
+    with jax.enable_x64(False):
+        xr.testing.assert_identical(compute(settings, Runs(0, 7, 1, 1)), late)
+    told = summarize(whole, settings)
+    assert told["data"] == "digits"
+    assert set(told["quantized"]) == {f"{e}, {b} bits" for e in ESTIMATORS for b in BITS}
+
+
+def test_figures_are_drawn_with_their_numbers():
+    deep = found(0.5, 0.8, 0.85)
+    for figure in NETWORK_FIGURES:
+        drawn, caption = figure.draw([deep, LENET] if figure.requests is both else [deep])
+        assert len(drawn.axes) >= 2
+        assert "95 % intervals" in caption
