@@ -62,8 +62,9 @@ def positive_quantile(margins: Margins, share: float) -> float:
         else f"train on, or take a margin quantile above {wrong:.3g}"
     )
     raise UserError(
-        f"the margin at quantile {share:g} is {value:.4g}, not positive ({wrong:.1%} of "
-        f"the examples are not classified right): the bounds divide by it and would mean nothing; {hint}"
+        f"the margin at quantile {share:g} is {value:.4g}, not positive ({wrong:.1%} of the "
+        "examples are not classified right): the bounds divide by it and would mean nothing; "
+        f"{hint}"
     )
 
 
