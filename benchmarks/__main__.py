@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from benchmarks import (
+    capacity,
     descent,
     environment,
     networks,
@@ -22,6 +23,7 @@ PARTS = {
     "verdicts": (verdicts.measure, tables.show_verdicts),
     "descent": (descent.measure, tables.show_descent),
     "networks": (networks.measure, tables.show_networks),
+    "capacity": (capacity.measure, tables.show_capacity),
     "sweeps": (sweeps.measure, tables.show_sweeps),
     "startup": (startup.measure, tables.show_startup),
 }

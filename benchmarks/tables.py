@@ -86,6 +86,29 @@ def show_sweeps(found: dict) -> None:
     row("ratio", "", f"{found['table']['ratio']:.2f}")
 
 
+def show_capacity(found: dict) -> None:
+    """The tables of capacity, sharpness and trace."""
+    two, top, trace = found["two_layer"], found["sharpness"], found["trace"]
+    print("\nCapacity of a 784-1024-10 network, 1000 samples, float64")
+    row("", "seconds", "ratio")
+    row("whytrain", f"{two['seconds']['whytrain']:.3f}", "1")
+    row("PyTorch, written down", f"{two['seconds']['torch']:.3f}", f"{two['ratio']:.1f}")
+    row(f"largest difference of {two['numbers']} numbers", f"{two['largest_difference']:.0e}", "")
+    row("largest difference of batches", f"{two['largest_difference_of_batches']:.0e}", "")
+    print("\nTop Hessian eigenvalue, 64-512-512-1, 256 points, to 1e-6")
+    row("", "seconds", "ratio")
+    row(f"whytrain, {top['products']} products", f"{top['seconds']['whytrain']:.2f}", "1")
+    for name, ratio in (("float64", top["ratio"]), ("float32", top["ratio_to_float32"])):
+        words = f"PyTorch and eigsh, {top['torch_products']} products, {name}"
+        row(words, f"{top['seconds'][f'torch {name}']:.2f}", f"{ratio:.1f}")
+    row("bound of the relative error", f"{top['residual_bound']:.0e}", "")
+    row("difference to PyTorch in float64", f"{top['difference']:.0e}", "")
+    row("first call, with compilation", f"{top['first_seconds']['whytrain']:.1f} s", "")
+    print(f"\nTrace {trace['true']:.1f} of {trace['parameters']} parameters")
+    row("95 % intervals that cover it", f"{trace['covered']}", f"of {trace['repetitions']}")
+    row("lowest and highest estimate", f"{trace['lowest']:.1f}", f"{trace['highest']:.1f}")
+
+
 def row(name: str, first: str, second: str) -> None:
     """One line of a table."""
     print(f"  {name:<48}{first:>12}{second:>12}".rstrip(), flush=True)

@@ -41,10 +41,14 @@ _HOME = {
     "figures": "whytrain.report",
 }
 
-__all__ = ["__version__", *_HOME]  # pyright: ignore[reportUnsupportedDunderAll]
+_PACKAGES = ("measures",)
+
+__all__ = ["__version__", *_HOME, *_PACKAGES]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return importlib.import_module(f"whytrain.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'whytrain' has no attribute {name!r}")
     home = importlib.import_module(_HOME[name])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import whytrain
+from whytrain.cli.measure_capacity import capacity
 from whytrain.cli.status import Status
 from whytrain.errors import UserError
 
@@ -21,6 +22,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
+
+measure = typer.Typer(
+    help="Measure a network, or a part of one, of your own.", rich_markup_mode=None
+)
+measure.command("capacity")(capacity)
+app.add_typer(measure, name="measure")
 
 
 def _integer(text: str | int) -> int:
@@ -283,12 +290,6 @@ def draw_report(
     reproduction = lab.reopen(directory, studies.source)
     tables.show_claims(reproduction, report.write(reproduction, directory))
     return _status(reproduction)
-
-
-measure = typer.Typer(
-    help="Point an instrument at what you use.", rich_markup_mode=None, no_args_is_help=True
-)
-app.add_typer(measure, name="measure")
 
 
 @measure.command("ste")

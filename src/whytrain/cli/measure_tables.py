@@ -1,0 +1,59 @@
+"""What people see of a measured network, at most 80 columns wide."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.markup import escape
+
+from whytrain.cli.tables import _console, _table
+
+_BOUNDS = {
+    "vc": "VC dimension",
+    "bartlett_mendelson2002": "l1 norms",
+    "neyshabur2015": "Frobenius norms",
+    "bartlett2017": "spectral, rows",
+    "neyshabur2018": "spectral, Frobenius",
+    "neyshabur2019": "unit capacities",
+}
+
+
+def show_capacity(document: Mapping[str, Any]) -> None:
+    """Print the bounds, the units and the norms of a two-layer network.
+
+    Args:
+        document: What `Capacity.document` returned.
+    """
+    console, sizes, margin = _console(), document["network"], document["margin"]
+    console.print(
+        f"[bold]{sizes['inputs']}-{sizes['hidden']}-{sizes['classes']}[/]: {sizes['parameters']} "
+        f"parameters, {sizes['examples']} examples, margin {margin['value']:.4g} at quantile "
+        f"{margin['quantile']:g}"
+    )
+    table = _table("bound", "made of", ">capacity C", ">√(C/m)", "says")
+    for name, bound in document["bounds"].items():
+        says = "nothing" if bound["vacuous"] else f"gap < {bound['gap']:.2g}"
+        table.add_row(name, _BOUNDS[name], f"{bound['capacity']:.3g}", f"{bound['gap']:.3g}", says)
+    console.print(table)
+    units = _table("of the hidden units", ">mean", ">5 %", ">median", ">95 %", ">max")
+    for name, title in (
+        ("capacity", "capacity ‖u − u⁰‖"),
+        ("impact", "impact ‖v‖"),
+        ("angle_degrees", "angle of u to u⁰ (degrees)"),
+    ):
+        values = document["units"][name]
+        shown = (f"{values[key]:.4g}" for key in ("mean", "q05", "median", "q95", "max"))
+        units.add_row(title, *shown)
+    console.print(units)
+    pairs = list((document["norms"] | _errors(document)).items())
+    norms = _table("norm", ">value", "norm", ">value")
+    half = (len(pairs) + 1) // 2
+    for i in range(half):
+        cells = [cell for pair in pairs[i::half] for cell in (pair[0], f"{pair[1]:.5g}")]
+        norms.add_row(*cells)
+    console.print(norms)
+    for note in document["notes"]:
+        console.print(f"note: {escape(note)}")
+
+
+def _errors(document: Mapping[str, Any]) -> dict[str, float]:
+    return {f"error_{name}": value for name, value in document["errors"].items()}

@@ -1,0 +1,376 @@
+"""The capacity of a trained two-layer network, as the theories of its width measure it."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from whytrain.errors import UserError
+from whytrain.measures import norms as norm
+from whytrain.measures.bounds import AS_RELEASED, BOUNDS, Facts
+from whytrain.measures.margins import positive_quantile, ramp
+from whytrain.measures.rademacher import theorem1, theorem1_by_norms
+from whytrain.measures.sample import _BATCH, Sample, batches, collect
+from whytrain.measures.weights import TwoLayerWeights, two_layer
+
+_FEW = 10  # examples below a quantile, under which it is said to be unsure
+_SHARES = {
+    "min": 0.0,
+    "q05": 0.05,
+    "q25": 0.25,
+    "median": 0.5,
+    "q75": 0.75,
+    "q95": 0.95,
+    "max": 1.0,
+}
+
+Units = Float[np.ndarray, " hidden"]
+
+
+@dataclass(frozen=True)
+class Bound:
+    """One bound, evaluated.
+
+    Attributes:
+        capacity: `C`.
+        gap: `sqrt(C / m)`, which bounds the error beyond the share of small training margins.
+        vacuous: Whether the gap is 1 or more, so that the bound says nothing.
+        as_released: `C` in the form of the authors' released code, where that is another one.
+    """
+
+    capacity: float
+    gap: float
+    vacuous: bool
+    as_released: float | None = None
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """All that was measured; `document()` gives it as plain values.
+
+    Attributes:
+        facts: The numbers that the bounds are made of.
+        norms: Every norm, by name.
+        measures: The rows of the paper's Table 1 without constants, and the terms they are sums of.
+        quantile: The share of training margins that may be smaller than the margin.
+        margin: The margin at that quantile, `gamma`.
+        margins: The margin of every example.
+        unit_capacity: `||u_i - u0_i||` of every hidden unit.
+        unit_impact: `||v_i||` of every hidden unit, the length of its column of `V`.
+        unit_angle: The angle between `u_i` and `u0_i`, in degrees.
+        bounds: Every bound, by name.
+        complexity: Theorem 1 of the paper, unit by unit (6) and by norms (7).
+        train_error: The share of training examples that are not classified right.
+        test_error: The same on the test set, if one was given.
+        notes: What is not to be trusted about these numbers, a sentence each.
+    """
+
+    facts: Facts
+    norms: dict[str, float]
+    measures: dict[str, float]
+    quantile: float
+    margin: float
+    margins: Float[np.ndarray, " example"]
+    unit_capacity: Units
+    unit_impact: Units
+    unit_angle: Units
+    bounds: dict[str, Bound]
+    complexity: dict[str, float]
+    train_error: float
+    test_error: float | None
+    notes: tuple[str, ...]
+
+    def normalized_margins(self) -> Float[np.ndarray, " example"]:
+        """The margins over `(||U0||_2 + ||U - U0||_F) ||V||_F`, the measure without `sqrt(h)`.
+
+        Only so can margins of different networks be compared: scaling the output layer scales them.
+        """
+        return self.margins / (self.measures["init_fro"] + self.measures["dist_fro"])
+
+    def document(self) -> dict[str, Any]:
+        """All numbers as values that JSON can hold.
+
+        Returns:
+            `network`, `norms`, `measures`, `margin`, `units`, `bounds`, `complexity`, `errors`,
+            `notes`.
+        """
+        sizes = {name: getattr(self.facts, name) for name in ("d", "h", "c", "m")}
+        named = {"d": "inputs", "h": "hidden", "c": "classes", "m": "examples"}
+        errors = {"train": self.train_error}
+        if self.test_error is not None:
+            errors |= {"test": self.test_error, "gap": self.test_error - self.train_error}
+        return {
+            "network": {named[name]: value for name, value in sizes.items()}
+            | {"parameters": self.facts.parameters},
+            "norms": self.norms,
+            "measures": self.measures,
+            "margin": {
+                "quantile": self.quantile,
+                "value": self.margin,
+                "ramp_loss": float(np.mean(ramp(self.margins, self.margin))),
+                "normalized": _distribution(self.normalized_margins()),
+            },
+            "units": {
+                "capacity": _distribution(self.unit_capacity),
+                "impact": _distribution(self.unit_impact),
+                "angle_degrees": _distribution(self.unit_angle),
+            },
+            "bounds": {
+                name: {key: value for key, value in asdict(bound).items() if value is not None}
+                for name, bound in self.bounds.items()
+            },
+            "delta": self.facts.delta,
+            "complexity": self.complexity,
+            "errors": errors,
+            "notes": list(self.notes),
+        }
+
+
+def capacity(
+    initial: Mapping[str, Any] | TwoLayerWeights,
+    trained: Mapping[str, Any] | TwoLayerWeights,
+    inputs: Any,
+    labels: Any = None,
+    *,
+    quantile: float = 0.05,
+    delta: float = 0.01,
+    test: tuple[Any, Any] | None = None,
+    hidden: str | None = None,
+    output: str | None = None,
+    batch: int = _BATCH,
+) -> Capacity:
+    """Measure the capacity of a two-layer ReLU network `V [U x + b]_+ + b'` on its training sample.
+
+    Unit capacities `||u_i - u0_i||` and impacts `||v_i||` (Neyshabur et al. 2019), the norms and
+    bounds of that paper's Table 1 and Figure 5, and the margins. Everything is in float64, and
+    independent of the batch and of the order of the examples up to rounding.
+
+    Args:
+        initial: The weights before training, the actual ones: a state dict (of PyTorch, or read by
+            `read_checkpoint`) or `TwoLayerWeights`.
+        trained: The weights after it.
+        inputs: The training examples, as the network was given them (normalized, if they were); the
+            first axis counts them. May be memory-mapped. Without labels, an iterable of pairs.
+        labels: Their classes, from 0.
+        quantile: The share of training margins that may be smaller than the margin.
+        delta: The probability with which a bound may fail.
+        test: Inputs and labels of a test set, for the error there.
+        hidden: The name of the hidden layer in both state dicts, if it cannot be told by its shape.
+        output: The name of the output layer.
+        batch: How many examples are held at a time.
+
+    Returns:
+        The measurements.
+
+    Raises:
+        UserError: The margin is not positive, or weights, inputs or labels do not fit together.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> x, y = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0, 1])
+        >>> first = {"hidden.weight": 0.1 * np.eye(2), "output.weight": np.eye(2)}
+        >>> found = capacity(first, first | {"hidden.weight": np.eye(2)}, x, y)
+        >>> found.unit_capacity.tolist(), found.margin, found.bounds["vc"].vacuous
+        ([0.9, 0.9], 1.0, True)
+    """
+    before = two_layer(initial, hidden, output, "the initial checkpoint")
+    after = two_layer(trained, hidden, output, "the trained checkpoint")
+    if before.U.shape != after.U.shape or before.V.shape != after.V.shape:
+        raise UserError(
+            f"the initial network is {_sizes(before)}, the trained one {_sizes(after)} (inputs-"
+            "hidden-classes); both checkpoints must be of one network"
+        )
+    if after.classes < 2:
+        raise UserError("a margin needs 2 classes or more, the network has 1 output")
+    if not 0 < delta < 1:
+        raise UserError(f"delta must be between 0 and 1, got {delta:g}")
+    sample = collect(before, after, inputs, labels, batch)
+    gamma = positive_quantile(sample.margin, quantile)
+    norms = weight_norms(before, after)
+    alpha, beta = norm.row_norms(after.V.T), norm.row_norms(after.U - before.U)
+    facts = _facts(after, norms, sample, gamma, delta)
+    total = math.sqrt(facts.m) * facts.input_rms
+    arguments = (alpha, beta, total, sample.response, facts.c, gamma, facts.m)
+    return Capacity(
+        facts=facts,
+        norms=norms | _data_norms(facts),
+        measures=table1(norms, facts),
+        quantile=quantile,
+        margin=gamma,
+        margins=sample.margin,
+        unit_capacity=beta,
+        unit_impact=alpha,
+        unit_angle=_angles(before.U, after.U),
+        bounds={name: _evaluate(name, facts) for name in BOUNDS},
+        complexity={
+            "theorem1": theorem1(*arguments), "theorem1_by_norms": theorem1_by_norms(*arguments),
+        },
+        train_error=_error(sample.margin),
+        test_error=None if test is None else _test_error(after, test, batch),
+        notes=tuple(_notes(before, after, facts, quantile)),
+    )  # fmt: skip
+
+
+def weight_norms(initial: TwoLayerWeights, trained: TwoLayerWeights) -> dict[str, float]:
+    """Every norm of both layers, of their initial values, and of how far they moved.
+
+        path_1 = sum_kj |V_kj| ||u_j||_1,    path_2 = sqrt( sum_kj V_kj^2 ||u_j||_2^2 )
+
+    Args:
+        initial: The initial network.
+        trained: The trained network.
+
+    Returns:
+        The norms by name: `U`, `V` trained, `U0`, `V0` initial, `..._distance` of the difference;
+        `spectral`, `frobenius`, `1_2` and `inf_1` as the functions of `whytrain.measures.norms`.
+    """
+    found: dict[str, float] = {}
+    for name in ("U", "V"):
+        now, then = getattr(trained, name), getattr(initial, name)
+        found |= _four(name, now)
+        found |= {
+            f"{name}0_spectral": norm.spectral(then),
+            f"{name}0_frobenius": norm.frobenius(then),
+        }
+        moved = now - then
+        found |= {f"{name}_distance_spectral": norm.spectral(moved)}
+        found |= {f"{name}_distance_frobenius": norm.frobenius(moved)}
+        found |= {f"{name}_distance_1_2": norm.one_two(moved)}
+    lengths = norm.row_norms(trained.U)
+    found["path_1"] = float(np.sum(np.abs(trained.V) @ np.abs(trained.U).sum(axis=1)))
+    found["path_2"] = float(np.sqrt(np.sum(trained.V**2 @ lengths**2)))
+    return found
+
+
+def _four(name: str, matrix: np.ndarray) -> dict[str, float]:
+    return {
+        f"{name}_spectral": norm.spectral(matrix), f"{name}_frobenius": norm.frobenius(matrix),
+        f"{name}_1_2": norm.one_two(matrix), f"{name}_inf_1": norm.infinity_one(matrix),
+    }  # fmt: skip
+
+
+def table1(norms: Mapping[str, float], sizes: Facts) -> dict[str, float]:
+    """The rows of Table 1, without constants, and the terms drawn in Figures 3 and 4.
+
+    All are on the scale of the root of a capacity (gap ~ row / sqrt(m)); the first, which the paper
+    prints as `d h`, is its root here. With `D1 = ||U - U0||_F` and `D2 = ||V - V0||_F` the terms
+    are
+
+        spec_l1max = ||U||_2 ||V - V0||_{1,2}      l1max_spec = ||U - U0||_{1,2} ||V||_2
+        spec_dist  = ||U||_2 D2 sqrt(c)            dist_spec  = sqrt(h) D1 ||V||_2
+        init_fro   = ||U0||_2 ||V||_F              dist_fro   = D1 ||V||_F
+
+    Args:
+        norms: What `weight_norms` gave.
+        sizes: For `d`, `h` and `c`.
+
+    Returns:
+        The rows under the names of the bounds, and the terms. Row (5) is printed without the factor
+        `sqrt(c)` of its first term, and so it is in the row.
+    """
+    U2, V2, VF = norms["U_spectral"], norms["V_spectral"], norms["V_frobenius"]
+    D1, D2, root = norms["U_distance_frobenius"], norms["V_distance_frobenius"], math.sqrt(sizes.h)
+    terms = {
+        "spec_l1max": U2 * norms["V_distance_1_2"], "l1max_spec": norms["U_distance_1_2"] * V2,
+        "spec_dist": U2 * D2 * math.sqrt(sizes.c), "dist_spec": root * D1 * V2,
+        "init_fro": norms["U0_spectral"] * VF, "dist_fro": D1 * VF,
+    }  # fmt: skip
+    return {
+        "vc": math.sqrt(sizes.d * sizes.h),
+        "bartlett_mendelson2002": norms["U_inf_1"] * norms["V_inf_1"],
+        "neyshabur2015": norms["U_frobenius"] * VF,
+        "bartlett2017": terms["spec_l1max"] + terms["l1max_spec"],
+        "neyshabur2018": U2 * D2 + terms["dist_spec"],
+        "neyshabur2019": terms["init_fro"] + terms["dist_fro"] + root,
+    } | terms
+
+
+def _facts(
+    network: TwoLayerWeights, norms: Mapping[str, float], sample: Sample, gamma: float, delta: float
+) -> Facts:
+    m = len(sample.margin)
+    same = ("U_spectral", "U_frobenius", "U_inf_1", "V_spectral", "V_frobenius", "V_inf_1")
+    same += ("U0_spectral", "U_distance_1_2", "V_distance_1_2")
+    return Facts(
+        d=network.inputs, h=network.hidden, c=network.classes, m=m, gamma=gamma, delta=delta,
+        **{name: norms[name] for name in same},
+        U_distance=norms["U_distance_frobenius"], V_distance=norms["V_distance_frobenius"],
+        input_rms=_rms(sample.length), input_max=float(sample.length.max()),
+        input_inf_rms=_rms(sample.inf), input_inf_released=sample.released_inf(),
+        U0_response=float(np.linalg.norm(sample.response)) / math.sqrt(m),
+        U0_response_released=sample.features / math.sqrt(m),
+    )  # fmt: skip
+
+
+def _data_norms(facts: Facts) -> dict[str, float]:
+    names = ("input_rms", "input_max", "input_inf_rms", "U0_response")
+    return {name: getattr(facts, name) for name in names}
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(values**2)))
+
+
+def _angles(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Angles between the rows of two matrices in degrees, exact near 0 and 180."""
+    lengths = [np.maximum(norm.row_norms(matrix), 1e-300)[:, None] for matrix in (one, other)]
+    a, b = one / lengths[0], other / lengths[1]
+    return np.degrees(2 * np.arctan2(norm.row_norms(a - b), norm.row_norms(a + b)))
+
+
+def _evaluate(name: str, facts: Facts) -> Bound:
+    value = BOUNDS[name](facts)
+    gap = math.sqrt(value / facts.m)
+    released = AS_RELEASED.get(name)
+    return Bound(value, gap, gap >= 1, released and released(facts))
+
+
+def _error(margins: np.ndarray) -> float:
+    return float(np.mean(~(margins > 0)))
+
+
+def _test_error(network: TwoLayerWeights, test: tuple[Any, Any], batch: int) -> float:
+    from whytrain.measures.margins import margins
+
+    found = [margins(network.outputs(x), y) for x, y in batches(*test, batch, network)]
+    return _error(np.concatenate(found))
+
+
+def _notes(
+    initial: TwoLayerWeights, trained: TwoLayerWeights, facts: Facts, quantile: float
+) -> list[str]:
+    """What a reader should not trust, in words."""
+    notes = []
+    if quantile * facts.m < _FEW:
+        notes.append(
+            f"the margin rests on {math.ceil(quantile * facts.m)} examples below its quantile; "
+            "take more examples or a larger quantile"
+        )
+    if facts.U_distance == 0:
+        notes.append(
+            "the hidden layer is where it started; is the initial checkpoint the right one?"
+        )
+    if any(
+        np.any(bias) for net in (initial, trained) for bias in (net.hidden_bias, net.output_bias)
+    ):
+        notes.append(
+            "biases enter the margins and the count of parameters; no bound accounts for them"
+        )
+    notes.append(
+        "as_released of bartlett_mendelson2002 depends on the order of the examples, by a fault of "
+        "the released code"
+    )
+    return notes
+
+
+def _distribution(values: np.ndarray) -> dict[str, float]:
+    return {"mean": float(values.mean())} | {
+        name: float(np.quantile(values, share)) for name, share in _SHARES.items()
+    }
+
+
+def _sizes(network: TwoLayerWeights) -> str:
+    return f"{network.inputs}-{network.hidden}-{network.classes}"

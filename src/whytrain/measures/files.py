@@ -1,0 +1,101 @@
+"""Checkpoints and data from files that cannot carry code: safetensors, and npz without pickles."""
+
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from whytrain.errors import UserError
+
+_LOCAL_HEADER = 30  # bytes of a zip member's header before its name
+
+
+def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
+    """Read the tensors of a safetensors file, by name.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Each tensor as it is stored.
+
+    Raises:
+        UserError: The file cannot be read or is no safetensors file. Nothing is ever unpickled.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"there is no checkpoint {path}")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, TypeError, KeyError, AttributeError) as error:
+        words = " ".join(str(error).split())
+        raise UserError(
+            f"{path} is no safetensors file of numbers ({words}); write one with "
+            "safetensors.torch.save_file(model.state_dict(), FILE)"
+        ) from error
+
+
+def read_data(path: str | Path) -> dict[str, np.ndarray]:
+    """Open the arrays `inputs` and `labels` (or `x` and `y`) of an npz file, and a test set if any.
+
+    Arrays that are stored without compression, as `numpy.savez` stores them, stay on disk and are
+    read as they are used; compressed ones are unpacked into memory.
+
+    Args:
+        path: The file. `test_inputs` and `test_labels` are optional.
+
+    Returns:
+        The arrays under the names `inputs`, `labels`, `test_inputs`, `test_labels`.
+
+    Raises:
+        UserError: The file cannot be read, is no npz file, or lacks an array. Pickled arrays are
+            refused.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"there is no data file {path}")
+    wanted = {"inputs": "x", "labels": "y", "test_inputs": "test_x", "test_labels": "test_y"}
+    found = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            there = {name.removesuffix(".npy"): name for name in archive.namelist()}
+            for name, short in wanted.items():
+                member = there.get(name) or there.get(short)
+                if member is not None:
+                    found[name] = _array(path, archive, member)
+    except (zipfile.BadZipFile, OSError, ValueError, EOFError) as error:
+        words = " ".join(str(error).split())
+        raise UserError(
+            f"{path} is no npz file of plain arrays ({words}); write one with "
+            "numpy.savez(FILE, inputs=X, labels=y)"
+        ) from error
+    for name in ("inputs", "labels"):
+        if name not in found:
+            held = ", ".join(there) or "nothing"
+            raise UserError(f"{path} has no array {name!r} (or {wanted[name]!r}); it has {held}")
+    return found
+
+
+def _array(path: Path, archive: zipfile.ZipFile, member: str) -> np.ndarray:
+    """One array: mapped where it lies plainly in the file, read otherwise."""
+    info = archive.getinfo(member)
+    with archive.open(member) as stream:
+        first = np.lib.format.read_magic(stream) == (1, 0)  # the usual version of the format
+        header = np.lib.format.read_array_header_1_0(stream) if first else None
+        begin = stream.tell()
+    shape, fortran, dtype = header or ((), False, np.dtype(object))
+    plain = info.compress_type == zipfile.ZIP_STORED and not dtype.hasobject
+    if not plain or 0 in shape or not shape:
+        with archive.open(member) as stream:
+            return np.lib.format.read_array(stream, allow_pickle=False)
+    with path.open("rb") as file:
+        file.seek(info.header_offset)
+        name, extra = struct.unpack("<HH", file.read(_LOCAL_HEADER)[26:30])
+    offset = info.header_offset + _LOCAL_HEADER + name + extra + begin
+    if offset + dtype.itemsize * int(np.prod(shape)) > path.stat().st_size:
+        raise ValueError(f"{member} is cut short")
+    order = "F" if fortran else "C"
+    return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape, order=order)

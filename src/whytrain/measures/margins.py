@@ -1,0 +1,85 @@
+"""Margins of a classifier, and the ramp loss that the bounds are stated for."""
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from whytrain.errors import UserError
+
+Margins = Float[np.ndarray, " example"]
+
+
+def margins(
+    logits: Float[np.ndarray, "example classes"], labels: Int[np.ndarray, " example"]
+) -> Margins:
+    """`logits[i, y] - max_{j != y} logits[i, j]` with `y = labels[i]`; positive where it is right.
+
+    Its Lipschitz constant in the Euclidean length of the logits is `sqrt(2)`. Implementations that
+    subtract the largest logit *including* that of the label give 0 to every right example; those
+    that take an absolute value call wrong examples right.
+
+    Example:
+        >>> margins(np.array([[3.0, 1.0, 0.0], [3.0, 1.0, 0.0]]), np.array([0, 2])).tolist()
+        [2.0, -3.0]
+    """
+    rows = np.arange(len(labels))
+    others = np.array(logits, dtype=np.float64)
+    own = others[rows, labels]
+    others[rows, labels] = -np.inf
+    return own - others.max(axis=1)
+
+
+def quantile(margins: Margins, share: float) -> float:
+    """The margin that a share of the examples stays below, linear between neighboring examples.
+
+    As `numpy.quantile` and `torch.quantile` have it. The papers' figures take the share 0.05: one
+    example in twenty may have a smaller margin.
+
+    Raises:
+        UserError: The share is not in [0, 1].
+
+    Example:
+        >>> print(f"{quantile(np.arange(1.0, 102.0), 0.05):.1f}")
+        6.0
+    """
+    if not 0 <= share <= 1:
+        raise UserError(f"the quantile of the margin must be from 0 to 1, got {share:g}")
+    return float(np.quantile(margins, share))
+
+
+def positive_quantile(margins: Margins, share: float) -> float:
+    """As `quantile`, refused where it is not positive.
+
+    Raises:
+        UserError: The margin is not positive, so that no bound which divides by it says anything.
+    """
+    value = quantile(margins, share)
+    if value > 0:
+        return value
+    wrong = float(np.mean(~(margins > 0)))
+    hint = (
+        "train until fewer are misclassified"
+        if wrong >= 1
+        else f"train on, or take a margin quantile above {wrong:.3g}"
+    )
+    raise UserError(
+        f"the margin at quantile {share:g} is {value:.4g}, not positive ({wrong:.1%} of the "
+        "examples are not classified right): the bounds divide by it and would mean nothing; "
+        f"{hint}"
+    )
+
+
+def ramp(margins: Margins, gamma: float) -> Margins:
+    """The ramp loss: 0 where the margin exceeds `gamma`, 1 where it is negative, linear between.
+
+        ramp = clip(1 - margin / gamma, 0, 1)
+
+    For `gamma = 0` it is the error, `1{margin <= 0}`. The paper's equation (1) prints `margin /
+    gamma` for the middle branch, which would be discontinuous and would grow with the margin.
+
+    Example:
+        >>> ramp(np.array([-1.0, 0.0, 0.25, 1.0, 2.0]), 1.0).tolist()
+        [1.0, 1.0, 0.75, 0.0, 0.0]
+    """
+    if gamma == 0:
+        return (margins <= 0).astype(np.float64)
+    return np.clip(1 - margins / gamma, 0, 1)

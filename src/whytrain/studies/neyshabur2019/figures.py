@@ -1,0 +1,184 @@
+"""The figures of the report, after Figures 1 to 5 of the paper."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from whytrain.lab import Figure, mean_interval
+from whytrain.report import figures as draw
+from whytrain.studies.neyshabur2019 import requests
+from whytrain.studies.neyshabur2019.claims import gathered, slope
+from whytrain.studies.neyshabur2019.width import LEVELS
+
+Datasets = Sequence[xr.Dataset]
+Drawing = tuple  # a matplotlib figure and its caption
+
+BOUNDS = {
+    "vc": ("VC", "gray"), "bartlett_mendelson2002": ("BM 2002", "orange"),
+    "neyshabur2015": ("N 2015", "green"), "bartlett2017": ("B 2017", "purple"),
+    "neyshabur2018": ("N 2018", "sky"), "neyshabur2019": ("N 2019", "blue"),
+}  # fmt: skip
+
+
+def _widths(datasets: Datasets) -> list[int]:
+    return [int(dataset.h[0]) for dataset in datasets]
+
+
+def _series(
+    datasets: Datasets, name: str, label: str = "", color: str | None = None, scale: float = 1.0
+) -> draw.Series:
+    """The mean over runs of a number over the width, with its 95 % interval."""
+    rows = [gathered([dataset], name) * scale for dataset in datasets]
+    ends = np.array([mean_interval(row) for row in rows])
+    means = np.array([row.mean() for row in rows])
+    # Three runs bound little: a band must not leave the positive numbers of a logarithmic axis.
+    low = np.maximum(ends[:, 0], 0.5 * np.array([row.min() for row in rows]))
+    return draw.Series(
+        _widths(datasets), means, label, low=low, high=ends[:, 1], color=color, marker="o"
+    )
+
+
+def _panels(datasets: Datasets, content: Sequence[tuple[str, dict[str, str]]]):
+    colors = ("blue", "orange", "green", "purple")
+    panels = [
+        draw.Panel(
+            [
+                _series(datasets, name, label, color)
+                for (name, label), color in zip(lines.items(), colors, strict=False)
+            ],
+            title,
+            log=True,
+        )
+        for title, lines in content
+    ]
+    return draw.lines(panels, x_label="hidden units h", log="x", x_ticks=_widths(datasets))
+
+
+def _figure1(datasets: Datasets) -> Drawing:
+    figure = _panels(datasets, [
+        ("error", {"test_error": "test"}),
+        ("mean over hidden units", {"unit_capacity": "capacity", "unit_impact": "impact"}),
+        ("epochs to the target", {"epochs": ""}),
+    ])  # fmt: skip
+    powers = {name: slope(datasets, name)[0] for name in ("unit_capacity", "unit_impact")}
+    return figure, (
+        "Test error, mean unit capacity and impact, and training time over the width; bands are 95 % "
+        f"intervals of the mean over {datasets[0].sizes['run']} seeds. Every network fits its sample, "
+        f"and wider ones err less. Capacity falls like h^{powers['unit_capacity']:.2f}, impact like "
+        f"h^{powers['unit_impact']:.2f}: both faster than h^-0.5."
+    )
+
+
+def _figure2(datasets: Datasets) -> Drawing:
+    figure = _panels(datasets, [
+        ("output layer", {"V_frobenius": "‖V‖F", "V_distance_frobenius": "‖V − V⁰‖F"}),
+        ("hidden layer", {
+            "U_frobenius": "‖U‖F", "U_spectral": "‖U‖₂", "U_distance_frobenius": "‖U − U⁰‖F",
+        }),
+        ("median angle of u to u⁰ (degrees)", {"angle": ""}),
+    ])  # fmt: skip
+    return figure, (
+        "Norms of both layers over the width. The norms of the hidden layer rise in wide networks only "
+        "because the initial weights do: its distance from them falls, and its units hardly turn."
+    )
+
+
+def _distributions(datasets: Datasets, name: str, label: str, log: str) -> draw.Series | list:
+    colors = ("sky", "blue", "green", "orange", "purple", "ink")
+    series = []
+    for dataset, color in zip(datasets, colors, strict=False):
+        values = dataset[name].mean("run").values
+        series.append(draw.Series(values, LEVELS, label.format(int(dataset.h[0])), color=color))
+    return series
+
+
+def _units(datasets: Datasets) -> Drawing:
+    figure = draw.lines(
+        _distributions(datasets, "unit_capacity_levels", "h = {}", "x"),
+        x_label="unit capacity ‖u − u⁰‖", y_label="share of units below", log="x", y_limits=(0, 1.02),
+    )  # fmt: skip
+    return figure, (
+        "Distribution of unit capacities over the hidden units of each width, averaged over seeds: it "
+        "moves down as a whole, so that no few units carry the network."
+    )
+
+
+def _figure3(datasets: Datasets) -> Drawing:
+    figure = _panels(datasets, [
+        ("terms of Bartlett 2017", {
+            "row_l1max_spec": "‖U − U⁰‖₁₂‖V‖₂", "row_spec_l1max": "‖U‖₂‖V − V⁰‖₁₂",
+        }),
+        ("terms of Neyshabur 2018", {
+            "row_dist_spec": "√h‖U − U⁰‖F‖V‖₂", "row_spec_dist": "√c‖U‖₂‖V − V⁰‖F",
+        }),
+        ("terms of the new bound", {
+            "row_dist_fro": "‖U − U⁰‖F‖V‖F", "row_init_fro": "‖U⁰‖₂‖V‖F",
+        }),
+        ("other rows of Table 1", {
+            "row_bartlett_mendelson2002": "‖U‖∞₁‖V‖∞₁", "row_neyshabur2015": "‖U‖F‖V‖F",
+        }),
+    ])  # fmt: skip
+    return figure, (
+        "The terms that the bounds are made of, without constants. The distance from the initial weights "
+        "times ‖V‖F falls throughout; the term of the initial weights rises, and is what will stop the "
+        "new bound from falling at still larger widths."
+    )
+
+
+def _figure5(datasets: Datasets) -> Drawing:
+    series = [
+        _series(datasets, f"C_{name}", label, color) for name, (label, color) in BOUNDS.items()
+    ]
+    m = float(datasets[0].m[0])
+    figure = draw.lines(
+        series, x_label="hidden units h", y_label="capacity C", log="xy",
+        x_ticks=_widths(datasets), references=[draw.Reference(m, "number of examples")],
+    )  # fmt: skip
+    return figure, (
+        "Every bound with its constants: the gap is at most √(C/m). Only the new one falls with the width; "
+        "all lie far above the number of examples, so that none of them says anything about these "
+        "networks."
+    )
+
+
+def _figure5_normalized(datasets: Datasets) -> Drawing:
+    series = []
+    for name, (label, color) in BOUNDS.items():
+        largest = max(float(gathered([d], f"C_{name}").mean()) for d in datasets)
+        series.append(_series(datasets, f"C_{name}", label, color, 1 / largest))
+    figure = draw.lines(
+        series, x_label="hidden units h", y_label="capacity over its maximum", log="xy",
+        x_ticks=_widths(datasets),
+    )  # fmt: skip
+    return figure, "The same bounds, each over its largest value: how they move with the width."
+
+
+def _figure4(datasets: Datasets) -> Drawing:
+    series = [
+        draw.Series(
+            d.normalized_margin_levels.mean("run").values, LEVELS, f"{kind} labels", color=color
+        )
+        for d, kind, color in zip(datasets, ("true", "random"), ("blue", "orange"), strict=True)
+    ]
+    figure = draw.lines(
+        series, x_label="margin / ((‖U⁰‖₂ + ‖U − U⁰‖F)‖V‖F)", y_label="share of examples below",
+        log="x", y_limits=(0, 1.02),
+    )  # fmt: skip
+    raw = [float(gathered([d], "margin").mean()) for d in datasets]
+    return figure, (
+        f"Margins over the measure, h = {int(datasets[0].h[0])}: with random labels they are much "
+        f"smaller, though the raw margins at the 5 % quantile are not ({raw[0]:.2f} with true labels, "
+        f"{raw[1]:.2f} with random ones)."
+    )
+
+
+FIGURES = (
+    Figure("errors", "Error, units and time over the width (Figures 1 and 4)", requests.widths, _figure1),
+    Figure("layers", "The two layers over the width (Figure 2)", requests.widths, _figure2),
+    Figure("units", "Distribution of unit capacities (Figure 2)", requests.widths, _units),
+    Figure("terms", "The terms of the bounds (Figure 3)", requests.widths, _figure3),
+    Figure("margins", "True and random labels (Figure 4)", requests.labels, _figure4),
+    Figure("bounds", "The bounds (Figure 5, left)", requests.widths, _figure5),
+    Figure("bounds-normalized", "The bounds over their maxima (Figure 5)", requests.widths, _figure5_normalized),
+)  # fmt: skip

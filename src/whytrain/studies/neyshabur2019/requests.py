@@ -1,0 +1,58 @@
+"""Which runs the claims and figures ask for: the sizes of both presets, named once."""
+
+from collections.abc import Sequence
+
+from whytrain.lab import Request
+from whytrain.studies.neyshabur2019.tiny import TinySettings
+from whytrain.studies.neyshabur2019.width import WidthSettings
+from whytrain.studies.neyshabur2019.witness import WitnessSettings
+
+DATA = {"quick": "digits", "paper": "fashion-mnist"}
+WIDTHS = {"quick": (8, 32, 128, 512, 2048), "paper": (8, 32, 128, 512, 2048, 4096)}
+DIGITS = WIDTHS["quick"]
+RANDOM = 512  # the width at which true and random labels are compared
+SEEDS = 3
+SIZES = {"quick": (4, 16, 64, 256), "paper": (4, 16, 64, 256, 1024)}
+
+
+def widths(preset: str) -> Sequence[Request]:
+    """Networks of every width on the data of the preset."""
+    return [
+        Request("width", WidthSettings(data=DATA[preset], width=width), SEEDS)
+        for width in WIDTHS[preset]
+    ]
+
+
+def digits(preset: str) -> Sequence[Request]:
+    """Networks of every width on digits, in both presets: small inputs are where the caveats show."""
+    del preset
+    return [Request("width", WidthSettings(width=width), SEEDS) for width in DIGITS]
+
+
+def labels(preset: str) -> Sequence[Request]:
+    """One width with true labels, and with random ones."""
+    return [
+        Request("width", WidthSettings(data=DATA[preset], width=RANDOM, labels=kind), SEEDS)
+        for kind in ("true", "random")
+    ]
+
+
+def tiny(preset: str) -> Sequence[Request]:
+    """Tiny classes by brute force."""
+    runs = {"quick": 30, "paper": 200}[preset]
+    return [Request("tiny", TinySettings(h=h), runs) for h in (1, 3)]
+
+
+def witnesses(preset: str) -> Sequence[Request]:
+    """The witness of Theorem 3 at several sizes, units equal (first) and skewed."""
+    return [
+        Request("witness", WitnessSettings(h=h, n=n, units=units), 400)
+        for units in ("equal", "skewed")
+        for n in (1, 25)
+        for h in SIZES[preset]
+    ]
+
+
+def equal_witnesses(preset: str) -> Sequence[Request]:
+    """The witness with equal units, over sizes."""
+    return [Request("witness", WitnessSettings(h=h), 400) for h in SIZES[preset]]

@@ -1,0 +1,165 @@
+"""`width`: train two-layer networks of one width until they fit, and measure them."""
+
+import functools
+from dataclasses import dataclass, replace
+
+import jax
+import numpy as np
+import xarray as xr
+
+from whytrain.data import Dataset, available, load, normalize, random_labels, subset
+from whytrain.dynamics.training import Trained, train
+from whytrain.errors import UserError
+from whytrain.lab import Derived, Experiment, Runs, Settings, mean_interval, setting
+from whytrain.measures import Capacity, capacity
+from whytrain.networks import TwoLayer
+
+LEVELS = np.linspace(0, 1, 41)
+DIGITS = ((0.305,), (0.376,))  # mean and standard deviation of the pixels of all digits
+
+
+@dataclass(frozen=True, kw_only=True)
+class WidthSettings(Settings):
+    """A network, its data, and the protocol of the paper."""
+
+    data: str = setting("digits", "image set", choices=("digits", "fashion-mnist", "mnist"))
+    labels: str = setting("true", "the images' own classes, or drawn", choices=("true", "random"))
+    width: int = setting(256, "hidden units h", low=1)
+    examples: Derived[int] = setting(
+        None, "training examples m; default 600 of digits, 2000 of the others", low=64
+    )
+    step_size: float = setting(0.01, "step size, constant; momentum is 0.9", low=0, exclusive=True)
+    batch: int = setting(64, "examples a step", low=1)
+    target: float = setting(0.01, "cross-entropy over an epoch at which training ends", low=0)
+    epochs: int = setting(3000, "epochs at which it ends in any case", low=1)
+
+    def check(self) -> None:
+        """Fill in the number of examples, and look whether the data are here."""
+        if self.examples is None:
+            object.__setattr__(self, "examples", 600 if self.data == "digits" else 2000)
+        if not available(self.data):
+            load(self.data)  # says what to do
+        if self.batch > self.examples:
+            raise UserError(f"setting 'batch' must be <= examples = {self.examples}")
+
+
+@functools.cache
+def prepared(data: str, labels: str, examples: int) -> Dataset:
+    """The sample and the test set: drawn once, the same for every width and run.
+
+    Of `digits` everything outside the sample is test set. Pixels are normalized, those of other sets
+    with the numbers of the authors' code. Random labels are drawn for the sample; on a test set they would say nothing.
+    """
+    found, key = load(data), jax.random.key(2019)
+    found = normalize(found, *(DIGITS if data == "digits" else (None, None)))
+    if data == "digits":
+        images = np.concatenate([found.train_images, found.test_images])
+        classes = np.concatenate([found.train_labels, found.test_labels])
+        if not 1 <= examples < len(images):
+            raise UserError(f"digits has {len(images)} images; examples must be fewer")
+        order = np.asarray(jax.random.permutation(key, len(images)))
+        sample, rest = order[:examples], order[examples:]
+        found = replace(
+            found, train_images=images[sample], train_labels=classes[sample],
+            test_images=images[rest], test_labels=classes[rest],
+        )  # fmt: skip
+    else:
+        found = subset(found, examples, key=key)
+    if labels == "random":
+        drawn = random_labels(found, jax.random.fold_in(key, 1))
+        found = replace(found, train_labels=drawn.train_labels)
+    return found
+
+
+def compute(settings: WidthSettings, runs: Runs) -> xr.Dataset:
+    """Errors, epochs, norms, rows of Table 1, bounds, and the distributions of units and margins."""
+    dataset = prepared(settings.data, settings.labels, settings.examples)
+    network = TwoLayer(dataset.shape, settings.width, len(dataset.classes))
+    trained = train(
+        network, dataset, runs.keys(), epochs=settings.epochs, step_size=settings.step_size,
+        batch=settings.batch, target=settings.target, test_every=settings.epochs,
+    )  # fmt: skip
+    per_epoch = settings.examples // settings.batch
+    rows = []
+    for run in range(len(runs)):
+        row = {
+            "test_error": 1 - trained.metrics["test_accuracy"][run, 0, -1],
+            "epochs": int(np.asarray(trained.position.steps)[run, 0]) // per_epoch,
+            "fits": not bool(np.asarray(trained.position.training)[run, 0]),
+            "m": settings.examples, "h": settings.width,
+        }  # fmt: skip
+        rows.append(row | _measured(trained, run, dataset))
+    return _labeled(rows)
+
+
+def _measured(trained: Trained, run: int, dataset: Dataset) -> dict:
+    """What the instrument says of one network; nothing where its margin is not positive."""
+    states = [
+        {name: np.asarray(leaf[run, 0]) for name, leaf in params.items()}
+        for params in (trained.initial, trained.params)
+    ]
+    try:
+        found = capacity(*states, dataset.train_images, dataset.train_labels)
+    except UserError:
+        return {}
+    return flat(found)
+
+
+def flat(found: Capacity) -> dict:
+    """The numbers of one measurement by name: `row_` of Table 1, `C_` of bounds, `..._levels`."""
+    normalized = found.normalized_margins()
+    return {
+        "train_error": found.train_error, "margin": found.margin,
+        "median_margin": float(np.median(found.margins)),
+        "median_normalized_margin": float(np.median(normalized)),
+        "unit_capacity": float(found.unit_capacity.mean()),
+        "unit_impact": float(found.unit_impact.mean()),
+        "angle": float(np.median(found.unit_angle)),
+        "unit_capacity_levels": np.quantile(found.unit_capacity, LEVELS),
+        "angle_levels": np.quantile(found.unit_angle, LEVELS),
+        "normalized_margin_levels": np.quantile(normalized, LEVELS),
+        "sum_of_squares_error": _sums(found),
+        **found.norms,
+        **{f"row_{name}": value for name, value in found.measures.items()},
+        **{f"C_{name}": bound.capacity for name, bound in found.bounds.items()},
+    }  # fmt: skip
+
+
+def _sums(found: Capacity) -> float:
+    """How far squared unit capacities and impacts are from summing to the Frobenius norms."""
+    capacities = float((found.unit_capacity**2).sum()) / found.norms["U_distance_frobenius"] ** 2
+    impacts = float((found.unit_impact**2).sum()) / found.norms["V_frobenius"] ** 2
+    return max(abs(capacities - 1), abs(impacts - 1))
+
+
+def _labeled(rows: list[dict]) -> xr.Dataset:
+    full = max(rows, key=len)
+    arrays = {}
+    for name, value in full.items():
+        empty = np.full(np.shape(value), np.nan)
+        values = np.stack([np.asarray(row.get(name, empty), np.float64) for row in rows])
+        arrays[name] = (("run", "level")[: values.ndim], values)
+    return xr.Dataset(arrays, {"level": LEVELS})
+
+
+def summarize(dataset: xr.Dataset, settings: WidthSettings) -> dict:
+    """How many networks fit, and means with 95 % intervals of errors, units and the new bound."""
+    shown = ("test_error", "epochs", "unit_capacity", "unit_impact", "C_neyshabur2019")
+    found: dict = {"fit": int(dataset.fits.sum()), "width": settings.width}
+    for name in shown:
+        if name in dataset:
+            values = dataset[name].values
+            low, high = mean_interval(values)
+            found[name] = {"estimate": float(values.mean()), "low": low, "high": high}
+    return found
+
+
+WIDTH = Experiment(
+    name="width",
+    doc="two-layer networks of one width, trained until they fit, and their capacity",
+    settings=WidthSettings,
+    compute=compute,
+    summarize=summarize,
+    runs=3,
+    block=8,
+)

@@ -1,0 +1,185 @@
+"""Sharpness, trace and flatness against matrices, and their intervals against repetition."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from whytrain import UserError
+from whytrain.measures import flatness, hessian_trace, hutchpp, lanczos, top_eigenvalue
+from whytrain.measures.hessian import hessian_product
+
+
+def network(sizes=(5, 16, 12, 1), n=40, seed=0):
+    rng = np.random.default_rng(seed)
+    params = [
+        (rng.normal(size=(b, a)) / np.sqrt(a), 0.1 * rng.normal(size=b))
+        for a, b in itertools.pairwise(sizes)
+    ]
+    x = rng.normal(size=(n, sizes[0]))
+    return params, x, np.sin(x[:, :1])
+
+
+def loss(params, x, y):
+    for i, (weight, bias) in enumerate(params):
+        x = (jax.nn.relu(x) if i else x) @ weight.T + bias
+    return jnp.mean((x - y) ** 2)
+
+
+def written_out(params, *data):
+    flat, unravel = ravel_pytree(jax.tree.map(jnp.asarray, params))
+    return np.asarray(jax.hessian(lambda p: loss(unravel(p), *data))(flat))
+
+
+def test_products_are_those_with_the_matrix():
+    params, x, y = network()
+    matrix = written_out(params, x, y)
+    product, size = hessian_product(loss, params, x, y)
+    vectors = np.random.default_rng(1).normal(size=(5, size))
+    for v in vectors:
+        np.testing.assert_allclose(product(v), matrix @ v, rtol=1e-10, atol=1e-10)
+    rough, _ = hessian_product(loss, params, x, y, dtype=jnp.float32)
+    np.testing.assert_allclose(rough(vectors[0]), matrix @ vectors[0], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("tolerance", [1e-3, 1e-6, 1e-10])
+def test_the_top_eigenvalue_lies_within_its_residual(seed, tolerance):
+    params, x, y = network(seed=seed)
+    true = np.linalg.eigvalsh(written_out(params, x, y))[-1]
+    found = top_eigenvalue(loss, params, x, y, seed=seed, tolerance=tolerance)
+    assert found.converged
+    assert found.residual <= tolerance * found.value
+    assert abs(found.value - true) <= found.residual + 1e-13 * true
+    assert found.value <= true * (1 + 1e-13)
+
+
+def test_the_residual_is_that_of_the_vector():
+    params, x, y = network()
+    found = top_eigenvalue(loss, params, x, y, tolerance=1e-4)
+    moved = written_out(params, x, y) @ found.vector
+    assert np.linalg.norm(found.vector) == pytest.approx(1, rel=1e-12)
+    assert found.vector @ moved == pytest.approx(found.value, rel=1e-12)
+    assert np.linalg.norm(moved - found.value * found.vector) <= found.residual * (1 + 1e-6)
+
+
+def test_lanczos_finds_the_largest_even_if_a_negative_one_is_longer():
+    matrix = np.diag(np.r_[-100.0, np.linspace(0, 1, 30)])
+    found = lanczos(lambda v: matrix @ v, np.ones(31), 1e-9, 31)
+    assert found.value == pytest.approx(1, rel=1e-9)
+
+
+def test_what_did_not_converge_says_so():
+    matrix = np.diag(np.linspace(0, 1, 1000))
+    found = lanczos(lambda v: matrix @ v, np.ones(1000), 1e-12, 5)
+    assert not found.converged
+    assert found.residual > 0.01
+    assert found.products == 5
+
+
+def test_no_new_program_for_new_numbers():
+    traced = []
+
+    def counted(params, x, y):
+        traced.append(1)
+        return loss(params, x, y)
+
+    params, x, y = network()
+    product, size = hessian_product(counted, params, x, y)
+    product(np.ones(size))
+    before = len(traced)
+    again, _ = hessian_product(counted, jax.tree.map(lambda p: 2 * p, params), x, y)
+    again(np.ones(size))
+    assert len(traced) == before + 2  # the two plain calls that look for randomness
+
+
+def test_the_trace_s_interval_covers_it():
+    """At a coverage of 0.97 fewer than 186 of 200 have probability 6e-4."""
+    params, x, y = network()
+    matrix = written_out(params, x, y)
+    covered = 0
+    for seed in range(200):
+        found = hutchpp(lambda v: matrix @ v, len(matrix), np.random.default_rng(seed), 60)
+        covered += found.low <= np.trace(matrix) <= found.high
+        assert found.products == 60
+    assert covered >= 186
+
+
+def test_hutchpp_is_unbiased_and_much_sharper_than_plain_probes():
+    params, x, y = network()
+    matrix = written_out(params, x, y)
+    rng = np.random.default_rng(0)
+    values = np.array(
+        [hutchpp(lambda v: matrix @ v, len(matrix), rng, 60).value for _ in range(200)]
+    )
+    signs = rng.choice([-1.0, 1.0], (200, 60, len(matrix)))
+    plain = np.einsum("rpi,ij,rpj->r", signs, matrix, signs, optimize=True) / 60
+    error = values.std() / 200**0.5
+    assert abs(values.mean() - np.trace(matrix)) < 4.5 * error  # fails with probability 1e-5
+    assert values.std() < plain.std() / 2
+
+
+def test_the_trace_of_a_loss_is_that_of_its_matrix():
+    params, x, y = network()
+    true = np.trace(written_out(params, x, y))
+    exact = hessian_trace(loss, params, x, y, products=1000)
+    assert exact.value == exact.low == exact.high == pytest.approx(true, rel=1e-10)
+    found = hessian_trace(loss, params, x, y, products=120)
+    assert abs(found.value - true) < 3 * (found.high - found.low)
+
+
+def test_flatness_of_a_quadratic_is_known():
+    """The mean rise is sigma^2 trace / 2, so that sigma^2 = 2 target / trace."""
+    scales = np.linspace(1, 3, 50)
+    hits = 0
+    for seed in range(40):
+        found = flatness(
+            quadratic, np.ones(50), np.zeros(50), scales, key=jax.random.key(seed), target=0.2,
+            draws=4, groups=6,
+        )  # fmt: skip
+        hits += found.low <= np.sqrt(0.4 / scales.sum()) <= found.high
+    assert hits >= 31  # fewer with probability 3e-4 at coverage 0.93
+    assert found.measure == pytest.approx(found.sigma**-2)
+    assert found.divergence == pytest.approx(50 / (2 * found.sigma**2))
+
+
+def quadratic(w, scales):
+    return 0.5 * jnp.sum(scales * w**2)
+
+
+def bowl(w):
+    return jnp.tanh(jnp.sum(w**2))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: top_eigenvalue(lambda p: p, np.ones(2)), "loss must be one number"),
+        (lambda: top_eigenvalue(lambda p: jnp.log(-jnp.sum(p)), np.ones(2)), "the loss is nan"),
+        (
+            lambda: top_eigenvalue(bowl, np.ones(2), tolerance=0.0),
+            "tolerance must be between 0 and 1",
+        ),
+        (lambda: hessian_trace(bowl, np.ones(2), products=3), "products must be 9 or more"),
+        (
+            lambda: flatness(bowl, np.ones(2), np.zeros(2), key=jax.random.key(0), target=2.0),
+            "no noise raises the loss to 2",
+        ),
+        (
+            lambda: flatness(bowl, np.ones(2), np.zeros(2), key=jax.random.key(0), groups=1),
+            "groups >= 2",
+        ),
+    ],
+)
+def test_a_mistake_is_told(call, message):
+    with pytest.raises(UserError, match=message):
+        call()
+
+
+def test_a_loss_with_dropout_left_on_is_told():
+    rng = np.random.default_rng(0)
+    with pytest.raises(UserError, match="turn dropout"):
+        top_eigenvalue(lambda p: jnp.sum(p**2) * rng.uniform(), np.ones(2))

@@ -1,0 +1,76 @@
+"""Files that cannot carry code, and what is said about those that are something else."""
+
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from safetensors.numpy import save_file
+
+from whytrain import UserError
+from whytrain.measures import read_checkpoint, read_data
+
+
+def test_a_checkpoint_comes_back(tmp_path):
+    state = {"hidden.weight": np.arange(6.0).reshape(2, 3), "steps": np.array(3)}
+    save_file(state, tmp_path / "a.safetensors")
+    found = read_checkpoint(tmp_path / "a.safetensors")
+    assert found.keys() == state.keys()
+    for name, array in state.items():
+        assert_array_equal(found[name], array)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_data_come_back_plain_or_compressed(tmp_path, save, order):
+    x = np.asarray(np.random.default_rng(0).normal(size=(5, 3)), order=order)
+    save(tmp_path / "d.npz", inputs=x, labels=np.arange(5), other=np.zeros(2))
+    found = read_data(tmp_path / "d.npz")
+    assert_array_equal(found["inputs"], x)
+    assert_array_equal(found["labels"], np.arange(5))
+    assert set(found) == {"inputs", "labels"}
+    assert isinstance(found["inputs"], np.memmap) == (save is np.savez)
+
+
+def test_short_names_and_a_test_set_are_understood(tmp_path):
+    arrays = {
+        "x": np.ones((2, 3)),
+        "y": np.zeros(2),
+        "test_x": np.ones((1, 3)),
+        "test_y": np.ones(1),
+    }
+    np.savez(tmp_path / "d.npz", **arrays)
+    found = read_data(tmp_path / "d.npz")
+    assert set(found) == {"inputs", "labels", "test_inputs", "test_labels"}
+
+
+class Trap:
+    def __reduce__(self):
+        return pytest.fail, ("a pickle was opened",)
+
+
+def test_no_pickle_is_ever_opened(tmp_path):
+    np.savez(tmp_path / "d.npz", inputs=np.array([Trap()], dtype=object), labels=np.zeros(1))
+    with pytest.raises(UserError, match="no npz file of plain arrays"):
+        read_data(tmp_path / "d.npz")
+    (tmp_path / "a.pt").write_bytes(pickle.dumps(Trap()))
+    with pytest.raises(UserError, match="no safetensors file"):
+        read_checkpoint(tmp_path / "a.pt")
+
+
+def test_what_is_missing_or_damaged_is_told(tmp_path):
+    with pytest.raises(UserError, match="there is no checkpoint"):
+        read_checkpoint(tmp_path / "none.safetensors")
+    with pytest.raises(UserError, match="there is no data file"):
+        read_data(tmp_path / "none.npz")
+    np.savez(tmp_path / "d.npz", inputs=np.ones((4, 2)))
+    with pytest.raises(UserError, match="no array 'labels' \\(or 'y'\\); it has inputs"):
+        read_data(tmp_path / "d.npz")
+    save_file({"w": np.ones(100)}, tmp_path / "a.safetensors")
+    for name, read in (("d.npz", read_data), ("a.safetensors", read_checkpoint)):
+        whole = (tmp_path / name).read_bytes()
+        for size in (0, 10, len(whole) // 2, len(whole) - 1):
+            (tmp_path / name).write_bytes(whole[:size])
+            with pytest.raises(UserError, match="file of") as caught:
+                read(tmp_path / name)
+            assert "\n" not in str(caught.value)
