@@ -42,7 +42,7 @@ def test_in_evaluation_an_image_is_judged_alone(network):
 def test_the_residual_network_is_its_formula():
     """The same network out of XLA's convolutions, in the layout of the images."""
     network = ResNet8((8, 8, 2), width=3, classes=4)
-    params = network.init(jax.random.key(0))
+    params = jax.tree.map(lambda leaf: leaf.astype(float), network.init(jax.random.key(0)))
     images = jax.random.normal(jax.random.key(1), (5, 8, 8, 2))
 
     def conv(x, filters, stride=1):
@@ -64,7 +64,7 @@ def test_the_residual_network_is_its_formula():
         x = inner + jnp.concatenate([short, jnp.zeros((*short.shape[:3], more))], axis=-1)
     logits = act(x).mean((1, 2)) @ params["linear"].T + params["bias"]
     ours = network(params, images, jax.nn.relu).logits
-    np.testing.assert_allclose(ours, logits, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(ours, logits, rtol=1e-9, atol=1e-9)
 
 
 def test_the_two_layer_network_starts_as_its_docstring_says():

@@ -29,9 +29,11 @@ def _series(x: Sequence[float], values: xr.DataArray, estimator: str, label: str
 def _accuracy(datasets: Datasets) -> Drawing:
     panels = []
     for dataset, name in zip(datasets, ("ResNet-8", "LeNet-5"), strict=True):
-        series = [_series(BITS, dataset.accuracy.sel(estimator=e), e, NAMES[e]) for e in ESTIMATORS]
+        series = [
+            _series(list(BITS), dataset.accuracy.sel(estimator=e), e, NAMES[e]) for e in ESTIMATORS
+        ]
         panels.append(draw.Panel(series, f"test accuracy, {name}"))
-    figure = draw.lines(panels, x_label="bits of the activation", x_ticks=BITS)
+    figure = draw.lines(panels, x_label="bits of the activation", x_ticks=list(BITS))
     deep = datasets[0].accuracy.mean("run")
     ends = "; ".join(
         f"{bits} bits: " + ", ".join(f"{NAMES[e]} {float(deep.sel(bits=bits, estimator=e)):.3f}"
@@ -51,12 +53,17 @@ def _escape(datasets: Datasets) -> Drawing:
     for bits in BITS:
         series = [
             _series(
-                dataset.epoch.values, dataset.left_loss.sel(bits=bits, estimator=e), e, NAMES[e]
+                dataset.epoch.values.tolist(),
+                dataset.left_loss.sel(bits=bits, estimator=e),
+                e,
+                NAMES[e],
             )
             for e in ESTIMATORS
         ]
         panels.append(draw.Panel(series, f"training loss, {bits} bits"))
-    figure = draw.lines(panels, x_label="epochs at the small step size", x_ticks=dataset.epoch)
+    figure = draw.lines(
+        panels, x_label="epochs at the small step size", x_ticks=dataset.epoch.values.tolist()
+    )
     return figure, (
         "Training loss of ResNet-8 at a small step size, from the minimum that clipped ReLU found; "
         f"{dataset.sizes['run']} runs, bands are 95 % intervals of the mean. The three estimators "
