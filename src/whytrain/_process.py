@@ -35,3 +35,8 @@ def warn_in_one_line() -> None:
 def cores() -> int:
     """Count the processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads() -> int:
+    """Count the threads that a computation may use: `WHYTRAIN_THREADS`, or a thread a core."""
+    return int(os.environ.get("WHYTRAIN_THREADS", 0)) or cores()

@@ -3,7 +3,6 @@
 import abc
 import math
 import operator
-import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Int, PyTree
 
+from whytrain import _process
 from whytrain.dynamics import flow, loop
 from whytrain.dynamics.methods import GradientFlow, Method, sizes_at
 from whytrain.dynamics.program import WINDOW, Program, find_program, largest_sizes
@@ -112,7 +112,7 @@ def simulate(
         with jax.enable_x64(True):  # the setting belongs to a thread
             return engine.run(_pick(starts, part), keys[part], observe)
 
-    with ThreadPoolExecutor(threads or _threads()) as pool:
+    with ThreadPoolExecutor(threads or _process.threads()) as pool:
         parts = list(pool.map(one_block, range(0, runs, lanes)))
     final, codes, taken, saved = _join_all(parts)
     with jax.enable_x64(True):
@@ -434,7 +434,3 @@ def _numbered_keys(runs: int) -> Array:
     """The keys 0, 1, ..., made without a computation that each count would compile anew."""
     numbers = np.arange(runs, dtype=np.uint32)
     return jax.random.wrap_key_data(jnp.asarray(np.stack([0 * numbers, numbers], axis=1)))
-
-
-def _threads() -> int:
-    return int(os.environ.get("WHYTRAIN_THREADS", 0)) or os.cpu_count() or 1

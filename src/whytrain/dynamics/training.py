@@ -1,7 +1,8 @@
-"""Training networks: epochs of shuffled minibatches, all runs and variants as one program."""
+"""Training networks: epochs of shuffled minibatches, one program for all runs and variants."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ import optax
 import xarray as xr
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
+from whytrain._process import threads
 from whytrain.data.dataset import Dataset, as_float
 from whytrain.dynamics.schedules import Schedule, table
 from whytrain.errors import UserError
@@ -146,7 +148,7 @@ def train(
     _check(network, dataset, keys, epochs, batch, test_every)
     variants, activations = _variants(activations)
     per_epoch = len(dataset.train_labels) // batch
-    with jax.enable_x64(False):
+    with jax.enable_x64(False), ThreadPoolExecutor(threads()) as pool:
         train_set = _Examples(as_float(dataset.train_images), dataset.train_labels)
         test_set = _Examples(as_float(dataset.test_images), dataset.test_labels)
         now = resume or _begin(network, optimizer, keys, variants, starts)
@@ -156,15 +158,16 @@ def train(
             if target is not None and not np.asarray(position.training).any():
                 break
             sizes = table(step_size, epoch * per_epoch, (epoch + 1) * per_epoch)
-            position, train_metrics = _epoch(
-                network, optimizer, activations, train_set, position,
-                _order(keys, epoch, len(dataset.train_labels), per_epoch, batch),
-                jnp.asarray(sizes, jnp.float32),
+            order = _order(keys, epoch, len(dataset.train_labels), per_epoch, batch)
+            go = functools.partial(
+                _epoch, network, optimizer, activations, train_set, jnp.asarray(sizes, jnp.float32),
                 jnp.float32(-np.inf if target is None else target),
             )  # fmt: skip
+            position, train_metrics = _run_by_run(pool, go, position, order)
             last = epoch + 1 == epochs or not np.asarray(position.training).any()
             if last or (epoch + 1) % test_every == 0:
-                test_metrics = _test(network, activations, test_set, position)
+                look = functools.partial(_test, network, activations, test_set)
+                test_metrics = _run_by_run(pool, look, position)
             else:
                 test_metrics = (np.full_like(train_metrics[0], np.nan),) * 2
             for name, values in zip(METRICS, (*train_metrics, *test_metrics), strict=True):
@@ -176,13 +179,42 @@ def train(
 def evaluate(network: Network, dataset: Dataset, trained: Trained, activations: Any) -> xr.Dataset:
     """Loss and accuracy on the test set with the running statistics, over (run, variant)."""
     _, activations = _variants(activations)
-    with jax.enable_x64(False):
+    with jax.enable_x64(False), ThreadPoolExecutor(threads()) as pool:
         test_set = _Examples(as_float(dataset.test_images), dataset.test_labels)
-        loss, accuracy = _test(network, activations, test_set, trained.position)
+        look = functools.partial(_test, network, activations, test_set)
+        loss, accuracy = _run_by_run(pool, look, trained.position)
     dims = ("run", "variant")
     return xr.Dataset({
         "test_loss": (dims, np.asarray(loss)), "test_accuracy": (dims, np.asarray(accuracy)),
     })  # fmt: skip
+
+
+def _run_by_run(
+    pool: ThreadPoolExecutor, program: Callable, position: Position, *others: Array
+) -> tuple:
+    """Call a program of a single run for every run, on all cores.
+
+    Runs share nothing, and a core each serves small networks better than all cores one step.
+
+    Args:
+        pool: The threads.
+        program: Takes a position of one run, and a part of each of `others`.
+        position: Where the networks are.
+        others: Arrays whose second axis is that of runs.
+    """
+    whole = jax.tree.map(np.asarray, (position, others))
+
+    def one(run: int) -> tuple:
+        part, rest = whole
+        part = jax.tree.map(lambda leaf: leaf[run : run + 1], part)
+        rest = [leaf[:, run : run + 1] for leaf in rest]
+        with jax.enable_x64(False):  # a setting of the thread
+            return jax.tree.map(np.asarray, program(part, *rest))
+
+    # The first one alone where it may have to be compiled; the others then find it compiled.
+    alone = int(not position.steps.any()) or len(position.steps) % 2
+    parts = [*map(one, range(alone)), *pool.map(one, range(alone, len(position.steps)))]
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 
 
 class _Examples(NamedTuple):
@@ -290,7 +322,7 @@ def _order(keys: Array, epoch: Int[Any, ""], examples: int, steps: int, batch: i
 @eqx.filter_jit
 def _epoch(
     network: Network, optimizer: optax.GradientTransformation, activations: Any,
-    examples: _Examples, start: Position, order: Array, sizes: Array, target: Array,
+    examples: _Examples, sizes: Array, target: Array, start: Position, order: Array,
 ) -> tuple[Position, tuple[Array, Array]]:  # fmt: skip
     """One epoch of every network; the position after it, and its mean loss and accuracy."""
     risk = EmpiricalRisk(network, jnp.asarray(examples.images), jnp.asarray(examples.labels))
