@@ -24,7 +24,7 @@ def widths(preset: str) -> Sequence[Request]:
 
 
 def digits(preset: str) -> Sequence[Request]:
-    """Networks of every width on digits, in both presets: small inputs are where the caveats show."""
+    """Networks of every width on digits, in both presets: there the caveats show."""
     del preset
     return [Request("width", WidthSettings(width=width), SEEDS) for width in DIGITS]
 
