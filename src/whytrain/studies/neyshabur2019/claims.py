@@ -352,8 +352,10 @@ def _comparison(datasets: Datasets) -> Verdict:
         gathered(datasets, "U_distance_1_2") / gathered(datasets, "U_distance_frobenius") / h**0.5
     )
     output = gathered(datasets, "V_frobenius") / gathered(datasets, "V_spectral") / 10**0.5
-    note = f"||U - U0||_12 over sqrt(h) ||U - U0||_F; ||V||_F is {output.max():.2f} "
-        "of sqrt(c) ||V||_2 at most"
+    note = (
+        "||U - U0||_12 over sqrt(h) ||U - U0||_F; "
+        f"||V||_F is {output.max():.2f} of sqrt(c) ||V||_2 at most"
+    )
     low, high = float(near.min()), float(near.max())
     holds = high <= 1 + 1e-12 and output.max() <= 1 + 1e-12 and low > 0.8
     word = "supported" if holds else "contradicted"
