@@ -190,3 +190,10 @@ def test_every_request_can_be_made(preset):
     for thing in (*study.claims, *study.figures):
         for request in thing.requests(preset):
             assert isinstance(request.settings, study.experiment(request.experiment).settings)
+
+
+def test_what_other_data_say_of_the_output_layer_stands_in_the_note():
+    claim = CLAIMS["N-E3"]
+    found = claim.check([*widths(), *widths(V_distance_frobenius=upside_down)])
+    assert found.verdict == "supported"
+    assert "V_distance_frobenius +0." in found.note.split("the preset's own data")[1]
