@@ -1,14 +1,20 @@
 """`whytrain measure capacity` as a user meets it, and the way from PyTorch to it."""
 
 import json
+import re
+from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
 import plain_capacity as plain
+import whytrain
 from whytrain.cli import main
 from whytrain.measures import capacity
+from whytrain.measures.bounds import BOUNDS
 
 WORDS = ("measure", "capacity", "--initial", "i.safetensors", "--trained", "t.safetensors")
 
@@ -97,27 +103,70 @@ def test_a_mistake_is_one_line(words, message, call):
     assert message in err
 
 
-def test_a_pytorch_user_needs_three_lines(call, tmp_path):
-    """The lines of the page for practitioners, with a model trained by PyTorch itself."""
+def blocks():
+    page = Path(__file__).parents[2] / "docs" / "measures.md"
+    return re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def test_a_pytorch_user_needs_three_lines(call, capsys):
+    """The lines of the page, with a model trained by PyTorch itself; and the same through files."""
     torch = pytest.importorskip("torch")
-    pytest.importorskip("safetensors.torch")
     from safetensors.torch import save_file as save
 
     torch.manual_seed(0)
     _, _, x, y = plain.network()
-    inputs, labels = torch.tensor(x, dtype=torch.float32), torch.tensor(y)
+    X, labels = torch.tensor(x, dtype=torch.float32), torch.tensor(y)
     model = torch.nn.Sequential(torch.nn.Linear(12, 64), torch.nn.ReLU(), torch.nn.Linear(64, 4))
     save(model.state_dict(), "initial.safetensors")
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9)
-    for _ in range(300):
-        optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(model(inputs), labels).backward()
-        optimizer.step()
+
+    def train(model, X, y):
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9)
+        for _ in range(300):
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(model(X), y).backward()
+            optimizer.step()
+
+    lines = blocks()[0]
+    assert len(lines.splitlines()) == 3
+    exec(lines, {"wt": whytrain, "model": model, "train": train, "X": X, "y": labels})
+    assert "neyshabur2019" in capsys.readouterr().out
     save(model.state_dict(), "trained.safetensors")
-    np.savez("data.npz", inputs=inputs, labels=labels)
+    np.savez("data.npz", inputs=X, labels=labels)
     status, out, err = call(
         "measure", "capacity", "--initial", "initial.safetensors", "--trained",
-        "trained.safetensors", "--data", "data.npz",
+        "trained.safetensors", "--data", "data.npz", "--json",
     )  # fmt: skip
     assert (status, err) == (0, "")
-    assert "12-64-4" in out
+    document = json.loads(out)
+    assert document["network"]["hidden"] == 64
+    assert set(document["bounds"]) == set(BOUNDS)
+    with torch.no_grad():
+        right = model(X).argmax(dim=1) == labels
+    assert document["errors"]["train"] == pytest.approx(1 - float(right.double().mean()))
+
+
+def test_the_other_lines_of_the_page_run():
+    rng = np.random.default_rng(0)
+    weights = {
+        "conv1.weight": (3, 1, 3, 3), "conv2.weight": (2, 3, 3, 3), "fc.weight": (3, 2 * 2 * 2),
+    }  # fmt: skip
+    state = {name: rng.normal(size=shape) for name, shape in weights.items()}
+    X, key = rng.normal(size=(12, 1, 5, 5)), jax.random.key(0)
+    initial_layers = whytrain.measures.layers(
+        {name: 0.9 * w for name, w in state.items()}, padding={"conv1": 1}, stride={"conv2": 2}
+    )
+    trained = whytrain.measures.layers(state, padding={"conv1": 1}, stride={"conv2": 2})
+    y = np.asarray(whytrain.measures.forward(trained, X)).argmax(axis=1)
+    names = {"wt": whytrain, "state": state, "X": X, "y": y, "initial_layers": initial_layers}
+    exec(blocks()[1], names)
+    assert names["found"].parameters == 27 + 54 + 24
+
+    def loss(params, x, y):
+        logits = whytrain.measures.forward(params, x)
+        return -jnp.mean(jax.nn.log_softmax(logits)[jnp.arange(len(y)), y])
+
+    names |= {"loss": loss, "params": trained, "initial": initial_layers, "key": key}
+    exec(blocks()[2], names)
+    assert names["top"].converged
+    assert names["trace"].low <= names["trace"].value <= names["trace"].high
+    assert names["flat"].low <= names["flat"].sigma <= names["flat"].high

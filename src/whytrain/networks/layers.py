@@ -10,6 +10,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 EPSILON = 1e-5  # added to the variance, as other libraries do
@@ -172,8 +173,11 @@ _normalize_by_batch.defvjp(_normalize_forward, _normalize_backward)
 
 def draw_weights(key: Array, shapes: dict[str, tuple[int, ...]]) -> dict[str, Array]:
     """Weights by name, `N(0, 2 / fan_in)` (He et al. 2015), from shapes (out, in, ...)."""
-    keys = jax.random.split(key, len(shapes))
+    sizes = [math.prod(shape) for shape in shapes.values()]
+    # One draw for all: each would be compiled by itself.
+    normal = jax.random.normal(key, (sum(sizes),), jnp.float32)
+    parts = jnp.split(normal, np.cumsum(sizes)[:-1])
     return {
-        name: jax.random.normal(each, shape, jnp.float32) * (2 / math.prod(shape[1:])) ** 0.5
-        for each, (name, shape) in zip(keys, shapes.items(), strict=True)
+        name: part.reshape(shape) * (2 / math.prod(shape[1:])) ** 0.5
+        for part, (name, shape) in zip(parts, shapes.items(), strict=True)
     }

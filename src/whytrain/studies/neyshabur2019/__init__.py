@@ -11,8 +11,8 @@ study = Study(
     name="neyshabur2019",
     title="Why wider networks generalize better",
     question=(
-        "Why does the test error of a network keep falling when it is made wider than it need be to "
-        "fit its sample, and which measure of capacity falls with it?"
+        "Why does the test error of a network keep falling when it is made wider than it need be "
+        "to fit its sample, and which measure of capacity falls with it?"
     ),
     paper=Paper(
         authors=("Behnam Neyshabur, Zhiyuan Li, Srinadh Bhojanapalli, Yann LeCun, Nathan Srebro"),

@@ -63,10 +63,10 @@ def _figure1(datasets: Datasets) -> Drawing:
     ])  # fmt: skip
     powers = {name: slope(datasets, name)[0] for name in ("unit_capacity", "unit_impact")}
     return figure, (
-        "Test error, mean unit capacity and impact, and training time over the width; bands are 95 % "
-        f"intervals of the mean over {datasets[0].sizes['run']} seeds. Every network fits its sample, "
-        f"and wider ones err less. Capacity falls like h^{powers['unit_capacity']:.2f}, impact like "
-        f"h^{powers['unit_impact']:.2f}: both faster than h^-0.5."
+        "Test error, mean unit capacity and impact, and training time over the width; bands are 95 "
+        f"% intervals of the mean over {datasets[0].sizes['run']} seeds. Every network fits its "
+        f"sample, and wider ones err less. Capacity falls like h^{powers['unit_capacity']:.2f}, "
+        f"impact like h^{powers['unit_impact']:.2f}: both faster than h^-0.5."
     )
 
 
@@ -79,12 +79,13 @@ def _figure2(datasets: Datasets) -> Drawing:
         ("median angle of u to u⁰ (degrees)", {"angle": ""}),
     ])  # fmt: skip
     return figure, (
-        "Norms of both layers over the width. The norms of the hidden layer rise in wide networks only "
-        "because the initial weights do: its distance from them falls, and its units hardly turn."
+        "Norms of both layers over the width. The norms of the hidden layer rise in wide networks "
+        "only because the initial weights do: its distance from them falls, and its units hardly "
+        "turn."
     )
 
 
-def _distributions(datasets: Datasets, name: str, label: str, log: str) -> draw.Series | list:
+def _distributions(datasets: Datasets, name: str, label: str, log: str) -> list[draw.Series]:
     colors = ("sky", "blue", "green", "orange", "purple", "ink")
     series = []
     for dataset, color in zip(datasets, colors, strict=False):
@@ -96,11 +97,12 @@ def _distributions(datasets: Datasets, name: str, label: str, log: str) -> draw.
 def _units(datasets: Datasets) -> Drawing:
     figure = draw.lines(
         _distributions(datasets, "unit_capacity_levels", "h = {}", "x"),
-        x_label="unit capacity ‖u − u⁰‖", y_label="share of units below", log="x", y_limits=(0, 1.02),
+        x_label="unit capacity ‖u − u⁰‖", y_label="share of units below", log="x",
+        y_limits=(0, 1.02),
     )  # fmt: skip
     return figure, (
-        "Distribution of unit capacities over the hidden units of each width, averaged over seeds: it "
-        "moves down as a whole, so that no few units carry the network."
+        "Distribution of unit capacities over the hidden units of each width, averaged over seeds: "
+        "it moves down as a whole, so that no few units carry the network."
     )
 
 
@@ -110,19 +112,19 @@ def _figure3(datasets: Datasets) -> Drawing:
             "row_l1max_spec": "‖U − U⁰‖₁₂‖V‖₂", "row_spec_l1max": "‖U‖₂‖V − V⁰‖₁₂",
         }),
         ("terms of Neyshabur 2018", {
-            "row_dist_spec": "√h‖U − U⁰‖F‖V‖₂", "row_spec_dist": "√c‖U‖₂‖V − V⁰‖F",
+            "row_dist_spec": "√h D₁‖V‖₂", "row_spec_dist": "√c D₂‖U‖₂",
         }),
         ("terms of the new bound", {
-            "row_dist_fro": "‖U − U⁰‖F‖V‖F", "row_init_fro": "‖U⁰‖₂‖V‖F",
+            "row_dist_fro": "D₁‖V‖F", "row_init_fro": "‖U⁰‖₂‖V‖F",
         }),
         ("other rows of Table 1", {
             "row_bartlett_mendelson2002": "‖U‖∞₁‖V‖∞₁", "row_neyshabur2015": "‖U‖F‖V‖F",
         }),
     ])  # fmt: skip
     return figure, (
-        "The terms that the bounds are made of, without constants. The distance from the initial weights "
-        "times ‖V‖F falls throughout; the term of the initial weights rises, and is what will stop the "
-        "new bound from falling at still larger widths."
+        "The terms that the bounds are made of, without constants, with D₁ = ‖U − U⁰‖F and D₂ = ‖V "
+        "− V⁰‖F. D₁ times ‖V‖F falls throughout; the term of the initial weights rises, and is "
+        "what will stop the new bound from falling at still larger widths."
     )
 
 
@@ -133,12 +135,13 @@ def _figure5(datasets: Datasets) -> Drawing:
     m = float(datasets[0].m[0])
     figure = draw.lines(
         series, x_label="hidden units h", y_label="capacity C", log="xy",
-        x_ticks=_widths(datasets), references=[draw.Reference(m, "number of examples")],
+        x_ticks=_widths(datasets), y_limits=(m / 3, None),
+        references=[draw.Reference(m, "number of examples")],
     )  # fmt: skip
     return figure, (
-        "Every bound with its constants: the gap is at most √(C/m). Only the new one falls with the width; "
-        "all lie far above the number of examples, so that none of them says anything about these "
-        "networks."
+        "Every bound with its constants: the gap is at most √(C/m). Only the new one falls "
+        "throughout; all lie far above the number of examples, so that none of them says anything "
+        "about these networks."
     )
 
 
@@ -168,17 +171,20 @@ def _figure4(datasets: Datasets) -> Drawing:
     raw = [float(gathered([d], "margin").mean()) for d in datasets]
     return figure, (
         f"Margins over the measure, h = {int(datasets[0].h[0])}: with random labels they are much "
-        f"smaller, though the raw margins at the 5 % quantile are not ({raw[0]:.2f} with true labels, "
-        f"{raw[1]:.2f} with random ones)."
+        f"smaller, though the raw margins at the 5 % quantile are not ({raw[0]:.2f} with true "
+        f"labels, {raw[1]:.2f} with random ones)."
     )
 
 
 FIGURES = (
-    Figure("errors", "Error, units and time over the width (Figures 1 and 4)", requests.widths, _figure1),
+    Figure("errors", "Error, units and time (Figures 1 and 4)", requests.widths, _figure1),
     Figure("layers", "The two layers over the width (Figure 2)", requests.widths, _figure2),
     Figure("units", "Distribution of unit capacities (Figure 2)", requests.widths, _units),
     Figure("terms", "The terms of the bounds (Figure 3)", requests.widths, _figure3),
     Figure("margins", "True and random labels (Figure 4)", requests.labels, _figure4),
     Figure("bounds", "The bounds (Figure 5, left)", requests.widths, _figure5),
-    Figure("bounds-normalized", "The bounds over their maxima (Figure 5)", requests.widths, _figure5_normalized),
+    Figure(
+        "bounds-normalized", "The bounds over their maxima (Figure 5)", requests.widths,
+        _figure5_normalized,
+    ),
 )  # fmt: skip

@@ -8,7 +8,7 @@ from whytrain.studies.neyshabur2019.width import WidthSettings
 from whytrain.studies.neyshabur2019.witness import WitnessSettings
 
 DATA = {"quick": "digits", "paper": "fashion-mnist"}
-WIDTHS = {"quick": (8, 32, 128, 512, 2048), "paper": (8, 32, 128, 512, 2048, 4096)}
+WIDTHS = {"quick": (8, 32, 128, 512, 2048), "paper": (8, 32, 128, 512, 2048, 4096, 8192)}
 DIGITS = WIDTHS["quick"]
 RANDOM = 512  # the width at which true and random labels are compared
 SEEDS = 3
@@ -24,9 +24,14 @@ def widths(preset: str) -> Sequence[Request]:
 
 
 def digits(preset: str) -> Sequence[Request]:
-    """Networks of every width on digits, in both presets: small inputs are where the caveats show."""
+    """Networks of every width on digits, in both presets: there the caveats show."""
     del preset
     return [Request("width", WidthSettings(width=width), SEEDS) for width in DIGITS]
+
+
+def both(preset: str) -> Sequence[Request]:
+    """Digits, and then the preset's own data if they are others."""
+    return digits(preset) if preset == "quick" else [*digits(preset), *widths(preset)]
 
 
 def labels(preset: str) -> Sequence[Request]:

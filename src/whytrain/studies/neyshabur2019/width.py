@@ -15,7 +15,7 @@ from whytrain.measures import Capacity, capacity
 from whytrain.networks import TwoLayer
 
 LEVELS = np.linspace(0, 1, 41)
-DIGITS = ((0.305,), (0.376,))  # mean and standard deviation of the pixels of all digits
+DIGITS = (0.305,), (0.376,)  # mean and standard deviation of the pixels of all digits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +47,13 @@ class WidthSettings(Settings):
 def prepared(data: str, labels: str, examples: int) -> Dataset:
     """The sample and the test set: drawn once, the same for every width and run.
 
-    Of `digits` everything outside the sample is test set. Pixels are normalized, those of other sets
-    with the numbers of the authors' code. Random labels are drawn for the sample; on a test set they would say nothing.
+    Of `digits` everything outside the sample is test set. Pixels are normalized, those of other
+    sets with the numbers of the authors' code. Random labels are drawn for the sample; on a test
+    set they would say nothing.
     """
     found, key = load(data), jax.random.key(2019)
-    found = normalize(found, *(DIGITS if data == "digits" else (None, None)))
+    mean, deviation = DIGITS if data == "digits" else (None, None)
+    found = normalize(found, mean, deviation)
     if data == "digits":
         images = np.concatenate([found.train_images, found.test_images])
         classes = np.concatenate([found.train_labels, found.test_labels])
@@ -72,7 +74,7 @@ def prepared(data: str, labels: str, examples: int) -> Dataset:
 
 
 def compute(settings: WidthSettings, runs: Runs) -> xr.Dataset:
-    """Errors, epochs, norms, rows of Table 1, bounds, and the distributions of units and margins."""
+    """Errors, epochs, norms, rows of Table 1, bounds, distributions of units and margins."""
     dataset = prepared(settings.data, settings.labels, settings.examples)
     network = TwoLayer(dataset.shape, settings.width, len(dataset.classes))
     trained = train(
@@ -94,12 +96,12 @@ def compute(settings: WidthSettings, runs: Runs) -> xr.Dataset:
 
 def _measured(trained: Trained, run: int, dataset: Dataset) -> dict:
     """What the instrument says of one network; nothing where its margin is not positive."""
-    states = [
+    initial, last = (
         {name: np.asarray(leaf[run, 0]) for name, leaf in params.items()}
         for params in (trained.initial, trained.params)
-    ]
+    )
     try:
-        found = capacity(*states, dataset.train_images, dataset.train_labels)
+        found = capacity(initial, last, dataset.train_images, dataset.train_labels)
     except UserError:
         return {}
     return flat(found)

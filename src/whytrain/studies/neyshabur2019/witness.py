@@ -31,9 +31,10 @@ class WitnessSettings(Settings):
 def compute(settings: WitnessSettings, runs: Runs) -> xr.Dataset:
     """For every draw of signs, what the witness reaches over `sum alpha beta ||X||_F / m`.
 
-    The sample has `n` copies of each unit vector. With `F` a Hadamard matrix over `sqrt(h)` the witness is
-    `U = diag(beta) F diag(s)` and `V = alpha`: where the signs of group k sum to something negative, `s_k =
-    0`; elsewhere it is the sign for which the positive half of column k carries more `alpha beta`.
+    The sample has `n` copies of each unit vector. With `F` a Hadamard matrix over `sqrt(h)` the
+    witness is `U = diag(beta) F diag(s)` and `V = alpha`: where the signs of group k sum to
+    something negative, `s_k = 0`; elsewhere it is the sign for which the positive half of column k
+    carries more `alpha beta`.
     """
     h, n = settings.h, settings.n
     rank = np.arange(1, h + 1)
@@ -61,7 +62,7 @@ def compute(settings: WitnessSettings, runs: Runs) -> xr.Dataset:
 
 
 def _initial(rng: np.random.Generator, alpha: np.ndarray) -> float:
-    """The second term: the linear class on `[U0 x]_+`, over `sum alpha_j ||u0_j X||`, for inputs +x, -x."""
+    """The linear class on `[U0 x]_+`, over `sum alpha_j ||u0_j X||`, for inputs x and -x."""
     h = min(len(alpha), 32)
     x = rng.normal(size=(20, h))
     responses = rng.normal(size=(h, h)) @ np.concatenate([x, -x]).T

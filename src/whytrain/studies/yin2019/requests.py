@@ -53,8 +53,12 @@ def outcomes(preset: str) -> Sequence[Request]:
 
 def closed_forms(preset: str) -> Sequence[Request]:
     """The closed forms at random points."""
-    runs, sizes = {"quick": (192, ((6, 4),)), "paper": (500, ((2, 2), (6, 4), (16, 9)))}[preset]
-    return [Request("landscape", LandscapeSettings(m=m, n=n), runs) for m, n in sizes]
+    runs, samples, sizes = {
+        "quick": (192, 8000, ((6, 4),)), "paper": (500, 20_000, ((2, 2), (6, 4), (16, 9))),
+    }[preset]  # fmt: skip
+    return [
+        Request("landscape", LandscapeSettings(m=m, n=n, samples=samples), runs) for m, n in sizes
+    ]
 
 
 def points(preset: str) -> Sequence[Request]:
