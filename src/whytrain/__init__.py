@@ -41,7 +41,7 @@ _HOME = {
     "figures": "whytrain.report",
 }
 
-_PACKAGES = ("measures",)
+_PACKAGES = ("data", "measures")
 
 __all__ = ["__version__", *_HOME, *_PACKAGES]  # pyright: ignore[reportUnsupportedDunderAll]
 

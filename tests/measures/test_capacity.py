@@ -9,7 +9,7 @@ import plain_capacity as plain
 from whytrain import UserError
 from whytrain.measures import Facts, TwoLayerWeights, capacity
 from whytrain.measures.bounds import BOUNDS
-from whytrain.measures.rademacher import covering_number_log
+from whytrain.measures.rademacher import covering_number_log, theorem5
 
 CASES = [
     {"seed": s, "bias": b, "h": h} for s, b, h in ((0, True, 20), (1, False, 15), (2, True, 64))
@@ -324,3 +324,21 @@ def test_bounds_shrink_with_the_margin():
     wider = Facts(**(vars(facts) | {"gamma": 2 * facts.gamma}))
     for name, bound in BOUNDS.items():
         assert bound(wider) <= bound(facts), name
+
+
+def test_theorem_5_is_theorem_2_for_p_2_and_the_same_for_units_that_are_alike():
+    first, last, x, _ = plain.network(bias=False)
+    U, V, U0 = last["hidden.weight"], last["output.weight"], first["hidden.weight"]
+    norms = np.linalg.norm(x), np.linalg.norm(U0 @ x.T)
+    found = theorem5(V, U - U0, *norms, 0.5, len(x), 2)
+    leading = np.linalg.norm(V) * (np.linalg.norm(U - U0) * norms[0] + norms[1])
+    assert found == pytest.approx(
+        2 * leading / (0.5 * 150) + np.sqrt(np.exp(-2) * 20 / 150), rel=1e-12
+    )
+    alike = np.ones((30, 3))
+    values = [theorem5(alike.T, alike, 1.0, 0.0, 1.0, 10**9, p) for p in (2, 8)]
+    assert values[1] - np.sqrt(np.exp(-8) * 30 / 1e9) == pytest.approx(
+        values[0] - np.sqrt(np.exp(-2) * 30 / 1e9)
+    )
+    with pytest.raises(UserError, match="p >= 2, got 1"):
+        theorem5(V, U - U0, *norms, 0.5, 10, 1)

@@ -125,6 +125,7 @@ def deep(
         UserError: The margin is not positive, or layers and sample do not fit together.
 
     Example:
+        >>> from whytrain.measures import Dense
         >>> first = [Dense(np.eye(2)), Dense(np.eye(2))]
         >>> last = [Dense(2 * np.eye(2)), Dense(3 * np.eye(2))]
         >>> found = deep(first, last, np.eye(2), np.array([0, 1]))
@@ -185,6 +186,7 @@ def path_norm(layers: Sequence[Layer], shape: Sequence[int], power: int) -> floa
         The path norm.
 
     Example:
+        >>> from whytrain.measures import Dense
         >>> path_norm([Dense(np.array([[3.0, -4.0]])), Dense(np.array([[2.0]]))], (2,), 2)
         10.0
     """

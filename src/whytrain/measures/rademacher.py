@@ -5,6 +5,9 @@ import math
 import numpy as np
 from jaxtyping import Float
 
+from whytrain.errors import UserError
+from whytrain.measures.norms import p_two
+
 Units = Float[np.ndarray, " hidden"]
 
 
@@ -74,3 +77,50 @@ def covering_number_log(h: int, mu: float = 3 * math.sqrt(2) / 4 - 1) -> float:
     """
     top = math.ceil(h / mu) + h - 2
     return math.lgamma(top + 1) - math.lgamma(h) - math.lgamma(top - h + 2)
+
+
+def theorem5(
+    V: Float[np.ndarray, "classes hidden"],
+    moved: Float[np.ndarray, "hidden inputs"],
+    input_norm: float,
+    response: float,
+    gamma: float,
+    m: int,
+    p: float,
+) -> float:
+    """The measure in l_p norms of units (Neyshabur et al. 2019, Theorem 5), without constants.
+
+        sqrt(c) h^(1/2 - 1/p) ||V^T||_{p,2} ( h^(1/2 - 1/p) ||U - U0||_{p,2} ||X||_F + ||U0 X||_F )
+            / (gamma m) + sqrt( exp(-p) h / m )
+
+    The theorem is remembered here, not read, and only up to constants and logarithms: good for
+    comparisons over `h`, no bound. `p = 2` is Theorem 2; `p = ln h` makes the last term vanish.
+
+    Args:
+        V: Output weights (classes, hidden).
+        moved: `U - U0` (hidden, inputs).
+        input_norm: `||X||_F`.
+        response: `||U0 X||_F`.
+        gamma: The margin.
+        m: Examples.
+        p: 2 or more.
+
+    Returns:
+        The measure.
+
+    Raises:
+        UserError: `p` is less than 2.
+
+    Example:
+        >>> one = np.eye(1)
+        >>> print(f"{theorem5(one, one, 1.0, 1.0, 1.0, 1, 2):.4f}")
+        2.3679
+    """
+    if p < 2:
+        raise UserError(f"Theorem 5 is for p >= 2, got {p:g}")
+    c, h = V.shape
+    growth = h ** (0.5 - 1 / p)
+    units = growth * p_two(moved, p) * input_norm + response
+    return math.sqrt(c) * growth * p_two(V.T, p) * units / (gamma * m) + math.sqrt(
+        math.exp(-p) * h / m
+    )

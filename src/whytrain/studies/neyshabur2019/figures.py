@@ -25,6 +25,15 @@ def _widths(datasets: Datasets) -> list[int]:
     return [int(dataset.h[0]) for dataset in datasets]
 
 
+def _ticks(datasets: Datasets) -> list[int]:
+    """Widths far enough apart for their labels."""
+    kept: list[int] = []
+    for width in _widths(datasets):
+        if not kept or width >= 3 * kept[-1]:
+            kept.append(width)
+    return kept
+
+
 def _series(
     datasets: Datasets, name: str, label: str = "", color: str | None = None, scale: float = 1.0
 ) -> draw.Series:
@@ -52,7 +61,7 @@ def _panels(datasets: Datasets, content: Sequence[tuple[str, dict[str, str]]]):
         )
         for title, lines in content
     ]
-    return draw.lines(panels, x_label="hidden units h", log="x", x_ticks=_widths(datasets))
+    return draw.lines(panels, x_label="hidden units h", log="x", x_ticks=_ticks(datasets))
 
 
 def _figure1(datasets: Datasets) -> Drawing:
@@ -135,7 +144,7 @@ def _figure5(datasets: Datasets) -> Drawing:
     m = float(datasets[0].m[0])
     figure = draw.lines(
         series, x_label="hidden units h", y_label="capacity C", log="xy",
-        x_ticks=_widths(datasets), y_limits=(m / 3, None),
+        x_ticks=_ticks(datasets), y_limits=(m / 3, None),
         references=[draw.Reference(m, "number of examples")],
     )  # fmt: skip
     return figure, (
@@ -152,7 +161,7 @@ def _figure5_normalized(datasets: Datasets) -> Drawing:
         series.append(_series(datasets, f"C_{name}", label, color, 1 / largest))
     figure = draw.lines(
         series, x_label="hidden units h", y_label="capacity over its maximum", log="xy",
-        x_ticks=_widths(datasets),
+        x_ticks=_ticks(datasets),
     )  # fmt: skip
     return figure, "The same bounds, each over its largest value: how they move with the width."
 
