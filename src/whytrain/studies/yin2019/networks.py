@@ -7,6 +7,7 @@ go on from the minimum that clipped ReLU found.
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
@@ -111,7 +112,7 @@ def _fold(keys: jax.Array, number: int) -> jax.Array:
     return jax.vmap(lambda key: jax.random.fold_in(key, 1000 + number))(keys)
 
 
-def _clipped(leaf: jax.Array) -> jax.Array:
+def _clipped(leaf: Any) -> Any:
     """For every variant the parameters that clipped ReLU found with the same bits."""
     of_bits = np.arange(len(BITS)) * len(ESTIMATORS) + ESTIMATORS.index("clipped_relu")
     return leaf[:, np.repeat(of_bits, len(ESTIMATORS))]
