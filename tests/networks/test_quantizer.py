@@ -76,14 +76,16 @@ def test_the_backward_pass_is_the_estimator_at_x_over_top(name, bits):
     want = {
         "identity": np.ones(1001),
         "relu": u > 0,
-        "clipped_relu": (u > 0) & (u < 1 - 1e-6),
-        "hard_tanh": np.abs(u) < 1 + 1e-6,
+        "clipped_relu": (u > 0) & (u < 1),
+        "hard_tanh": np.abs(u) < 1,
         "approx_sign": np.maximum(2 - 2 * np.abs(u), 0),
         "swish_sign": 5 * (2 - 5 * u * np.tanh(2.5 * u)) / (1 + np.cosh(5 * u)),
         "sigmoid": np.exp(-u) / (1 + np.exp(-u)) ** 2,
         "piecewise_polynomial": np.maximum(0.75 * (1 - u**2), 0),
     }[name].astype(np.float64)
     slack = {"rtol": 1e-5, "atol": 1e-5}  # single precision
+    clear = np.abs(np.abs(u) - 1) > 1e-5  # at a jump, rounding decides
+    x, want = x[clear], want[clear]
 
     def pull_back(x):
         return jax.vjp(activation, x)[1](3 * jnp.ones_like(x))[0]
