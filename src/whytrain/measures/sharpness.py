@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
 from jaxtyping import Float, PyTree
+from threadpoolctl import threadpool_limits
 
 from whytrain.errors import UserError
 from whytrain.measures.hessian import Product, Vector, hessian_product
@@ -78,11 +79,12 @@ def top_eigenvalue(
     product, size = hessian_product(loss, params, *data)
     start = np.random.default_rng(seed).standard_normal(size)
     rough, _ = hessian_product(loss, params, *data, dtype=jnp.float32)
-    near = lanczos(rough, start, max(tolerance, _ROUGH), most // 2, np.float32)
-    usable = np.isfinite(near.vector).all()
-    exact = lanczos(
-        product, near.vector if usable else start, tolerance, max(most - near.products, 1)
-    )
+    # The threads of BLAS go on spinning after each call, and would take the cores from those of the
+    # compiled products; the vectors here are short enough for one.
+    with threadpool_limits(1, user_api="blas"):
+        near = lanczos(rough, start, max(tolerance, _ROUGH), max(most // 2, 1), np.float32)
+        begin = near.vector if np.isfinite(near.vector).all() else start
+        exact = lanczos(product, begin, tolerance, max(most - near.products, 1))
     return TopEigenvalue(
         exact.value, exact.residual, exact.vector, near.products + exact.products, exact.converged
     )
