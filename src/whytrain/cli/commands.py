@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import whytrain
+from whytrain._process import cores
 from whytrain.cli.measure_capacity import capacity
 from whytrain.cli.status import Status
 from whytrain.errors import UserError
@@ -105,6 +106,7 @@ def reproduce(
     source = studies.source(study)
     found = source.study()
     preset = found.preset(preset or found.presets[0])
+    workers = cores() if workers is None else workers
     where = _where(workers, scheduler)
     if out is not None and "://" in out:
         raise UserError(f"reproduce writes a report and needs a local directory, got {out!r}")
