@@ -1,11 +1,11 @@
 """The one-page picture of a straight-through estimator."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
 
 from whytrain.errors import UserError
 from whytrain.gaussian import Estimator
@@ -49,7 +49,7 @@ def draw_ste_page(found: SteMeasure, estimator: Estimator) -> Figure:
     return figure
 
 
-def _with_zero(values: ArrayLike) -> tuple[float, float]:
+def _with_zero(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
     """Return limits that hold all values and zero."""
     low, high = min(0.0, float(np.min(values))), max(0.0, float(np.max(values)))
     margin = 0.08 * max(high - low, 1e-3)

@@ -160,7 +160,7 @@ FALSE = {
 
 
 def test_the_claims_are_the_sheet_s():
-    assert tuple(CLAIMS) == SHEET
+    assert set(CLAIMS) == {*SHEET, "Y-E1", "Y-E2"}  # those two: test_networks.py
     expected = {claim.id for claim in study.claims if claim.expected == "contradicted"}
     assert expected == PRINTED_AND_FALSE
     assert all(f"{name}-corrected" in CLAIMS for name in PRINTED_AND_FALSE)
