@@ -5,7 +5,8 @@ import optax
 import pytest
 
 from whytrain.data import Dataset, load, subset
-from whytrain.dynamics import evaluate, load_checkpoint, save_checkpoint, train
+from whytrain.dynamics import evaluate, load_checkpoint, save_checkpoint, train, training
+from whytrain.dynamics.checkpoints import CheckpointFile
 from whytrain.errors import UserError
 from whytrain.networks import EmpiricalRisk, LeNet5, ResNet8, TwoLayer, quantizer, stack
 
@@ -158,6 +159,56 @@ def test_training_goes_on_from_a_checkpoint_as_if_never_interrupted(tmp_path, op
         jax.tree.map(np.testing.assert_array_equal, getattr(later, part), getattr(whole, part))
 
 
+class Interrupted:
+    """A file that takes a checkpoint, and then the power fails."""
+
+    def __init__(self, path, after):
+        self.file, self.left = CheckpointFile(path), after
+
+    def read(self):
+        return self.file.read()
+
+    def write(self, arrays):
+        self.file.write(arrays)
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_training_ends_with_the_same_bits(tmp_path, monkeypatch):
+    network = LeNet5((16, 16, 1))
+
+    def go(checkpoint=None, epochs=5):
+        return train(
+            network, FRAMED, KEYS, epochs=epochs, step_size=0.01, activations=VARIANTS, target=2.0,
+            test_every=2, checkpoint=checkpoint,
+        )  # fmt: skip
+
+    whole, path = go(), tmp_path / "training.safetensors"
+    monkeypatch.setattr(training, "SECONDS", 0)  # a checkpoint after every epoch
+    for after in (1, 2):
+        with pytest.raises(KeyboardInterrupt):
+            go(Interrupted(path, after))
+    later, again = go(str(path)), go(path)
+    for found in (later, again):  # the second one finds nothing left to do
+        for part in ("initial", "position", "metrics"):
+            jax.tree.map(np.testing.assert_array_equal, getattr(found, part), getattr(whole, part))
+
+
+def test_a_checkpoint_of_other_keys_is_refused(tmp_path):
+    path = tmp_path / "a.safetensors"
+
+    def go(keys, network=SMALL):
+        return train(network, DIGITS, keys, epochs=1, step_size=0.1, checkpoint=path)
+
+    go(KEYS)
+    for others in (KEYS[::-1], KEYS[:2]):
+        with pytest.raises(UserError, match=r"a\.safetensors began at other parameters"):
+            go(others)
+    with pytest.raises(UserError, match="another network or optimizer"):
+        go(KEYS, TwoLayer(DIGITS.shape, width=17))
+
+
 def test_what_is_no_checkpoint_is_refused_in_one_line(tmp_path):
     path = tmp_path / "a.safetensors"
     with pytest.raises(UserError, match="cannot read the checkpoint"):
@@ -168,8 +219,9 @@ def test_what_is_no_checkpoint_is_refused_in_one_line(tmp_path):
     with pytest.raises(UserError, match="another network or optimizer"):
         load_checkpoint(path, SMALL, optax.scale_by_adam())
     whole = path.read_bytes()
-    for cut in (0, 7, 100, len(whole) - 1):
-        path.write_bytes(whole[:cut])
+    flipped = whole[:-1] + bytes([whole[-1] ^ 1])
+    for damaged in (b"", whole[:7], whole[:100], whole[:-1], flipped):
+        path.write_bytes(damaged)
         with pytest.raises(UserError, match="cannot read the checkpoint"):
             load_checkpoint(path, SMALL)
 

@@ -1,18 +1,72 @@
-"""Networks in training, kept in a safetensors file: nothing in it can be executed."""
+"""Where networks in training are kept, so that an interrupted training goes on."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol, runtime_checkable
 
-import jax
 import numpy as np
 import optax
 
-from whytrain.dynamics.training import METRICS, MOMENTUM, Position, Trained, empty
+from whytrain._tensors import DamagedError, decode, encode
+from whytrain.dynamics.trained import MOMENTUM, Trained, from_arrays
 from whytrain.errors import UserError
 from whytrain.networks import Network
 
-FORMAT = "whytrain-training-1"
+
+@runtime_checkable
+class Checkpoint(Protocol):
+    """A place for arrays by name; what is written there is there whole, or not at all."""
+
+    def read(self) -> dict[str, np.ndarray] | None:
+        """Give what was written last, or `None` if there is nothing."""
+        ...
+
+    def write(self, arrays: dict[str, np.ndarray]) -> None:
+        """Keep arrays, in place of what was there."""
+        ...
+
+
+@dataclass(frozen=True)
+class CheckpointFile:
+    """A safetensors file with a checksum.
+
+    Attributes:
+        path: The file; it need not be there yet.
+    """
+
+    path: Path
+
+    def __str__(self) -> str:
+        return f"the checkpoint {self.path}"
+
+    def read(self) -> dict[str, np.ndarray] | None:
+        """Give what is in the file, or `None` if there is no such file.
+
+        Raises:
+            UserError: The file cannot be read, is damaged, or is no checkpoint.
+        """
+        try:
+            return decode(self.path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, DamagedError) as error:
+            raise UserError(f"cannot read {self}: {error}") from error
+
+    def write(self, arrays: dict[str, np.ndarray]) -> None:
+        """Put a file there.
+
+        Raises:
+            UserError: The place does not take it.
+        """
+        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        try:
+            temporary.write_bytes(encode(arrays))
+            os.replace(temporary, self.path)
+        except OSError as error:
+            raise UserError(f"cannot write {self}: {error.strerror or error}") from error
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def save_checkpoint(path: str | Path, trained: Trained) -> None:
@@ -21,7 +75,11 @@ def save_checkpoint(path: str | Path, trained: Trained) -> None:
     The arrays are named after their place: `initial/U`, `position/params/U`,
     `position/memory/...`, `metrics/train_loss`. The file appears whole or not at all.
 
+    Raises:
+        UserError: The place does not take it.
+
     Example:
+        >>> import jax
         >>> from tempfile import TemporaryDirectory
         >>> from whytrain.data import load
         >>> from whytrain.dynamics import train
@@ -36,26 +94,7 @@ def save_checkpoint(path: str | Path, trained: Trained) -> None:
         >>> whole.epochs
         2
     """
-    from safetensors.numpy import save_file
-
-    path = Path(path)
-    named = {
-        name: np.ascontiguousarray(leaf)
-        for part, tree in (
-            ("initial", trained.initial),
-            ("position", trained.position._asdict()),
-            ("metrics", trained.metrics),
-        )
-        for name, leaf in _named(part, tree).items()
-    }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        save_file(named, temporary, metadata={"format": FORMAT})
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    CheckpointFile(Path(path)).write(trained.arrays())
 
 
 def load_checkpoint(
@@ -71,41 +110,10 @@ def load_checkpoint(
     Raises:
         UserError: The file cannot be read, is damaged, or is of another network or optimizer.
     """
-    from safetensors import SafetensorError, safe_open
-
+    arrays = CheckpointFile(Path(path)).read()
+    if arrays is None:
+        raise UserError(f"cannot read the checkpoint {path}: there is no such file")
     try:
-        with safe_open(path, framework="numpy") as file:
-            if (file.metadata() or {}).get("format") != FORMAT:
-                raise UserError(f"{path} is no checkpoint of whytrain")
-            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"cannot read the checkpoint {path}: {error}") from error
-    axes = np.shape(found.get("position/steps", ()))
-    if len(axes) != 2:
-        raise UserError(f"{path} is no checkpoint of whytrain")
-    template = empty(network, optimizer, axes)
-    initial = _filled(path, "initial", template.initial, found)
-    position = _filled(path, "position", template.position._asdict(), found)
-    metrics = {name: found[f"metrics/{name}"] for name in METRICS if f"metrics/{name}" in found}
-    return Trained(initial, Position(**position), metrics)
-
-
-def _named(part: str, tree: Any) -> dict[str, Any]:
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {
-        f"{part}/{jax.tree_util.keystr(path, simple=True, separator='/')}": leaf
-        for path, leaf in leaves
-    }
-
-
-def _filled(path: str | Path, part: str, template: Any, found: dict[str, np.ndarray]) -> Any:
-    """The template with the arrays of the file in it."""
-    names = _named(part, template)
-    for name, leaf in names.items():
-        if name not in found or found[name].shape != leaf.shape or found[name].dtype != leaf.dtype:
-            held = f"{found[name].dtype} {found[name].shape}" if name in found else "nothing"
-            raise UserError(
-                f"{path} is of another network or optimizer: {name} must be {leaf.dtype} "
-                f"{leaf.shape}, the file holds {held}"
-            )
-    return jax.tree.unflatten(jax.tree.structure(template), [found[name] for name in names])
+        return from_arrays(arrays, network, optimizer)
+    except UserError as error:
+        raise UserError(f"cannot go on from {path}: {error}") from error

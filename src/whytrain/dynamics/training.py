@@ -1,9 +1,10 @@
 """Training networks: epochs of shuffled minibatches, one program for all runs and variants."""
 
 import functools
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -12,72 +13,20 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import xarray as xr
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
 from whytrain._process import threads
 from whytrain.data.dataset import Dataset, as_float
+from whytrain.dynamics.checkpoints import Checkpoint, CheckpointFile
 from whytrain.dynamics.schedules import Schedule, table
+from whytrain.dynamics.trained import METRICS, MOMENTUM, Position, Trained, begin, from_arrays
 from whytrain.errors import UserError
 from whytrain.networks import EmpiricalRisk, Network
 from whytrain.networks.network import cross_entropy
 
-MOMENTUM = optax.trace(decay=0.9)  # the direction `m <- 0.9 m + gradient`
 FORGET = 0.1  # weight of a batch in the running statistics, as other libraries have it
 CHUNK = 100  # test examples at a time
-
-
-class Position(NamedTuple):
-    """Where the networks are: everything that the next step needs, with axes (run, variant).
-
-    Attributes:
-        params: The parameters.
-        memory: What the optimizer remembers.
-        statistics: Running mean and variance of each batch normalization.
-        steps: Steps taken.
-        training: Which networks have not yet reached the target.
-    """
-
-    params: PyTree
-    memory: PyTree
-    statistics: PyTree
-    steps: Int[Array, "run variant"]
-    training: Bool[Array, "run variant"]
-
-
-METRICS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
-
-
-@dataclass(frozen=True)
-class Trained:
-    """Networks in training, or after it.
-
-    Attributes:
-        initial: The parameters before the first step.
-        position: Where the networks are now.
-        metrics: Of every epoch, arrays (run, variant, epoch) by the names in `METRICS`: loss and
-            accuracy over the batches of the epoch while it went on, and on the test set after it
-            with the running statistics; NaN where the test set was not looked at.
-    """
-
-    initial: PyTree
-    position: Position
-    metrics: dict[str, np.ndarray] = field(default_factory=dict)
-
-    @property
-    def params(self) -> PyTree:
-        """The parameters now."""
-        return self.position.params
-
-    @property
-    def epochs(self) -> int:
-        """Epochs so far."""
-        return self.metrics["train_loss"].shape[-1] if self.metrics else 0
-
-    def history(self) -> xr.Dataset:
-        """The metrics with named dimensions; `epoch` counts from 1."""
-        dims = ("run", "variant", "epoch")
-        data = {name: (dims, values) for name, values in self.metrics.items()}
-        return xr.Dataset(data, {"epoch": np.arange(1, self.epochs + 1)})
+SECONDS = 30.0  # between two checkpoints
 
 
 def train(
@@ -94,6 +43,7 @@ def train(
     resume: Trained | None = None,
     target: float | None = None,
     test_every: int = 1,
+    checkpoint: str | Path | Checkpoint | None = None,
 ) -> Trained:
     """Train one network per run and variant, all of them together, in float32 on cross-entropy.
 
@@ -128,12 +78,15 @@ def train(
         target: Networks whose mean loss over an epoch is below this stand still from then on, and
             training ends when all do.
         test_every: Look at the test set after every so many epochs, and after the last.
+        checkpoint: A safetensors file, or another place, where the networks are kept every half
+            minute and at the end. What is there already is gone on from, with the same result as
+            if the training had never been interrupted.
 
     Returns:
         The networks, with their metrics. A loss that is not finite is a reported outcome.
 
     Raises:
-        UserError: A size is out of range.
+        UserError: A size is out of range, or the checkpoint is of another training.
 
     Example:
         >>> from whytrain.data import load
@@ -147,14 +100,18 @@ def train(
     """
     _check(network, dataset, keys, epochs, batch, test_every)
     variants, activations = _variants(activations)
+    if isinstance(checkpoint, str | Path):
+        checkpoint = CheckpointFile(Path(checkpoint))
     per_epoch = len(dataset.train_labels) // batch
     with jax.enable_x64(False), ThreadPoolExecutor(threads()) as pool:
         train_set = _Examples(as_float(dataset.train_images), dataset.train_labels)
         test_set = _Examples(as_float(dataset.test_images), dataset.test_labels)
-        now = resume or _begin(network, optimizer, keys, variants, starts)
-        initial, position = now.initial, now.position
-        found: dict[str, list] = {name: list(_epochs(now, name)) for name in METRICS}
+        now = resume or begin(network, optimizer, keys, variants, starts)
+        if checkpoint is not None and (kept := checkpoint.read()) is not None:
+            now = _same(checkpoint, from_arrays(kept, network, optimizer), now)
+        saved = time.monotonic()
         for epoch in range(now.epochs, epochs):
+            position = now.position
             if target is not None and not np.asarray(position.training).any():
                 break
             sizes = table(step_size, epoch * per_epoch, (epoch + 1) * per_epoch)
@@ -170,10 +127,29 @@ def train(
                 test_metrics = _run_by_run(pool, look, position)
             else:
                 test_metrics = (np.full_like(train_metrics[0], np.nan),) * 2
-            for name, values in zip(METRICS, (*train_metrics, *test_metrics), strict=True):
-                found[name].append(np.asarray(values))
-    metrics = {name: np.stack(values, axis=-1) for name, values in found.items() if values}
-    return Trained(initial, position, metrics)
+            now = _after(now, position, (*train_metrics, *test_metrics))
+            if checkpoint is not None and (last or time.monotonic() - saved > SECONDS):
+                checkpoint.write(now.arrays())
+                saved = time.monotonic()
+    return now
+
+
+def _after(before: Trained, position: Position, metrics: Sequence[np.ndarray]) -> Trained:
+    """The networks an epoch later, with its metrics behind the earlier ones."""
+    found = {name: np.asarray(each)[..., None] for name, each in zip(METRICS, metrics, strict=True)}
+    if before.metrics:
+        found = {n: np.concatenate([before.metrics[n], found[n]], axis=-1) for n in METRICS}
+    return Trained(before.initial, position, found)
+
+
+def _same(place: Checkpoint, found: Trained, start: Trained) -> Trained:
+    """What was found, if it began where this training begins."""
+    alike = jax.tree.map(
+        lambda a, b: np.array_equal(a, b, equal_nan=True), found.initial, start.initial
+    )
+    if not jax.tree.all(alike):
+        raise UserError(f"{place} began at other parameters; give another one, or the same keys")
+    return found
 
 
 def evaluate(network: Network, dataset: Dataset, trained: Trained, activations: Any) -> xr.Dataset:
@@ -251,60 +227,6 @@ def _variants(activations: Any) -> tuple[int, Any]:
             lambda leaf: np.asarray(leaf)[None] if eqx.is_array_like(leaf) else leaf, activations
         )
     return max(extents, default=1) or 1, activations
-
-
-def _begin(
-    network: Network, optimizer: optax.GradientTransformation, keys: Array, variants: int,
-    starts: PyTree | None,
-) -> Trained:  # fmt: skip
-    axes = (len(keys), variants)
-    if starts is None:
-        starts = _drawn(network, keys)
-    for leaf in jax.tree.leaves(starts):
-        if np.ndim(leaf) < 2 or any(
-            n not in (1, m) for n, m in zip(leaf.shape, axes, strict=False)
-        ):
-            raise UserError(f"starts must have leading axes {axes}, or 1, got {np.shape(leaf)}")
-    return Trained(*_start(network, optimizer, starts, axes))
-
-
-def empty(
-    network: Network, optimizer: optax.GradientTransformation, axes: tuple[int, ...]
-) -> Trained:
-    """The shapes of networks in training, without their numbers."""
-
-    def begin() -> tuple[PyTree, Position]:
-        starts = _drawn(network, jax.random.split(jax.random.key(0), axes[0]))
-        return _start(network, optimizer, starts, (axes[0], axes[1]))
-
-    with jax.enable_x64(False):
-        return Trained(*jax.eval_shape(begin))
-
-
-@eqx.filter_jit
-def _drawn(network: Network, keys: Array) -> PyTree:
-    """Initial parameters with axes (run, 1)."""
-
-    def one(key: Array) -> PyTree:
-        return network.init(jax.random.fold_in(key, 0))
-
-    return jax.tree.map(lambda leaf: leaf[:, None], jax.vmap(one)(keys))
-
-
-@eqx.filter_jit
-def _start(
-    network: Network, optimizer: optax.GradientTransformation, starts: PyTree, axes: tuple[int, int]
-) -> tuple[PyTree, Position]:
-    initial = jax.tree.map(
-        lambda leaf: jnp.broadcast_to(jnp.asarray(leaf, jnp.float32), axes + leaf.shape[2:]), starts
-    )
-    one = jax.tree.map(lambda leaf: leaf[0, 0], initial)
-    image = jnp.zeros((1, *network.shape), jnp.float32)
-    shapes = jax.eval_shape(lambda: network(one, image, jax.nn.relu).statistics)
-    statistics = jax.tree.map(lambda leaf: jnp.zeros(axes + leaf.shape, jnp.float32), shapes)
-    memory = jax.vmap(jax.vmap(optimizer.init))(initial)
-    counts, training = jnp.zeros(axes, jnp.int32), jnp.ones(axes, bool)
-    return initial, Position(initial, memory, statistics, counts, training)
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3, 4))
@@ -400,10 +322,3 @@ def _test(
 
 def _where(going: Array, new: Array, old: Array) -> Array:
     return jnp.where(going.reshape(going.shape + (1,) * (new.ndim - 2)), new, old)
-
-
-def _epochs(trained: Trained, name: str) -> Sequence[np.ndarray]:
-    """The values of each epoch so far."""
-    if not trained.metrics:
-        return []
-    return list(np.moveaxis(trained.metrics[name], -1, 0))

@@ -1,11 +1,13 @@
 """Which random key a run has: a matter of its number alone, never of who computes it when."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
 import numpy as np
+
+from whytrain.lab.checkpoints import Checkpoints
 
 
 @dataclass(frozen=True)
@@ -20,12 +22,15 @@ class Runs:
         stream: 32 bits that tell apart studies, experiments and settings.
         first: The number of the first run.
         count: How many runs.
+        checkpoints: Where a training may be kept that lasts: `runs.checkpoints["NAME"]` is a
+            `checkpoint` for `whytrain.dynamics.train`. No result depends on it.
     """
 
     seed: int
     stream: int
     first: int
     count: int
+    checkpoints: Checkpoints = field(default_factory=Checkpoints, compare=False, repr=False)
 
     def __len__(self) -> int:
         return self.count

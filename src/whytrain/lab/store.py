@@ -3,6 +3,8 @@
     whytrain.json               says that the directory is ours, and in which format
     pieces/KEY.json             a piece: what it is, its results if it has any, and checksums
     pieces/KEY.zarr.zip         the arrays of a piece that has any, as Zarr in a zip file
+    checkpoints/KEY-NAME.safetensors
+                                networks while they train and when they have
     failures/KEY.json           why a piece could not be computed
     records/ID.json             every command that worked here, with versions
 
@@ -11,7 +13,8 @@ The contract, which `tests/lab/test_store.py` holds every kind of files to:
 1. A piece is there or not there. Its `.json` is written last, and whole; a piece with a wrong
    checksum, in either file, counts as missing, and is reported.
 2. The same computation gives the same bytes, so that writers who meet do no harm.
-3. Nothing but the pieces says which pieces there are. Finding one is resuming.
+3. Nothing but the pieces says which pieces there are. Finding one is resuming. A checkpoint only
+   spares a piece some of its work: the piece is the same without it.
 """
 
 import hashlib
@@ -30,6 +33,7 @@ from zarr.buffer.cpu import Buffer
 from zarr.storage import MemoryStore as ZarrMemory
 
 from whytrain.errors import UserError
+from whytrain.lab.checkpoints import FOLDER, Checkpoints
 from whytrain.lab.files import Files, open_files
 
 FORMAT = 1
@@ -128,7 +132,7 @@ class Store:
                     f"{place} is not a run directory of whytrain; give one that --out made"
                 )
             return cls(files)
-        files.prepare("pieces", "failures", "records")
+        files.prepare("pieces", FOLDER, "failures", "records")
         if not found:
             files.write(_MARKER, _json({"format": FORMAT}))
         return cls(files)
@@ -232,6 +236,10 @@ class Store:
     def forgive(self, key: str) -> None:
         """Forget a failure."""
         self.files.remove(f"failures/{key}.json")
+
+    def checkpoints(self, key: str) -> Checkpoints:
+        """Give the place of a piece's checkpoints."""
+        return Checkpoints(self.files, key)
 
     def note(self, record: Record) -> None:
         """Keep a record of a command that works here."""

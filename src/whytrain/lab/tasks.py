@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import xarray as xr
@@ -13,7 +13,7 @@ from whytrain.lab.experiment import Experiment
 from whytrain.lab.jsonable import jsonable
 from whytrain.lab.randomness import Runs
 from whytrain.lab.settings import Settings, as_dict, fingerprint
-from whytrain.lab.store import FORMAT, Piece, Pieces, Record
+from whytrain.lab.store import FORMAT, Piece, Pieces, Record, Store
 from whytrain.lab.study import Study
 
 _MOST_RUNS = 2**32  # a run's number is folded into its key as 32 bits
@@ -95,8 +95,12 @@ class Block:
         """Whether the piece is there."""
         return store.has(self.key)
 
-    def make(self, store: Pieces | None = None) -> Piece:
+    def make(self, store: Pieces | None = None, *, keep: bool = True) -> Piece:
         """Compute the runs.
+
+        Args:
+            store: Where checkpoints are kept; nowhere without one.
+            keep: Whether they stay when the runs are done.
 
         Returns:
             The piece.
@@ -104,10 +108,14 @@ class Block:
         Raises:
             ValueError: If the experiment gives another number of runs than it was asked for.
         """
-        del store
         experiment = self.source.study().experiment(self.experiment)
+        runs = self.runs
+        if isinstance(store, Store):
+            runs = replace(runs, checkpoints=store.checkpoints(self.key))
         with warnings.catch_warnings(action="ignore", category=UnstableStepWarning):
-            dataset = experiment.compute(_settings(self, experiment), self.runs)
+            dataset = experiment.compute(_settings(self, experiment), runs)
+        if not keep:
+            runs.checkpoints.clear()
         if dataset.sizes.get("run") != len(self.runs):
             raise ValueError(
                 f"experiment {self.experiment!r} must give a dimension 'run' of length "
@@ -175,7 +183,7 @@ class Cell:
     def _block(self, block: Block, store: Pieces | None) -> xr.Dataset:
         piece = None if store is None else store.get(block.key)
         if piece is None:
-            piece = block.make()
+            piece = block.make(store, keep=self.keep)
             if self.keep and store is not None:
                 store.put(block.key, piece)
         assert piece.dataset is not None

@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 
 from whytrain.data import Dataset, available, load, normalize, random_labels, subset
-from whytrain.dynamics.training import Trained, train
+from whytrain.dynamics.training import train
 from whytrain.errors import UserError
-from whytrain.lab import Derived, Experiment, Runs, Settings, mean_interval, setting
+from whytrain.lab import Derived, Experiment, Runs, Settings, as_dict, mean_interval, setting
 from whytrain.measures import Capacity, capacity
 from whytrain.networks import TwoLayer
 
@@ -74,12 +74,18 @@ def prepared(data: str, labels: str, examples: int) -> Dataset:
 
 
 def compute(settings: WidthSettings, runs: Runs) -> xr.Dataset:
-    """Errors, epochs, norms, rows of Table 1, bounds, distributions of units and margins."""
+    """Errors, epochs, norms, rows of Table 1, bounds, distributions of units and margins.
+
+    Run 0 leaves the checkpoints `run-0-initial` and `run-0-trained`, which `measure capacity`
+    takes; and so on.
+    """
     dataset = prepared(settings.data, settings.labels, settings.examples)
     network = TwoLayer(dataset.shape, settings.width, len(dataset.classes))
+    meanwhile = runs.checkpoints["training"]
     trained = train(
         network, dataset, runs.keys(), epochs=settings.epochs, step_size=settings.step_size,
         batch=settings.batch, target=settings.target, test_every=settings.epochs,
+        checkpoint=meanwhile,
     )  # fmt: skip
     per_epoch = settings.examples // settings.batch
     rows = []
@@ -90,16 +96,21 @@ def compute(settings: WidthSettings, runs: Runs) -> xr.Dataset:
             "fits": not bool(np.asarray(trained.position.training)[run, 0]),
             "m": settings.examples, "h": settings.width,
         }  # fmt: skip
-        rows.append(row | _measured(trained, run, dataset))
+        initial, last = _of_run(trained.initial, run), _of_run(trained.params, run)
+        for name, params in {"initial": initial, "trained": last}.items():
+            runs.checkpoints[f"run-{runs.first + run}-{name}"].write(params, **as_dict(settings))
+        rows.append(row | _measured(initial, last, dataset))
+    meanwhile.remove()
     return _labeled(rows)
 
 
-def _measured(trained: Trained, run: int, dataset: Dataset) -> dict:
+def _of_run(params: dict, run: int) -> dict[str, np.ndarray]:
+    """The weights of one network."""
+    return {name: np.asarray(leaf[run, 0]) for name, leaf in params.items()}
+
+
+def _measured(initial: dict, last: dict, dataset: Dataset) -> dict:
     """What the instrument says of one network; nothing where its margin is not positive."""
-    initial, last = (
-        {name: np.asarray(leaf[run, 0]) for name, leaf in params.items()}
-        for params in (trained.initial, trained.params)
-    )
     try:
         found = capacity(initial, last, dataset.train_images, dataset.train_labels)
     except UserError:

@@ -77,7 +77,10 @@ def architecture(settings: NetworkSettings, dataset: Dataset) -> Network:
 
 
 def compute(settings: NetworkSettings, runs: Runs) -> xr.Dataset:
-    """Loss and accuracy of the float network, of each quantized one, and near the minimum."""
+    """Loss and accuracy of the float network, of each quantized one, and near the minimum.
+
+    The trainings leave the checkpoints `float`, `quantized` and `left`.
+    """
     dataset = prepared(settings.data, settings.examples, settings.tested)
     network, keys = architecture(settings, dataset), runs.keys()
     quantized = stack([
@@ -93,10 +96,11 @@ def compute(settings: NetworkSettings, runs: Runs) -> xr.Dataset:
         return lambda step: settings.step_size * (1 - 0.9 * (step >= late))
 
     plain = go(keys, epochs=settings.pretraining, step_size=falling(settings.pretraining),
-               test_every=settings.pretraining)  # fmt: skip
+               test_every=settings.pretraining, checkpoint=runs.checkpoints["float"])  # fmt: skip
     trained = go(
         _fold(keys, 1), epochs=settings.epochs, step_size=falling(settings.epochs),
         activations=quantized, starts=plain.params, test_every=settings.epochs,
+        checkpoint=runs.checkpoints["quantized"],
     )  # fmt: skip
     if settings.small_epochs == 0:
         return _labeled(settings, plain, trained)
@@ -104,6 +108,7 @@ def compute(settings: NetworkSettings, runs: Runs) -> xr.Dataset:
     left = go(
         _fold(keys, 2), epochs=settings.small_epochs, step_size=settings.small_step_size,
         activations=quantized, starts=minimum, test_every=settings.small_epochs,
+        checkpoint=runs.checkpoints["left"],
     )  # fmt: skip
     return _labeled(settings, plain, trained).merge(_course(left))
 

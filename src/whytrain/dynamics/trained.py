@@ -1,0 +1,180 @@
+"""Networks in training: where they are, where they start, and their arrays by name."""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import xarray as xr
+from jaxtyping import Array, Bool, Int, PyTree
+
+from whytrain.errors import UserError
+from whytrain.networks import Network
+
+MOMENTUM = optax.trace(decay=0.9)  # the direction `m <- 0.9 m + gradient`
+METRICS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+
+
+class Position(NamedTuple):
+    """Where the networks are: everything that the next step needs, with axes (run, variant).
+
+    Attributes:
+        params: The parameters.
+        memory: What the optimizer remembers.
+        statistics: Running mean and variance of each batch normalization.
+        steps: Steps taken.
+        training: Which networks have not yet reached the target.
+    """
+
+    params: PyTree
+    memory: PyTree
+    statistics: PyTree
+    steps: Int[Array, "run variant"]
+    training: Bool[Array, "run variant"]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Networks in training, or after it.
+
+    Attributes:
+        initial: The parameters before the first step.
+        position: Where the networks are now.
+        metrics: Of every epoch, arrays (run, variant, epoch) by the names in `METRICS`: loss and
+            accuracy over the batches of the epoch while it went on, and on the test set after it
+            with the running statistics; NaN where the test set was not looked at.
+    """
+
+    initial: PyTree
+    position: Position
+    metrics: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def params(self) -> PyTree:
+        """The parameters now."""
+        return self.position.params
+
+    @property
+    def epochs(self) -> int:
+        """Epochs so far."""
+        return self.metrics["train_loss"].shape[-1] if self.metrics else 0
+
+    def history(self) -> xr.Dataset:
+        """The metrics with named dimensions; `epoch` counts from 1."""
+        dims = ("run", "variant", "epoch")
+        data = {name: (dims, values) for name, values in self.metrics.items()}
+        return xr.Dataset(data, {"epoch": np.arange(1, self.epochs + 1)})
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything by name: `initial/U`, `position/params/U`, `metrics/train_loss`."""
+        parts = {
+            "initial": self.initial, "position": self.position._asdict(), "metrics": self.metrics,
+        }  # fmt: skip
+        return {
+            name: np.asarray(leaf)
+            for part, tree in parts.items()
+            for name, leaf in _named(part, tree).items()
+        }
+
+
+def begin(
+    network: Network, optimizer: optax.GradientTransformation, keys: Array, variants: int,
+    starts: PyTree | None,
+) -> Trained:  # fmt: skip
+    """Networks before the first step.
+
+    Raises:
+        UserError: `starts` has other axes.
+    """
+    axes = (len(keys), variants)
+    if starts is None:
+        starts = _drawn(network, keys)
+    for leaf in jax.tree.leaves(starts):
+        if np.ndim(leaf) < 2 or any(
+            n not in (1, m) for n, m in zip(leaf.shape, axes, strict=False)
+        ):
+            raise UserError(f"starts must have leading axes {axes}, or 1, got {np.shape(leaf)}")
+    return Trained(*_start(network, optimizer, starts, axes))
+
+
+def from_arrays(
+    arrays: dict[str, np.ndarray], network: Network, optimizer: optax.GradientTransformation
+) -> Trained:
+    """Networks from what `Trained.arrays` gave.
+
+    Raises:
+        UserError: They are of another network or optimizer.
+    """
+    axes = np.shape(arrays.get("position/steps", ()))
+    if len(axes) != 2:
+        raise UserError("no networks in training are in it")
+    template = _empty(network, optimizer, (axes[0], axes[1]))
+    metrics = {name: arrays[f"metrics/{name}"] for name in METRICS if f"metrics/{name}" in arrays}
+    return Trained(
+        _filled("initial", template.initial, arrays),
+        Position(**_filled("position", template.position._asdict(), arrays)),
+        metrics,
+    )
+
+
+@eqx.filter_jit
+def _drawn(network: Network, keys: Array) -> PyTree:
+    """Initial parameters with axes (run, 1)."""
+
+    def one(key: Array) -> PyTree:
+        return network.init(jax.random.fold_in(key, 0))
+
+    return jax.tree.map(lambda leaf: leaf[:, None], jax.vmap(one)(keys))
+
+
+@eqx.filter_jit
+def _start(
+    network: Network, optimizer: optax.GradientTransformation, starts: PyTree, axes: tuple[int, int]
+) -> tuple[PyTree, Position]:
+    initial = jax.tree.map(
+        lambda leaf: jnp.broadcast_to(jnp.asarray(leaf, jnp.float32), axes + leaf.shape[2:]), starts
+    )
+    one = jax.tree.map(lambda leaf: leaf[0, 0], initial)
+    image = jnp.zeros((1, *network.shape), jnp.float32)
+    shapes = jax.eval_shape(lambda: network(one, image, jax.nn.relu).statistics)
+    statistics = jax.tree.map(lambda leaf: jnp.zeros(axes + leaf.shape, jnp.float32), shapes)
+    memory = jax.vmap(jax.vmap(optimizer.init))(initial)
+    counts, training = jnp.zeros(axes, jnp.int32), jnp.ones(axes, bool)
+    return initial, Position(initial, memory, statistics, counts, training)
+
+
+def _empty(
+    network: Network, optimizer: optax.GradientTransformation, axes: tuple[int, int]
+) -> Trained:
+    """The shapes of networks in training, without their numbers."""
+
+    def shapes() -> tuple[PyTree, Position]:
+        starts = _drawn(network, jax.random.split(jax.random.key(0), axes[0]))
+        return _start(network, optimizer, starts, axes)
+
+    with jax.enable_x64(False):
+        return Trained(*jax.eval_shape(shapes))
+
+
+def _named(part: str, tree: Any) -> dict[str, Any]:
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {
+        f"{part}/{jax.tree_util.keystr(path, simple=True, separator='/')}": leaf
+        for path, leaf in leaves
+    }
+
+
+def _filled(part: str, template: Any, found: dict[str, np.ndarray]) -> Any:
+    """The template with the arrays that were found in it."""
+    names = _named(part, template)
+    for name, leaf in names.items():
+        if name not in found or found[name].shape != leaf.shape or found[name].dtype != leaf.dtype:
+            held = f"{found[name].dtype} {found[name].shape}" if name in found else "nothing"
+            raise UserError(
+                f"it is of another network or optimizer: {name} must be {leaf.dtype} "
+                f"{leaf.shape}, it holds {held}"
+            )
+    return jax.tree.unflatten(jax.tree.structure(template), [found[name] for name in names])
