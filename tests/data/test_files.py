@@ -107,7 +107,7 @@ def test_missing_files_and_names_are_told(tmp_path, monkeypatch):
     refused("holds no file data_batch_1.bin", load, "cifar10", tmp_path)
     refused("holds no file train_32x32.mat", load, "svhn", tmp_path)
     monkeypatch.setenv("WHYTRAIN_DATA", str(tmp_path))
-    refused("the files of mnist are not here; name a directory", load, "mnist")
+    refused("the files of mnist are not here; set WHYTRAIN_DATA", load, "mnist")
     assert not available("mnist")
     write_mnist(tmp_path / "mnist")
     assert available("mnist")

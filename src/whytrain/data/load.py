@@ -28,6 +28,12 @@ _CLASSES = {
         "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
     ),
 }  # fmt: skip
+_FILES = {
+    "mnist": "train-images-idx3-ubyte.gz and its three companions",
+    "fashion-mnist": "train-images-idx3-ubyte.gz and its three companions",
+    "svhn": "train_32x32.mat and test_32x32.mat",
+    "cifar10": "the binary version, data_batch_1.bin to data_batch_5.bin and test_batch.bin",
+}
 _OPENML = {"fashion-mnist": "Fashion-MNIST", "mnist": "mnist_784"}
 _DIGITS_TRAIN = 1200
 
@@ -92,9 +98,10 @@ def _directory(name: str, given: str | Path | None) -> Path:
     else:
         directory = DEBIAN.get(name, Path())
         if name not in DEBIAN or not directory.is_dir():
-            ways = "name a directory, or set WHYTRAIN_DATA to one with a subdirectory of that name"
+            ways = f"set WHYTRAIN_DATA to a directory whose subdirectory {name} holds {_FILES[name]}"
             ways += ", or apt-get install dataset-fashion-mnist" if name in DEBIAN else ""
-            ways += ", or pass openml=True" if name in _OPENML else ""
+            ways += "; in Python, load() takes a directory"
+            ways += " or openml=True" if name in _OPENML else ""
             raise UserError(f"the files of {name} are not here; {ways}")
     if not directory.is_dir():
         raise UserError(f"there is no directory {directory}")

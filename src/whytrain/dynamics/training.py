@@ -49,17 +49,16 @@ def train(
 
     A run is a key: it draws the initial parameters and the order of the examples. A variant is an
     activation, such as a quantizer of other bits or with another estimator. The variants of a run
-    see the same batches from the same start, so that their differences are paired; and what their
-    first layer does with the images before its filters is done once.
+    see the same batches from the same start, so that their differences are paired.
 
     Every epoch of a run goes through a permutation of the training examples in batches of one size;
     what does not fill a batch is left out. A step is
 
         params <- params - step_size(step) * direction
 
-    with the direction that the optimizer makes of the gradient. A run's result depends on its own
-    key only, up to the rounding of float32 (matrix products of other sizes may sum in another
-    order).
+    with the direction that the optimizer makes of the gradient. A network's result depends on its
+    own key and activation only, to the last bit: not on the other runs and variants, nor on the
+    number of threads.
 
     Args:
         network: The architecture.
@@ -104,8 +103,8 @@ def train(
         checkpoint = CheckpointFile(Path(checkpoint))
     per_epoch = len(dataset.train_labels) // batch
     with jax.enable_x64(False), ThreadPoolExecutor(threads()) as pool:
-        train_set = _Examples(as_float(dataset.train_images), dataset.train_labels)
-        test_set = _Examples(as_float(dataset.test_images), dataset.test_labels)
+        train_set = _examples(dataset.train_images, dataset.train_labels)
+        test_set = _examples(dataset.test_images, dataset.test_labels)
         now = resume or begin(network, optimizer, keys, variants, starts)
         if checkpoint is not None and (kept := checkpoint.read()) is not None:
             now = _same(checkpoint, from_arrays(kept, network, optimizer), now)
@@ -120,11 +119,11 @@ def train(
                 _epoch, network, optimizer, activations, train_set, jnp.asarray(sizes, jnp.float32),
                 jnp.float32(-np.inf if target is None else target),
             )  # fmt: skip
-            position, train_metrics = _run_by_run(pool, go, position, order)
+            position, train_metrics = _one_by_one(pool, go, position, order)
             last = epoch + 1 == epochs or not np.asarray(position.training).any()
             if last or (epoch + 1) % test_every == 0:
                 look = functools.partial(_test, network, activations, test_set)
-                test_metrics = _run_by_run(pool, look, position)
+                test_metrics = _one_by_one(pool, look, position)
             else:
                 test_metrics = (np.full_like(train_metrics[0], np.nan),) * 2
             now = _after(now, position, (*train_metrics, *test_metrics))
@@ -156,46 +155,55 @@ def evaluate(network: Network, dataset: Dataset, trained: Trained, activations: 
     """Loss and accuracy on the test set with the running statistics, over (run, variant)."""
     _, activations = _variants(activations)
     with jax.enable_x64(False), ThreadPoolExecutor(threads()) as pool:
-        test_set = _Examples(as_float(dataset.test_images), dataset.test_labels)
+        test_set = _examples(dataset.test_images, dataset.test_labels)
         look = functools.partial(_test, network, activations, test_set)
-        loss, accuracy = _run_by_run(pool, look, trained.position)
+        loss, accuracy = _one_by_one(pool, look, trained.position)
     dims = ("run", "variant")
     return xr.Dataset({
         "test_loss": (dims, np.asarray(loss)), "test_accuracy": (dims, np.asarray(accuracy)),
     })  # fmt: skip
 
 
-def _run_by_run(
+def _one_by_one(
     pool: ThreadPoolExecutor, program: Callable, position: Position, *others: Array
 ) -> tuple:
-    """Call a program of a single run for every run, on all cores.
+    """Call a program of a single network for every one of them, on all cores.
 
-    Runs share nothing, and a core each serves small networks better than all cores one step.
+    Networks share nothing, and a core each serves small ones better than all cores one step. Nor do
+    several of them side by side in one program pay (`jax.vmap`): what one has in flight fits into
+    the cache of a core, what six have does not.
 
     Args:
         pool: The threads.
-        program: Takes a position of one run, and a part of each of `others`.
+        program: Takes the number of the variant, a position of one network, and of each of `others`
+            the part of its run.
         position: Where the networks are.
         others: Arrays whose second axis is that of runs.
     """
-    whole = jax.tree.map(np.asarray, (position, others))
+    whole, rest = jax.tree.map(np.asarray, (position, others))
+    axes = whole.steps.shape
 
-    def one(run: int) -> tuple:
-        part, rest = whole
-        part = jax.tree.map(lambda leaf: leaf[run : run + 1], part)
-        rest = [leaf[:, run : run + 1] for leaf in rest]
+    def one(run: int, variant: int) -> tuple:
+        part = jax.tree.map(lambda leaf: leaf[run, variant], whole)
         with jax.enable_x64(False):  # a setting of the thread
-            return jax.tree.map(np.asarray, program(part, *rest))
+            found = program(np.int32(variant), part, *(leaf[:, run] for leaf in rest))
+            return jax.tree.map(np.asarray, found)
 
-    # The first one alone where it may have to be compiled; the others then find it compiled.
-    alone = int(not position.steps.any()) or len(position.steps) % 2
-    parts = [*map(one, range(alone)), *pool.map(one, range(alone, len(position.steps)))]
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+    # The first one alone where it has to be compiled; the others then find it compiled.
+    alone = int(not whole.steps.any())
+    cells = list(np.ndindex(*axes))
+    parts = [one(*cell) for cell in cells[:alone]]
+    parts += pool.map(lambda cell: one(*cell), cells[alone:])
+    return jax.tree.map(lambda *leaves: np.stack(leaves).reshape(*axes, *leaves[0].shape), *parts)
 
 
 class _Examples(NamedTuple):
     images: Float[Any, "example height width channel"]
     labels: Int[Any, " example"]
+
+
+def _examples(images: np.ndarray, labels: np.ndarray) -> _Examples:
+    return _Examples(jnp.asarray(as_float(images)), jnp.asarray(labels))
 
 
 def _check(
@@ -244,29 +252,28 @@ def _order(keys: Array, epoch: Int[Any, ""], examples: int, steps: int, batch: i
 @eqx.filter_jit
 def _epoch(
     network: Network, optimizer: optax.GradientTransformation, activations: Any,
-    examples: _Examples, sizes: Array, target: Array, start: Position, order: Array,
+    examples: _Examples, sizes: Array, target: Array, variant: Array, start: Position, order: Array,
 ) -> tuple[Position, tuple[Array, Array]]:  # fmt: skip
-    """One epoch of every network; the position after it, and its mean loss and accuracy."""
-    risk = EmpiricalRisk(network, jnp.asarray(examples.images), jnp.asarray(examples.labels))
+    """One epoch of one network; the position after it, and its mean loss and accuracy."""
+    risk = EmpiricalRisk(network, examples.images, examples.labels)
+    activation = _chosen(activations, variant)
 
     def step(position: Position, at: tuple[Array, Array]) -> tuple[Position, tuple[Array, Array]]:
         chosen, size = at
-
-        def run(position: Position, chosen: Array) -> tuple:
-            batch = risk.batch(chosen)
-
-            def variant(position: Position, activation: Any) -> tuple:
-                return _step(network, optimizer, activation, batch, position, size)
-
-            return eqx.filter_vmap(variant, in_axes=(0, eqx.if_array(0)))(position, activations)
-
-        return jax.lax.map(lambda at: run(*at), (position, chosen))
+        return _step(network, optimizer, activation, risk.batch(chosen), position, size)
 
     end, (losses, hits) = jax.lax.scan(step, start, (order, sizes))
-    end = jax.tree.map(lambda new, old: _where(start.training, new, old), end, start)
-    loss = jnp.where(start.training, losses.mean(0), jnp.nan)
-    accuracy = jnp.where(start.training, hits.mean(0), jnp.nan)
+    end = jax.tree.map(lambda new, old: jnp.where(start.training, new, old), end, start)
+    loss = jnp.where(start.training, losses.mean(), jnp.nan)
+    accuracy = jnp.where(start.training, hits.mean(), jnp.nan)
     return end._replace(training=start.training & ~(loss < target)), (loss, accuracy)
+
+
+def _chosen(activations: Any, variant: Array) -> Any:
+    """One activation out of a batch of them."""
+    return jax.tree.map(
+        lambda leaf: jnp.asarray(leaf)[variant] if eqx.is_array_like(leaf) else leaf, activations
+    )
 
 
 def _step(
@@ -291,34 +298,28 @@ def _step(
 
 @eqx.filter_jit
 def _test(
-    network: Network, activations: Any, examples: _Examples, position: Position
+    network: Network, activations: Any, examples: _Examples, variant: Array, position: Position
 ) -> tuple[Array, Array]:
     """Mean loss and accuracy on examples, with the running statistics."""
-    images, labels = map(jnp.asarray, examples)
+    images, labels = examples
+    activation = _chosen(activations, variant)
     size = min(CHUNK, len(labels))
     chunks = -(-len(labels) // size)
     numbers = jnp.arange(chunks * size)
     inside = (numbers < len(labels)).reshape(chunks, size)
     numbers = jnp.minimum(numbers, len(labels) - 1).reshape(chunks, size)
 
-    def one(position: Position, activation: Any, images: Array, labels: Array, counts: Array):
-        logits = network(position.params, images, activation, position.statistics or None).logits
-        each = jax.vmap(cross_entropy)(logits[:, None], labels[:, None])
-        hit = jnp.argmax(logits, axis=-1) == labels
-        return jnp.sum(jnp.where(counts, each, 0)), jnp.sum(hit & counts)
-
     def chunk(sums: tuple, at: tuple) -> tuple:
-        numbers, counts = at
-        run = eqx.filter_vmap(one, in_axes=(0, eqx.if_array(0), None, None, None))
-        some = images[numbers], labels[numbers], counts
-        loss, hits = jax.lax.map(lambda p: run(p, activations, *some), position)
-        return (sums[0] + loss, sums[1] + hits), None
+        chosen, counts = at
+        statistics = position.statistics or None
+        logits = network(position.params, images[chosen], activation, statistics).logits
+        each = jax.vmap(cross_entropy)(logits[:, None], labels[chosen][:, None])
+        hit = jnp.argmax(logits, axis=-1) == labels[chosen]
+        return (
+            sums[0] + jnp.sum(jnp.where(counts, each, 0)),
+            sums[1] + jnp.sum(hit & counts),
+        ), None
 
-    axes = position.steps.shape
-    zero = jnp.zeros(axes, jnp.float32), jnp.zeros(axes, jnp.int32)
+    zero = jnp.float32(0), jnp.int32(0)
     (loss, hits), _ = jax.lax.scan(chunk, zero, (numbers, inside))
     return loss / len(labels), hits / len(labels)
-
-
-def _where(going: Array, new: Array, old: Array) -> Array:
-    return jnp.where(going.reshape(going.shape + (1,) * (new.ndim - 2)), new, old)

@@ -274,8 +274,10 @@ def _fill(task: Task, store: Store | None) -> Done:
 
 
 def _in_one_line(error: Exception) -> str:
-    """Name an error, with the line of the user's code where it arose."""
+    """Name an error, with the line of the user's code where it arose; what is wrong is said once."""
     words = " ".join(str(error).split())
+    if isinstance(error, UserError):
+        return words
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({frames[-1].filename.rpartition('/')[2]}, line {frames[-1].lineno})"
     return f"{type(error).__name__}: {words}{where if frames else ''}"

@@ -1,10 +1,13 @@
 """The experiment `networks` and its two claims; each claim has a case in which it fails."""
 
+import json
+
 import jax
 import numpy as np
 import pytest
 import xarray as xr
 
+from whytrain.cli import main
 from whytrain.lab import Runs
 from whytrain.studies.yin2019 import networks
 from whytrain.studies.yin2019.networks import BITS, ESTIMATORS, NetworkSettings, compute, summarize
@@ -74,6 +77,41 @@ def test_without_fashion_mnist_digits_are_taken_and_named(monkeypatch):
     monkeypatch.setattr(networks, "available", lambda name: name == "digits")
     settings = NetworkSettings(examples=5000, tested=5000)
     assert (settings.data, settings.examples, settings.tested) == ("digits", 1200, 597)
+
+
+CIFAR = ("run", "yin2019/networks", "--set", "data=cifar10")
+
+
+def test_cifar_s_own_files_are_trained_on(tmp_path, monkeypatch, capsys):
+    """Files in the original binary format; a class shows as a bright bar in its own place."""
+    (tmp_path / "cifar10").mkdir()
+    rng = np.random.default_rng(0)
+    for name in [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]:
+        labels = rng.integers(0, 10, 80).astype(np.uint8)
+        pixels = rng.integers(0, 100, (80, 3, 32, 32)).astype(np.uint8)
+        for image, label in zip(pixels, labels, strict=True):
+            image[:, 3 * label : 3 * label + 3] = 255
+        records = np.concatenate([labels[:, None], pixels.reshape(80, -1)], axis=1)
+        records.tofile(tmp_path / "cifar10" / f"{name}.bin")
+    monkeypatch.setenv("WHYTRAIN_DATA", str(tmp_path))
+    few = ("network=lenet5", "examples=384", "tested=80", "batch=32", "pretraining=4", "epochs=2",
+           "small_epochs=0")  # fmt: skip
+    sets = [word for each in few for word in ("--set", each)]
+    assert main([*CIFAR, *sets, "--runs", "1", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["results"]
+    assert found["data"] == "cifar10"
+    assert found["float_accuracy"] > 0.8
+    assert found["quantized"]["relu, 4 bits"]["accuracy"]["estimate"] > 0.5
+    assert main([*CIFAR, "--set", "examples=401"]) == 2
+    assert "cifar10 has 400 training examples, asked for 401\n" in capsys.readouterr().err
+
+
+def test_what_to_do_without_the_files_is_told_in_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("WHYTRAIN_DATA", str(tmp_path))
+    assert main([*CIFAR]) == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert "the files of cifar10 are not here; set WHYTRAIN_DATA to a directory whose" in told
+    assert "data_batch_1.bin to data_batch_5.bin and test_batch.bin" in told
 
 
 @pytest.mark.parametrize("network", ["lenet5", "resnet8"])
