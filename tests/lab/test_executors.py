@@ -79,7 +79,7 @@ def fail():
 
 def test_calls_and_outcomes_that_cannot_travel_are_told():
     with processes(1) as pool:
-        with pytest.raises(Exception, match="pickle|local object"):
+        with pytest.raises(Exception, match=r"pickle|local object"):
             pool.submit(lambda: 1).result()
         with pytest.raises(RuntimeError, match="cannot send back"):
             pool.submit(threading.Lock).result()
