@@ -95,11 +95,13 @@ def test_nothing_is_taken_after_the_end():
         pool.submit(abs, 1)
 
 
-def test_a_worker_ends_with_its_driver():
+@pytest.mark.parametrize("busy", ["pass", "pool.submit(time.sleep, 300)"])
+def test_a_worker_ends_with_its_driver_even_while_it_works(busy):
     code = (
         "import os, time; from whytrain.lab.executors import Processes\n"
         "if __name__ == '__main__':\n"
-        "    print(Processes(1).submit(os.getpid).result(), flush=True); time.sleep(60)"
+        "    pool = Processes(1); worker = pool.submit(os.getpid).result()\n"
+        f"    {busy}; time.sleep(1); print(worker, flush=True); time.sleep(60)"
     )
     driver = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     worker = int(driver.stdout.readline())

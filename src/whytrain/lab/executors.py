@@ -4,6 +4,7 @@ import contextlib
 import functools
 import logging
 import multiprocessing
+import os
 import pickle
 import queue
 import threading
@@ -164,6 +165,7 @@ _DIED = (
 
 def _work(connection: Connection, threads: int) -> None:
     """The life of a worker: calls come in, outcomes go out, until the pipe closes."""
+    threading.Thread(target=_end_with_driver, daemon=True).start()
     start_worker(threads)
     with contextlib.suppress(EOFError, OSError):
         while True:
@@ -173,6 +175,14 @@ def _work(connection: Connection, threads: int) -> None:
             except Exception as error:
                 outcome = (False, error)
             _send(connection, outcome)
+
+
+def _end_with_driver() -> None:
+    """End in the middle of a call too, which may be an hour long, when the driver was killed."""
+    driver = multiprocessing.parent_process()
+    if driver is not None:
+        driver.join()
+        os._exit(1)
 
 
 def _send(connection: Connection, outcome: tuple[bool, Any]) -> None:
