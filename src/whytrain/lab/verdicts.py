@@ -1,6 +1,7 @@
 """From numbers to verdicts: the ways in which most claims are judged."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -123,3 +124,32 @@ def always(good: ArrayLike | Sequence[bool], note: str, least: float = 0.95) -> 
     low, high = binomial_interval(count, runs)
     word = "contradicted" if count < runs else "supported" if low > least else "inconclusive"
     return Verdict(word, count / runs, (low, high), least, runs, f"{note} ({count} of {runs})")
+
+
+def all_of(*parts: Verdict, note: str | None = None) -> Verdict:
+    """Judge a statement of several parts, all of which must hold.
+
+    Contradicted where a part is, else inconclusive where a part is, else supported. It reports the
+    part that decides: of those, the one whose interval comes nearest to its threshold, measured by
+    how far the estimate is from it.
+
+    Args:
+        *parts: The verdicts on the parts, one or more.
+        note: One sentence for the whole, in place of the deciding part's; where all hold, the notes
+            of all parts are the default.
+
+    Returns:
+        The verdict.
+    """
+    words = [part.verdict for part in parts]
+    word = next(word for word in ("contradicted", "inconclusive", "supported") if word in words)
+    deciding = min((part for part in parts if part.verdict == word), key=_clearance)
+    if note is None:
+        told = parts if word == "supported" else [deciding]
+        note = "; ".join(dict.fromkeys(part.note for part in told if part.note))
+    return replace(deciding, note=note)
+
+
+def _clearance(found: Verdict) -> float:
+    reach = min(abs(end - found.threshold) for end in found.interval)
+    return reach / max(abs(found.estimate - found.threshold), 1e-300)

@@ -8,7 +8,7 @@ import xarray as xr
 from whytrain.lab import Figure, mean_interval
 from whytrain.report import figures as draw
 from whytrain.studies.neyshabur2019 import requests
-from whytrain.studies.neyshabur2019.claims import gathered, slope
+from whytrain.studies.neyshabur2019.trends import power, values, widths
 from whytrain.studies.neyshabur2019.width import LEVELS
 
 Datasets = Sequence[xr.Dataset]
@@ -21,14 +21,10 @@ BOUNDS = {
 }  # fmt: skip
 
 
-def _widths(datasets: Datasets) -> list[int]:
-    return [int(dataset.h[0]) for dataset in datasets]
-
-
 def _ticks(datasets: Datasets) -> list[int]:
     """Widths far enough apart for their labels."""
     kept: list[int] = []
-    for width in _widths(datasets):
+    for width in widths(datasets):
         if not kept or width >= 3 * kept[-1]:
             kept.append(width)
     return kept
@@ -38,13 +34,13 @@ def _series(
     datasets: Datasets, name: str, label: str = "", color: str | None = None, scale: float = 1.0
 ) -> draw.Series:
     """The mean over runs of a number over the width, with its 95 % interval."""
-    rows = [gathered([dataset], name) * scale for dataset in datasets]
+    rows = [values(dataset, name) * scale for dataset in datasets]
     ends = np.array([mean_interval(row) for row in rows])
     means = np.array([row.mean() for row in rows])
     # Three runs bound little: a band must not leave the positive numbers of a logarithmic axis.
     low = np.maximum(ends[:, 0], 0.5 * np.array([row.min() for row in rows]))
     return draw.Series(
-        _widths(datasets), means, label, low=low, high=ends[:, 1], color=color, marker="o"
+        widths(datasets), means, label, low=low, high=ends[:, 1], color=color, marker="o"
     )
 
 
@@ -70,7 +66,7 @@ def _figure1(datasets: Datasets) -> Drawing:
         ("mean over hidden units", {"unit_capacity": "capacity", "unit_impact": "impact"}),
         ("epochs to the target", {"epochs": ""}),
     ])  # fmt: skip
-    powers = {name: slope(datasets, name)[0] for name in ("unit_capacity", "unit_impact")}
+    powers = {name: power(datasets, name)[0] for name in ("unit_capacity", "unit_impact")}
     return figure, (
         "Test error, mean unit capacity and impact, and training time over the width; bands are 95 "
         f"% intervals of the mean over {datasets[0].sizes['run']} seeds. Every network fits its "
@@ -157,7 +153,7 @@ def _figure5(datasets: Datasets) -> Drawing:
 def _figure5_normalized(datasets: Datasets) -> Drawing:
     series = []
     for name, (label, color) in BOUNDS.items():
-        largest = max(float(gathered([d], f"C_{name}").mean()) for d in datasets)
+        largest = max(float(values(d, f"C_{name}").mean()) for d in datasets)
         series.append(_series(datasets, f"C_{name}", label, color, 1 / largest))
     figure = draw.lines(
         series, x_label="hidden units h", y_label="capacity over its maximum", log="xy",
@@ -177,7 +173,7 @@ def _figure4(datasets: Datasets) -> Drawing:
         series, x_label="margin / ((‖U⁰‖₂ + ‖U − U⁰‖F)‖V‖F)", y_label="share of examples below",
         log="x", y_limits=(0, 1.02),
     )  # fmt: skip
-    raw = [float(gathered([d], "margin").mean()) for d in datasets]
+    raw = [float(values(d, "margin").mean()) for d in datasets]
     return figure, (
         f"Margins over the measure, h = {int(datasets[0].h[0])}: with random labels they are much "
         f"smaller, though the raw margins at the 5 % quantile are not ({raw[0]:.2f} with true "

@@ -11,22 +11,22 @@ DATA = {"quick": "digits", "paper": "fashion-mnist"}
 WIDTHS = {"quick": (8, 32, 128, 512, 2048), "paper": (8, 32, 128, 512, 2048, 4096, 8192)}
 DIGITS = WIDTHS["quick"]
 RANDOM = 512  # the width at which true and random labels are compared
-SEEDS = 3
+SEEDS = {"quick": 8, "paper": 5}
+L1_FROM, L1_TO = 32, 512  # where terms of l1 type are held against the paper's
 SIZES = {"quick": (4, 16, 64, 256), "paper": (4, 16, 64, 256, 1024)}
 
 
 def widths(preset: str) -> Sequence[Request]:
     """Networks of every width on the data of the preset."""
     return [
-        Request("width", WidthSettings(data=DATA[preset], width=width), SEEDS)
+        Request("width", WidthSettings(data=DATA[preset], width=width), SEEDS[preset])
         for width in WIDTHS[preset]
     ]
 
 
 def digits(preset: str) -> Sequence[Request]:
     """Networks of every width on digits, in both presets: there the caveats show."""
-    del preset
-    return [Request("width", WidthSettings(width=width), SEEDS) for width in DIGITS]
+    return [Request("width", WidthSettings(width=width), SEEDS[preset]) for width in DIGITS]
 
 
 def both(preset: str) -> Sequence[Request]:
@@ -37,7 +37,7 @@ def both(preset: str) -> Sequence[Request]:
 def labels(preset: str) -> Sequence[Request]:
     """One width with true labels, and with random ones."""
     return [
-        Request("width", WidthSettings(data=DATA[preset], width=RANDOM, labels=kind), SEEDS)
+        Request("width", WidthSettings(data=DATA[preset], width=RANDOM, labels=kind), SEEDS[preset])
         for kind in ("true", "random")
     ]
 
