@@ -2,7 +2,7 @@
 
 import pytest
 
-from whytrain.lab import all_of, one_sided
+from whytrain.lab import all_of, nearest, one_sided
 
 
 def part(low, high, note=""):
@@ -25,8 +25,13 @@ def test_the_worst_part_decides(parts, word, note):
     assert (found.verdict, found.note) == (word, note)
 
 
-def test_where_all_hold_the_one_nearest_to_its_threshold_is_reported_with_all_notes():
-    found = all_of(part(90, 110, "far"), part(1, 9, "near"), part(3, 5, "far"))
-    assert found.interval == (1, 9)
-    assert found.note == "far; near"
-    assert all_of(HOLDS, HOLDS, note="both").note == "both"
+def test_where_all_hold_the_first_is_reported_with_all_notes():
+    found = all_of(part(90, 110, "one"), part(1, 9, "two"), part(3, 5, "one"))
+    assert found.interval == (90, 110)
+    assert found.note == "one; two"
+    assert all_of(HOLDS, UNSURE, note="both").note == "both"
+
+
+def test_of_parts_of_one_kind_the_one_nearest_to_its_threshold_is_reported():
+    assert nearest(part(90, 110), part(1, 9), part(3, 5)).interval == (1, 9)
+    assert nearest(part(1, 9), part(-20, -10), part(-9, -8)).interval == (-9, -8)

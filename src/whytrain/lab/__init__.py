@@ -22,7 +22,7 @@ from whytrain.lab.study import Figure, Paper, Study
 from whytrain.lab.sweep import sweep
 from whytrain.lab.sweep_directory import Sweep, estimate, run_sweep, verify
 from whytrain.lab.tasks import Source
-from whytrain.lab.verdicts import all_of, always, coverage, exact, one_sided, within
+from whytrain.lab.verdicts import all_of, always, coverage, exact, nearest, one_sided, within
 
 __all__ = [
     "Claim",
@@ -57,6 +57,7 @@ __all__ = [
     "jsonable",
     "make_plan",
     "mean_interval",
+    "nearest",
     "one_sided",
     "open",
     "open_executor",

@@ -129,27 +129,37 @@ def always(good: ArrayLike | Sequence[bool], note: str, least: float = 0.95) -> 
 def all_of(*parts: Verdict, note: str | None = None) -> Verdict:
     """Judge a statement of several parts, all of which must hold.
 
-    Contradicted where a part is, else inconclusive where a part is, else supported. It reports the
-    part that decides: of those, the one whose interval comes nearest to its threshold, measured by
-    how far the estimate is from it.
+    Contradicted where a part is, else inconclusive where a part is, else supported; it reports the
+    first part of that verdict.
 
     Args:
         *parts: The verdicts on the parts, one or more.
-        note: One sentence for the whole, in place of the deciding part's; where all hold, the notes
-            of all parts are the default.
+        note: One sentence for the whole; default: that of the part reported, or, where all hold,
+            those of all parts.
 
     Returns:
         The verdict.
     """
     words = [part.verdict for part in parts]
     word = next(word for word in ("contradicted", "inconclusive", "supported") if word in words)
-    deciding = min((part for part in parts if part.verdict == word), key=_clearance)
+    deciding = parts[words.index(word)]
     if note is None:
         told = parts if word == "supported" else [deciding]
         note = "; ".join(dict.fromkeys(part.note for part in told if part.note))
     return replace(deciding, note=note)
 
 
-def _clearance(found: Verdict) -> float:
-    reach = min(abs(end - found.threshold) for end in found.interval)
-    return reach / max(abs(found.estimate - found.threshold), 1e-300)
+def nearest(*parts: Verdict) -> Verdict:
+    """As `all_of` for parts of one kind, of which it reports the one nearest to its threshold.
+
+    Args:
+        *parts: The verdicts on the parts, in the same units.
+
+    Returns:
+        The verdict.
+    """
+    return all_of(*sorted(parts, key=_reach))
+
+
+def _reach(found: Verdict) -> float:
+    return min(abs(end - found.threshold) for end in found.interval)

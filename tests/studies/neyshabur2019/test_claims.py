@@ -124,6 +124,10 @@ FALSE = {
         widths(test_error=upside_down), widths(train_error=[0.1] * 5),
         widths(train_error=[0.1, 0, 0, 0, 0], test_error=[0.06, 0.03, 0.035, 0.04, 0.045]),
     ],
+    "N-E1-residual": [
+        widths(test_error=upside_down), widths(train_error=[0, 0, 0, 0, 0.1]),
+        widths(fits=[1, 1, 1, 1, 0]),
+    ],
     "N-E2": [
         widths(unit_impact=lambda a: a * H**0.2), widths(unit_capacity=lambda b: b * H**0.6),
         widths(fits=[1, 1, 0, 1, 1]),

@@ -4,7 +4,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from whytrain.lab import Claim, Verdict, all_of, contrast_interval, exact, mean_interval, one_sided
+from whytrain.lab import (
+    Claim,
+    Verdict,
+    all_of,
+    contrast_interval,
+    exact,
+    mean_interval,
+    nearest,
+    one_sided,
+)
 from whytrain.studies.neyshabur2019 import requests
 from whytrain.studies.neyshabur2019.theory_claims import PAPER
 from whytrain.studies.neyshabur2019.trends import (
@@ -40,7 +49,7 @@ def _below(datasets: Datasets, names: Sequence[str]) -> Verdict:
     }
     name, h = max(found, key=lambda at: found[at].mean())
     note = f"log of the new bound over the others; the nearest is {name} at h = {h}; {SHARED}"
-    return all_of(*(
+    return nearest(*(
         one_sided(*mean_interval(ratio), 0.0, float(ratio.mean()), len(ratio), note, above=False)
         for ratio in found.values()
     ))  # fmt: skip

@@ -5,7 +5,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from whytrain.lab import Claim, Verdict, all_of, exact, mean_interval, one_sided, slope_interval
+from whytrain.lab import (
+    Claim,
+    Verdict,
+    all_of,
+    exact,
+    mean_interval,
+    nearest,
+    one_sided,
+    slope_interval,
+)
 from whytrain.measures.rademacher import covering_number_log
 from whytrain.studies.neyshabur2019 import requests
 from whytrain.studies.neyshabur2019.trends import Datasets, gathered, runs, values, widths
@@ -31,14 +40,14 @@ def _theorem2(datasets: Datasets) -> Verdict:
     gap = gathered(datasets, "test_error") - gathered(datasets, "train_error")
     ratio = gap / np.sqrt(gathered(datasets, "C_neyshabur2019") / gathered(datasets, "m"))
     return all_of(
-        exact(covering, 5.0, f"ln N / h is {max(covering):.2f} at most, up to h = {UNITS[-1]:.0e}"),
         exact(ratio, 1.0, f"the gap is {ratio.max():.2g} of its bound at most"),
+        exact(covering, 5.0, f"ln N / h is {max(covering):.2f} at most, up to h = {UNITS[-1]:.0e}"),
     )
 
 
 def _mean_above(draws: Sequence[np.ndarray], floor: float, note: str) -> Verdict:
     """At every size the mean over draws is above a floor."""
-    return all_of(*(
+    return nearest(*(
         one_sided(*mean_interval(of), floor, float(of.mean()), len(of), note) for of in draws
     ))  # fmt: skip
 

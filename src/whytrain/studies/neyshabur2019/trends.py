@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from whytrain.lab import Verdict, all_of, contrast_interval, exact, one_sided
+from whytrain.lab import Verdict, contrast_interval, exact, nearest, one_sided
 
 Datasets = Sequence[xr.Dataset]
 Found = tuple[float, float, float]  # an estimate and the ends of its interval
@@ -77,7 +77,7 @@ def goes(
     found = {name: power(datasets, name) for name in names}
     powers = ", ".join(f"{name} like h^{estimate:.2f}" for name, (estimate, *_) in found.items())
     note = note or f"{powers}; {SHARED}"
-    return all_of(*(
+    return nearest(*(
         one_sided(low, high, than, estimate, runs(datasets), note, up)
         for estimate, low, high in found.values()
     ))  # fmt: skip
@@ -107,7 +107,7 @@ def valley(datasets: Datasets, name: str) -> Verdict:
         f"{100 - 5 / choices:.3g} %, for it was looked for)"
     )
     both = [change(datasets, name, lowest, end, choices) for end in (0, -1)]
-    return all_of(*(
+    return nearest(*(
         one_sided(low, high, 0.0, estimate, runs(datasets), note) for estimate, low, high in both
     ))  # fmt: skip
 

@@ -2,7 +2,16 @@
 
 import numpy as np
 
-from whytrain.lab import Claim, Verdict, all_of, contrast_interval, exact, mean_interval, one_sided
+from whytrain.lab import (
+    Claim,
+    Verdict,
+    all_of,
+    contrast_interval,
+    exact,
+    mean_interval,
+    nearest,
+    one_sided,
+)
 from whytrain.studies.neyshabur2019 import requests
 from whytrain.studies.neyshabur2019.theory_claims import PAPER
 from whytrain.studies.neyshabur2019.trends import (
@@ -53,6 +62,10 @@ def fit_and_generalize(datasets: Datasets) -> Verdict:
         f"{SHARED} and the test set"
     )
     return goes(wide, "test_error", note=note)
+
+
+def _residual(datasets: Datasets) -> Verdict:
+    return all_of(fit_and_generalize(datasets), all_fit(datasets[-1:]))
 
 
 def _shrinking_units(datasets: Datasets) -> Verdict:
@@ -119,9 +132,8 @@ def _l1_terms(datasets: Datasets) -> Verdict:
 def _turning(datasets: Datasets) -> Verdict:
     at = widths(datasets).index(requests.L1_TO)
     estimate, low, high = change(datasets, "row_l1max_spec", at, -1)
-    note = (
-        f"log of ||U - U0||_12 ||V||_2 at h = {widths(datasets)[-1]} over that at {requests.L1_TO}"
-    )
+    ends = f"h = {widths(datasets)[-1]} over that at h = {requests.L1_TO}"
+    note = f"log of ||U - U0||_12 ||V||_2 at {ends}; {SHARED}"
     return one_sided(low, high, 0.0, estimate, runs(datasets), note, above=False)
 
 
@@ -139,7 +151,7 @@ def _comparison(datasets: Datasets) -> Verdict:
     limits = exact(np.concatenate(near), 1 + 1e-12, "||U - U0||_12 over sqrt(h) ||U - U0||_F")
     classes = exact(output, 1 + 1e-12, f"||V||_F is {output.max():.2f} of sqrt(c) ||V||_2 at most")
     likeness = [one_sided(*mean_interval(r), NEAR, float(r.mean()), len(r), note) for r in near]
-    return all_of(all_of(*likeness), limits, classes)
+    return all_of(nearest(*likeness), limits, classes)
 
 
 WIDTH_CLAIMS = (
@@ -147,6 +159,12 @@ WIDTH_CLAIMS = (
         "N-E1", f"{PAPER}, Figure 1",
         "Moderate width suffices to fit the sample, and the test error keeps falling beyond.",
         requests.widths, fit_and_generalize,
+    ),
+    Claim(
+        "N-E1-residual", f"{PAPER}, Figure 1 (left)",
+        "So it is with residual networks (here: of fewer channels, on smaller images and fewer of "
+        "them than the paper's, without augmentation).",
+        requests.residual, _residual,
     ),
     Claim(
         "N-E2", f"{PAPER}, Figures 1 and 4",
