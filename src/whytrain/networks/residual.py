@@ -1,6 +1,6 @@
 """Residual networks of pre-activated blocks, with batch normalization before each activation."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -8,6 +8,11 @@ from jaxtyping import Array, Float
 
 from whytrain.networks.layers import Images, batch_last, convolve, draw_weights, normalize
 from whytrain.networks.network import Activation, Network, Output, Params, Statistics
+
+if TYPE_CHECKING:
+    from typing import ClassVar as AbstractClassVar
+else:
+    from equinox import AbstractClassVar
 
 Blocks = tuple[tuple[int, int], ...]
 
@@ -28,8 +33,8 @@ class Residual(Network):
     """
 
     width: eqx.AbstractVar[int]
-    stem: eqx.AbstractClassVar[int]
-    blocks: eqx.AbstractClassVar[Blocks]
+    stem: AbstractClassVar[int]
+    blocks: AbstractClassVar[Blocks]
 
     def init(self, key: Array) -> Params:
         """Random float32 parameters: normal with variance 2 / fan_in, a bias in the last layer."""

@@ -8,7 +8,7 @@ import xarray as xr
 from whytrain.lab import Figure, mean_interval
 from whytrain.report import figures as draw
 from whytrain.studies.neyshabur2019 import requests
-from whytrain.studies.neyshabur2019.trends import power, values, widths
+from whytrain.studies.neyshabur2019.trends import gathered, power, runs, values, widths
 from whytrain.studies.neyshabur2019.width import LEVELS
 
 Datasets = Sequence[xr.Dataset]
@@ -69,13 +69,30 @@ def _figure1(datasets: Datasets) -> Drawing:
         ("mean over hidden units", {"unit_capacity": "capacity", "unit_impact": "impact"}),
         ("epochs to the target", {"epochs": ""}),
     ])  # fmt: skip
-    powers = {name: power(datasets, name)[0] for name in ("unit_capacity", "unit_impact")}
+    fit, all_runs = _fit(datasets)
     return figure, (
         "Test error, mean unit capacity and impact, and training time over the width; bands are 95 "
-        f"% intervals of the mean over {datasets[-1].sizes['run']} seeds or more. Every network "
-        f"fits its sample, and wider ones err less. Capacity falls like h^{powers['unit_capacity']:.2f}, "
-        f"impact like h^{powers['unit_impact']:.2f}: both faster than h^-0.5."
+        f"% intervals of the mean over {_seeds(datasets)} seeds. {fit} of {all_runs} networks fit "
+        f"their sample. The test error goes like {_power(datasets, 'test_error')}, capacity like "
+        f"{_power(datasets, 'unit_capacity')}, impact like {_power(datasets, 'unit_impact')}; the "
+        "paper has the latter two below h^-0.5."
     )
+
+
+def _power(datasets: Datasets, name: str) -> str:
+    return f"h^{power(datasets, name)[0]:.2f}"
+
+
+def _fit(datasets: Datasets) -> tuple[int, int]:
+    """How many networks reached the target, and of how many."""
+    return int(gathered(datasets, "fits").sum()), runs(datasets)
+
+
+def _seeds(datasets: Datasets) -> str:
+    """The numbers of runs of a width, smallest to largest."""
+    counts = [dataset.sizes["run"] for dataset in datasets]
+    few, many = min(counts), max(counts)
+    return str(few) if few == many else f"{few} to {many}"
 
 
 def _residual(datasets: Datasets) -> Drawing:
@@ -84,19 +101,15 @@ def _residual(datasets: Datasets) -> Drawing:
         x_label="channels k", apart=1.4,
     )  # fmt: skip
     narrow, wide = datasets[0], datasets[-1]
-    fit, runs = (sum(map(int, column)) for column in zip(*map(_fit, datasets), strict=True))
+    fit, all_runs = _fit(datasets)
     errors = [float(values(d, "test_error").mean()) for d in (narrow, wide)]
     return figure, (
-        f"Pre-activation ResNet18 with k to 8k channels: {fit} of {runs} networks fit their sample "
-        f"of {int(datasets[0].m[0])} small images to a cross-entropy of 0.001. The mean test error "
-        f"goes from {errors[0]:.3f} at k = {widths(datasets)[0]} to {errors[1]:.3f} at k = "
-        f"{widths(datasets)[-1]}; bands are 95 % intervals over seeds. The paper has k up to 128 "
-        "on CIFAR-10, with augmentation."
+        f"Pre-activation ResNet18 with k to 8k channels: {fit} of {all_runs} networks fit their "
+        f"sample of {int(narrow.m[0])} images, to a cross-entropy of 0.001. The mean test error "
+        f"goes from {errors[0]:.3f} at k = {int(narrow.h[0])} to {errors[1]:.3f} at k = "
+        f"{int(wide.h[0])}; bands are 95 % intervals over {_seeds(datasets)} seeds. Channels, "
+        "images and sample are smaller than the paper's, which are of CIFAR-10."
     )
-
-
-def _fit(dataset: xr.Dataset) -> tuple[float, int]:
-    return float(values(dataset, "fits").sum()), dataset.sizes["run"]
 
 
 def _figure2(datasets: Datasets) -> Drawing:
@@ -107,10 +120,15 @@ def _figure2(datasets: Datasets) -> Drawing:
         }),
         ("median angle of u to u⁰ (degrees)", {"angle": ""}),
     ])  # fmt: skip
+    end = float(values(datasets[-1], "angle").mean())
     return figure, (
-        "Norms of both layers over the width. The norms of the hidden layer rise in wide networks "
-        "only because the initial weights do: its distance from them falls, and its units hardly "
-        "turn."
+        "Norms of both layers over the width. ‖V‖F goes like "
+        f"{_power(datasets, 'V_frobenius')}, ‖V − V⁰‖F like "
+        f"{_power(datasets, 'V_distance_frobenius')}, ‖U − U⁰‖F like "
+        f"{_power(datasets, 'U_distance_frobenius')}. ‖U‖F and ‖U‖₂ rise in wide networks because "
+        f"the initial weights do: the widest units have turned by {end:.1f} degrees. (On "
+        "Fashion-MNIST ‖V − V⁰‖F does not fall with the width, and ‖U‖₂ rises only at the very "
+        "end; claims N-E3 and N-E4.)"
     )
 
 
@@ -152,8 +170,9 @@ def _figure3(datasets: Datasets) -> Drawing:
     ])  # fmt: skip
     return figure, (
         "The terms that the bounds are made of, without constants, with D₁ = ‖U − U⁰‖F and D₂ = ‖V "
-        "− V⁰‖F. D₁ times ‖V‖F falls throughout; the term of the initial weights rises, and is "
-        "what will stop the new bound from falling at still larger widths."
+        f"− V⁰‖F. D₁‖V‖F goes like {_power(datasets, 'row_dist_fro')}, the term of the initial "
+        f"weights like {_power(datasets, 'row_init_fro')}: it is what will stop the new bound from "
+        "falling at still larger widths."
     )
 
 
@@ -162,28 +181,34 @@ def _figure5(datasets: Datasets) -> Drawing:
         _series(datasets, f"C_{name}", label, color) for name, (label, color) in BOUNDS.items()
     ]
     m = float(datasets[0].m[0])
+    least = min(float(np.nanmin(gathered(datasets, f"C_{name}"))) for name in BOUNDS) / m
     figure = draw.lines(
         series, x_label="hidden units h", y_label="capacity C", log="xy",
         x_ticks=_ticks(datasets), y_limits=(m / 3, None),
         references=[draw.Reference(m, "number of examples")],
     )  # fmt: skip
     return figure, (
-        "Every bound with its constants: the gap is at most √(C/m). Only the new one falls "
-        "throughout; all lie far above the number of examples, so that none of them says anything "
-        "about these networks."
+        "Every bound with its constants: the gap is at most √(C/m). The new one goes like "
+        f"{_power(datasets, 'C_neyshabur2019')}. The least of all is {least:.2g} times the number "
+        "of examples; above 1 none of them says anything about these networks."
     )
 
 
 def _figure5_normalized(datasets: Datasets) -> Drawing:
-    series = []
+    series, growth = [], ""
     for name, (label, color) in BOUNDS.items():
-        largest = max(float(values(d, f"C_{name}").mean()) for d in datasets)
-        series.append(_series(datasets, f"C_{name}", label, color, 1 / largest))
+        means = np.array([values(d, f"C_{name}").mean() for d in datasets])
+        growth += f"{', ' if growth else ''}{means[-1] / means.min():.3g} ({label})"
+        series.append(_series(datasets, f"C_{name}", label, color, 1 / float(means.max())))
     figure = draw.lines(
         series, x_label="hidden units h", y_label="capacity over its maximum", log="xy",
         x_ticks=_ticks(datasets),
     )  # fmt: skip
-    return figure, "The same bounds, each over its largest value: how they move with the width."
+    return figure, (
+        "The same bounds, each over its largest value. The paper has the new one falling and every "
+        "other one ending above its least value; here, from their least values to the widest, they "
+        f"grow by {growth}."
+    )
 
 
 def _figure4(datasets: Datasets) -> Drawing:

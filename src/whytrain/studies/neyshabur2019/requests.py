@@ -14,7 +14,7 @@ DIGITS = WIDTHS["quick"]
 RANDOM = 512  # the width at which true and random labels are compared
 NARROW = 32  # networks up to this width differ most from run to run, and cost least
 L1_FROM, L1_TO = 32, 512  # where terms of l1 type are held against the paper's
-RESIDUAL = {"quick": (2, 4, 8), "paper": (4, 6, 8, 12, 16)}  # channels; `paper` as in the paper
+RESIDUAL = {"quick": (2, 4, 8), "paper": (4, 6, 8, 12, 16)}  # channels, ceil(2^(2 + i/2))
 SIZES = {"quick": (4, 16, 64, 256), "paper": (4, 16, 64, 256, 1024)}
 
 
