@@ -105,7 +105,7 @@ def _residual(datasets: Datasets) -> Drawing:
     errors = [float(values(d, "test_error").mean()) for d in (narrow, wide)]
     return figure, (
         f"Pre-activation ResNet18 with k to 8k channels: {fit} of {all_runs} networks fit their "
-        f"sample of {int(narrow.m[0])} images, to a cross-entropy of 0.001. The mean test error "
+        f"sample of {int(narrow.m[0])} images, to a cross-entropy of 0.01. The mean test error "
         f"goes from {errors[0]:.3f} at k = {int(narrow.h[0])} to {errors[1]:.3f} at k = "
         f"{int(wide.h[0])}; bands are 95 % intervals over {_seeds(datasets)} seeds. Channels, "
         "images and sample are smaller than the paper's, which are of CIFAR-10."

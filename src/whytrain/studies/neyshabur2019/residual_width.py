@@ -13,7 +13,7 @@ from whytrain.lab import Derived, Experiment, Runs, Settings, mean_interval, set
 from whytrain.networks import ResNet18
 from whytrain.studies.neyshabur2019.width import prepared
 
-FIT = 0.01  # cross-entropy at which the step size falls
+FIT = 0.01  # cross-entropy at which the step size falls, if training goes on
 SLOWER = 0.1  # what it is then multiplied by
 KINDS = ("digits", "fashion-mnist", "mnist", "cifar10")
 
@@ -34,7 +34,7 @@ class ResidualSettings(Settings):
         0.1, "step size until the loss is 0.01, then a tenth of it", low=0, exclusive=True
     )
     batch: int = setting(64, "examples a step", low=1)
-    target: float = setting(0.001, "cross-entropy at which training ends", low=0, high=FIT)
+    target: float = setting(FIT, "cross-entropy at which training ends", low=0, high=FIT)
     epochs: int = setting(300, "epochs at which either step size ends in any case", low=1)
 
     def check(self) -> None:
@@ -67,7 +67,11 @@ def shrunk(dataset: Dataset, by: int) -> Dataset:
 
 
 def compute(settings: ResidualSettings, runs: Runs) -> xr.Dataset:
-    """Errors and epochs. The momentum starts from zero again where the step size falls."""
+    """Errors and epochs.
+
+    The paper's target is a tenth of the default here, which narrow networks come to only slowly.
+    The momentum starts from zero again where the step size falls.
+    """
     dataset = shrunk(prepared(settings.data, "true", settings.examples), settings.shrink)
     network = ResNet18(dataset.shape, settings.width, len(dataset.classes))
 
@@ -77,17 +81,20 @@ def compute(settings: ResidualSettings, runs: Runs) -> xr.Dataset:
             batch=settings.batch, target=target, test_every=settings.epochs, starts=starts,
         )  # fmt: skip
 
-    fast = go(runs.keys(), settings.step_size, FIT, None)
-    # Keys of its own: which epoch it is, when the last of a block has come so far, must not count.
-    later = jax.vmap(lambda key: jax.random.fold_in(key, 1000))(runs.keys())
-    slow = go(later, settings.step_size * SLOWER, settings.target, fast.params)
-    steps = [np.asarray(part.position.steps)[:, 0] for part in (fast, slow)]
-    fits = [~np.asarray(part.position.training)[:, 0] for part in (fast, slow)]
+    phases = [go(runs.keys(), settings.step_size, FIT, None)]
+    if settings.target < FIT:
+        # Keys of their own: which epoch it is, when the last of a block is so far, must not count.
+        later = jax.vmap(lambda key: jax.random.fold_in(key, 1000))(runs.keys())
+        slower = settings.step_size * SLOWER
+        phases.append(go(later, slower, settings.target, phases[0].params))
+    steps = sum(np.asarray(phase.position.steps)[:, 0] for phase in phases)
+    missed = sum(np.asarray(phase.position.training)[:, 0] for phase in phases)
+    last = phases[-1].metrics
     found = {
-        "test_error": 1 - slow.metrics["test_accuracy"][:, 0, -1],
-        "train_error": 1 - _last(slow.metrics["train_accuracy"][:, 0]),
-        "epochs": sum(steps) // (settings.examples // settings.batch),
-        "fits": fits[0] & fits[1],
+        "test_error": 1 - last["test_accuracy"][:, 0, -1],
+        "train_error": 1 - _last(last["train_accuracy"][:, 0]),
+        "epochs": steps // (settings.examples // settings.batch),
+        "fits": missed == 0,
         "h": np.full(len(runs), settings.width),
         "m": np.full(len(runs), settings.examples),
     }
