@@ -57,7 +57,8 @@ def _falls_beyond(datasets: Datasets, misfits: list[np.ndarray], note: str) -> V
     last = np.exp(change(wide, "test_error", -2, -1))
     note += (
         f"beyond, the test error goes like h^{estimate:.2f}; the last step, to {widths(wide)[-1]}, "
-        f"multiplies it by {last[0]:.2f} ({last[1]:.2f} to {last[2]:.2f}); {SHARED} and the test set"
+        f"multiplies it by {last[0]:.2f} ({last[1]:.2f} to {last[2]:.2f}); {SHARED} and the test "
+        "set"
     )
     return goes(wide, "test_error", note=note)
 
@@ -166,9 +167,9 @@ WIDTH_CLAIMS = (
     ),
     Claim(
         "N-E1-residual", f"{PAPER}, Figure 1 (left)",
-        "Residual networks of moderate width fit the sample too (cross-entropy below 0.01), and the "
-        "test error keeps falling beyond. (Here: fewer channels, fewer and smaller images than the "
-        "paper's, no augmentation.)",
+        "Residual networks of moderate width fit the sample too (cross-entropy below 0.01), and "
+        "the test error keeps falling beyond. (Here: fewer channels, fewer and smaller images than "
+        "the paper's, no augmentation.)",
         requests.residual, _residual,
     ),
     Claim(
