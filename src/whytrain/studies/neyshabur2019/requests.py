@@ -12,14 +12,14 @@ DATA = {"quick": "digits", "paper": "fashion-mnist"}
 WIDTHS = {"quick": (8, 32, 128, 512, 2048), "paper": (8, 32, 128, 512, 2048, 4096, 8192)}
 DIGITS = WIDTHS["quick"]
 RANDOM = 512  # the width at which true and random labels are compared
-NARROW = 32  # networks up to this width differ most from run to run, and cost least
+NARROW = 8  # networks of this width differ ten times as much from run to run as wider ones
 L1_FROM, L1_TO = 32, 512  # where terms of l1 type are held against the paper's
 RESIDUAL = {"quick": (2, 4, 8), "paper": (4, 6, 8, 12, 16)}  # channels, ceil(2^(2 + i/2))
 SIZES = {"quick": (4, 16, 64, 256), "paper": (4, 16, 64, 256, 1024)}
 
 
 def _trained(data: str, width: int, labels: str = "true") -> Request:
-    few, many = (8, 32) if data == "digits" else (5, 10)
+    few, many = (8, 64) if data == "digits" else (5, 10)
     runs = many if width <= NARROW else few
     return Request("width", WidthSettings(data=data, width=width, labels=labels), runs)
 
