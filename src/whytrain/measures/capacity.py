@@ -11,12 +11,11 @@ from jaxtyping import Float
 from whytrain.errors import UserError
 from whytrain.measures import norms as norm
 from whytrain.measures.bounds import AS_RELEASED, BOUNDS, Facts
-from whytrain.measures.margins import positive_quantile, ramp
+from whytrain.measures.margins import positive_quantile, ramp, unsure
 from whytrain.measures.rademacher import theorem1, theorem1_by_norms
 from whytrain.measures.sample import _BATCH, Sample, batches, collect
 from whytrain.measures.weights import TwoLayerWeights, two_layer
 
-_FEW = 10  # examples below a quantile, under which it is said to be unsure
 _SCALE = "are the checkpoints and the inputs those of one network, and is its margin not tiny?"
 _SHARES = {
     "min": 0.0,
@@ -354,13 +353,7 @@ def _notes(
     initial: TwoLayerWeights, trained: TwoLayerWeights, facts: Facts, quantile: float
 ) -> list[str]:
     """What a reader should not trust, in words."""
-    notes = []
-    if quantile * facts.m < _FEW:
-        few = math.ceil(quantile * facts.m)
-        notes.append(
-            f"the margin rests on {few} example{'' if few == 1 else 's'} below its quantile; take "
-            "more examples or a larger quantile"
-        )
+    notes = unsure(quantile, facts.m)
     for name, size, what in (
         ("bartlett_mendelson2002", facts.d, "input"), ("bartlett2017", facts.m, "example"),
     ):  # fmt: skip
