@@ -1,14 +1,14 @@
 """Coarse gradient descent: five numbers a run against PyTorch with the whole state of every run."""
 
 import math
-import os
 import statistics
-import time
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import numpy as np
 
+from benchmarks.timing import best_threads, seconds
 from whytrain.dynamics import GradientDescent, simulate
 from whytrain.gaussian import ESTIMATORS, step
 from whytrain.landscapes import PlaneOrder, SharedFilter, Weights
@@ -71,7 +71,7 @@ def measure(repeats: int) -> dict:
     filters = rng.standard_normal((RUNS, N))
     filters /= np.linalg.norm(filters, axis=1)[:, None]
     starts = Weights(filters, 0.1 * rng.standard_normal((RUNS, M)))
-    threads = _best_threads(ws, vs, starts)
+    threads = best_threads(lambda: partial(TorchPeer("relu", ws, vs, starts).steps, 10))
     estimators = {name: _compare(name, ws, vs, starts, repeats) for name in NAMES}
     return {
         "m": M, "n": N, "runs": RUNS, "steps": STEPS, "repeats": repeats,
@@ -108,23 +108,6 @@ def _order(network: SharedFilter, weights: Weights) -> PlaneOrder:
         return PlaneOrder(*map(np.asarray, jax.jit(jax.vmap(network.order_in_plane))(weights)))
 
 
-def _best_threads(ws: np.ndarray, vs: np.ndarray, starts: Weights) -> int:
-    """Give PyTorch the number of threads with which it is fastest here."""
-    import torch
-
-    def at(threads: int) -> float:
-        torch.set_num_threads(threads)
-        peer = TorchPeer("relu", ws, vs, starts)
-        peer.steps(3)
-        return min(_timed(peer.steps, 10) for _ in range(3))
-
-    best = min({1, len(os.sched_getaffinity(0))}, key=at)
-    torch.set_num_threads(best)
-    return best
-
-
 def _timed(run: Callable[[int], object], steps: int) -> float:
     """Nanoseconds a trajectory-step."""
-    before = time.perf_counter()
-    run(steps)
-    return (time.perf_counter() - before) / (steps * RUNS) * 1e9
+    return seconds(lambda: run(steps)) / (steps * RUNS) * 1e9

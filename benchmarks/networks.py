@@ -7,7 +7,6 @@ average pooling as one convolution of stride two, as ours does. Both sides train
 epoch in turn, several times over; a ratio is the median over the turns.
 """
 
-import os
 import statistics
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
+from benchmarks.timing import best_threads, seconds
 from benchmarks.torch_networks import TorchLeNet5, TorchResNet8, train_torch
 from whytrain.data import Dataset, load, normalize, subset
 from whytrain.data.load import available
@@ -89,7 +89,7 @@ def _compare(ours: type, theirs: Callable, name: str, repeats: int, *, tuned: bo
     for repeat in range(repeats):
         run = repeat % RUNS
         cells = [(run, variant) for variant in range(len(VARIANTS))]
-        turn = {"whytrain": _timed(one_program) / (RUNS * len(VARIANTS) * steps)}
+        turn = {"whytrain": seconds(one_program) / (RUNS * len(VARIANTS) * steps)}
         for peer, fused in contenders.items():
             before = time.perf_counter()
             said[run] = one_after_another(fused, cells)
@@ -119,30 +119,12 @@ def _orders(key: jax.Array, examples: int) -> np.ndarray:
 
 
 def _best_threads() -> int:
-    """Give PyTorch the number of threads with which it is fastest here."""
-    import torch
-
     dataset = _data(256)
-    network = LeNet5(dataset.shape)
-    params = jax.tree.map(np.asarray, network.init(jax.random.key(0)))
+    params = jax.tree.map(np.asarray, LeNet5(dataset.shape).init(jax.random.key(0)))
     order = np.arange(256).reshape(4, 64).repeat(5, axis=0)
 
-    def at(threads: int) -> float:
-        torch.set_num_threads(threads)
+    def train_one() -> object:
+        peer = TorchLeNet5(params, quantizer(2), "clipped_relu", False)
+        return train_torch(peer, dataset, order, STEP_SIZE)
 
-        def run() -> object:
-            peer = TorchLeNet5(params, quantizer(2), "clipped_relu", False)
-            return train_torch(peer, dataset, order, STEP_SIZE)
-
-        run()
-        return min(_timed(run) for _ in range(3))
-
-    best = min({1, len(os.sched_getaffinity(0))}, key=at)
-    torch.set_num_threads(best)
-    return best
-
-
-def _timed(run: Callable[[], object]) -> float:
-    before = time.perf_counter()
-    run()
-    return time.perf_counter() - before
+    return best_threads(lambda: train_one)

@@ -1,14 +1,15 @@
 """Nanoseconds a trajectory-step: the reduced ensemble against peers that carry the whole state."""
 
-import os
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import numpy as np
 
 from benchmarks.peers import NumPyPeer, PlainTorchPeer, Problem, TorchPeer
+from benchmarks.timing import best_threads, seconds
 from whytrain.dynamics import NormalizedGradientDescent, simulate
 from whytrain.gaussian import ReLU
 from whytrain.landscapes import SharedFilter, SphereOrder, SphereReduction, Weights
@@ -30,7 +31,7 @@ def measure(repeats: int) -> dict:
     before = time.perf_counter()
     ended = _ours(reduction, starts, problem.step_size, AGREE)
     first_call = time.perf_counter() - before
-    threads = _best_threads(problem)
+    threads = best_threads(lambda: partial(TorchPeer(problem).steps, 30))
     peers = {
         "PyTorch": PlainTorchPeer(problem),
         "PyTorch, tuned": TorchPeer(problem),
@@ -93,23 +94,6 @@ def _difference(ended: np.ndarray, peer: NumPyPeer | PlainTorchPeer | TorchPeer)
     return float(np.abs(ended - peer.order()).max())
 
 
-def _best_threads(problem: Problem) -> int:
-    """Give PyTorch the number of threads with which it is fastest here."""
-    import torch
-
-    def at(threads: int) -> float:
-        torch.set_num_threads(threads)
-        peer = TorchPeer(problem)
-        peer.steps(10)
-        return min(_timed(peer.steps, 30) for _ in range(3))
-
-    best = min({1, len(os.sched_getaffinity(0))}, key=at)
-    torch.set_num_threads(best)
-    return best
-
-
 def _timed(run: Callable[[int], object], steps: int) -> float:
     """Nanoseconds a trajectory-step."""
-    before = time.perf_counter()
-    run(steps)
-    return (time.perf_counter() - before) / (steps * RUNS) * 1e9
+    return seconds(lambda: run(steps)) / (steps * RUNS) * 1e9

@@ -7,7 +7,7 @@ import pytest
 
 import plain_capacity as plain
 from whytrain import UserError
-from whytrain.measures import Facts, TwoLayerWeights, capacity
+from whytrain.measures import Facts, TwoLayerWeights, capacity, read_checkpoint
 from whytrain.measures.bounds import BOUNDS
 from whytrain.measures.rademacher import covering_number_log, theorem5
 
@@ -221,6 +221,11 @@ def test_the_document_is_json_and_has_the_promised_parts():
         ({"y": np.full(150, 0.5)}, "whole numbers from 0 to 3, got 0.5"),
         ({"y": np.zeros(3, int)}, "one class for each of the 150 inputs"),
         ({"x": np.full((150, 12), np.nan)}, "input 0 holds a number that is not finite"),
+        ({"x": np.full((150, 12), "0.5")}, "the inputs must be real numbers, got <U3"),
+        ({"x": np.ones((150, 12), complex)}, "the inputs must be real numbers, got complex128"),
+        ({"y": np.zeros(150, "M8[s]")}, "the labels must be real numbers, got datetime64"),
+        ({"y": np.eye(150, 4)}, r"one class for each of the 150 inputs, .*got shape \(150, 4\)"),
+        ({"x": np.float64(3)}, "an array whose first axis counts the examples"),
         ({"x": np.ones((0, 12)), "y": np.zeros(0, int)}, "the sample is empty"),
         ({"quantile": 2.0}, "quantile of the margin must be from 0 to 1, got 2"),
         ({"delta": 0.0}, "delta must be between 0 and 1"),
@@ -239,11 +244,72 @@ def test_what_does_not_fit_is_told_in_one_line(change, message):
     assert "\n" not in str(caught.value)
 
 
-def test_a_diverged_checkpoint_is_told():
+@pytest.mark.parametrize("name", ["output.weight", "hidden.bias"])
+def test_a_diverged_checkpoint_is_told(name):
     first, last, x, y = plain.network()
-    last["output.weight"][0, 0] = np.inf
-    with pytest.raises(UserError, match=r"'output.weight' holds numbers that are not finite"):
+    last[name].ravel()[0] = np.inf
+    with pytest.raises(UserError, match=f"'{name}' holds numbers that are not finite"):
         capacity(first, last, x, y)
+
+
+@pytest.mark.parametrize("zero", ["output", "hidden"])
+def test_a_network_that_does_not_look_at_its_inputs_has_no_capacity(zero):
+    first, last, x, y = plain.network()
+    for state in (first, last):
+        state[f"{zero}.weight"] = 0 * state[f"{zero}.weight"]
+        state["output.bias"] = np.array([1.0, 0, 0, 0])
+        state["hidden.bias"] = 0 * state["hidden.bias"]
+    with pytest.raises(UserError, match="outputs do not depend on the inputs"):
+        capacity(first, last, x, 0 * y)
+
+
+@pytest.mark.parametrize(
+    ("scale", "message"),
+    [
+        (1e200, "outputs of the trained network are too large"),
+        (1e-100, "bound neyshabur2019 is too large"),
+    ],
+)
+def test_numbers_beyond_float64_are_told(scale, message):
+    first, last, x, y = plain.network(bias=False)
+    with pytest.raises(UserError, match=message):
+        capacity(first, {name: scale * array for name, array in last.items()}, x, y)
+
+
+def test_a_bound_that_is_none_for_one_input_or_one_example_says_so():
+    first, last, x, _ = plain.network(d=1)
+    y = plain.logits(last, x).argmax(axis=1)
+    notes = " ".join(capacity(first, last, x, y).notes)
+    assert "bartlett_mendelson2002 has a logarithm that is 0 for one input" in notes
+    first, last, x, y = plain.network()
+    notes = " ".join(capacity(first, last, x[:1], y[:1]).notes)
+    assert "bartlett2017 has a logarithm that is 0 for one example" in notes
+    assert "rests on 1 example below" in notes
+
+
+def test_duplicate_examples_count_as_often_as_they_are_given():
+    first, last, x, y = plain.network()
+    twice = capacity(first, last, np.repeat(x, 2, axis=0), np.repeat(y, 2), quantile=0.0)
+    once = capacity(first, last, x, y, quantile=0.0)
+    assert twice.margin == once.margin
+    assert twice.norms == pytest.approx(once.norms, rel=1e-12)
+    expected, _ = plain.capacities(first, last, np.repeat(x, 2, axis=0), np.repeat(y, 2), 0.0)
+    assert {n: b.capacity for n, b in twice.bounds.items()} == pytest.approx(expected, rel=1e-11)
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16", "float64"])
+def test_checkpoints_of_any_precision_are_the_numbers_they_hold(kind, tmp_path):
+    import jax.numpy as jnp
+    from safetensors.numpy import save_file
+
+    first, last, x, _ = plain.network()
+    rounded = [{k: np.asarray(jnp.asarray(v, kind)) for k, v in s.items()} for s in (first, last)]
+    exact = [{k: v.astype(np.float64) for k, v in s.items()} for s in rounded]
+    y = plain.logits(exact[1], x).argmax(axis=1)
+    for i, state in enumerate(rounded):
+        save_file(state, tmp_path / f"{i}.safetensors")
+    read = [read_checkpoint(tmp_path / f"{i}.safetensors") for i in (0, 1)]
+    assert_same(capacity(*exact, x, y), capacity(*read, x, y), 1e-14)
 
 
 def test_checkpoints_of_two_networks_are_told():

@@ -9,7 +9,14 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from whytrain import UserError
-from whytrain.measures import flatness, hessian_trace, hutchpp, lanczos, top_eigenvalue
+from whytrain.measures import (
+    flatness,
+    hessian_trace,
+    hutchpp,
+    lanczos,
+    read_data,
+    top_eigenvalue,
+)
 from whytrain.measures.hessian import hessian_product
 
 
@@ -183,3 +190,66 @@ def test_a_loss_with_dropout_left_on_is_told():
     rng = np.random.default_rng(0)
     with pytest.raises(UserError, match="turn dropout"):
         top_eigenvalue(lambda p: jnp.sum(p**2) * rng.uniform(), np.ones(2))
+
+
+@pytest.mark.parametrize("batch", [1, 7, 20, 1000])
+def test_the_batch_changes_nothing(batch, tmp_path):
+    """Data on disk, held a part at a time, are the same data, to 1e-10."""
+    params, x, y = network()
+    np.savez(tmp_path / "data.npz", inputs=x, labels=y)
+    found = read_data(tmp_path / "data.npz")
+    parts = found["inputs"], found["labels"]
+    assert all(isinstance(part, np.memmap) for part in parts)
+    product, size = hessian_product(loss, params, x, y)
+    streamed, _ = hessian_product(loss, params, *parts, batch=batch)
+    v = np.random.default_rng(1).normal(size=size)
+    np.testing.assert_allclose(streamed(v), product(v), rtol=1e-10, atol=1e-12)
+    one = hessian_trace(loss, params, x, y, products=30)
+    other = hessian_trace(loss, params, *parts, products=30, batch=batch)
+    assert other.value == pytest.approx(one.value, rel=1e-10)
+    assert (other.low, other.high) == pytest.approx((one.low, one.high), rel=1e-10)
+    calls = {"key": jax.random.key(0), "draws": 2, "groups": 3}
+    zero = jax.tree.map(np.zeros_like, params)
+    one, other = (
+        flatness(loss, zero, params, x, y, **calls),
+        flatness(loss, zero, params, *parts, **calls, batch=batch),
+    )
+    assert vars(other) == pytest.approx(vars(one), rel=1e-10)
+
+
+@pytest.mark.parametrize("batch", [7, 1000])
+def test_the_top_eigenvalue_is_the_same_to_its_residual(batch):
+    params, x, y = network()
+    one = top_eigenvalue(loss, params, x, y, tolerance=1e-8)
+    other = top_eigenvalue(loss, params, x, y, tolerance=1e-8, batch=batch)
+    # The Rayleigh quotient is off by the square of the residual only.
+    assert other.value == pytest.approx(one.value, rel=1e-10)
+
+
+def test_the_order_of_the_examples_changes_nothing():
+    params, x, y = network()
+    order = np.random.default_rng(3).permutation(len(x))
+    one = hessian_trace(loss, params, x, y, products=30, batch=16)
+    other = hessian_trace(loss, params, x[order], y[order], products=30, batch=16)
+    assert other.value == pytest.approx(one.value, rel=1e-10)
+
+
+def test_what_cannot_be_cut_into_batches_is_told():
+    params, x, y = network()
+    zero, key = jax.tree.map(np.zeros_like, params), jax.random.key(0)
+
+    def total(params, x, y):
+        return loss(params, x, y) * len(x)
+
+    for call in (
+        lambda **how: top_eigenvalue(total, params, x, y, **how),
+        lambda **how: flatness(total, zero, params, x, y, key=key, **how),
+    ):
+        with pytest.raises(UserError, match="must be a mean over examples"):
+            call(batch=8)
+    with pytest.raises(UserError, match="got batch 0"):
+        top_eigenvalue(loss, params, x, y, batch=0)
+    with pytest.raises(UserError, match=r"first axes \[3, 40\]"):
+        top_eigenvalue(loss, params, x, y[:3], batch=8)
+    with pytest.raises(UserError, match="first axes none"):
+        hessian_trace(bowl, np.ones(2), batch=8)

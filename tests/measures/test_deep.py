@@ -223,8 +223,18 @@ def test_the_batch_changes_nothing(batch):
     args = network()
     one, other = (deep(*args, quantile=0.5, batch=b).document() for b in (7, batch))
     for name, value in one.items():
-        if name != "layers":
+        if name not in ("layers", "notes"):
             assert other[name] == pytest.approx(value, rel=1e-10), name
+
+
+def test_what_is_not_to_be_trusted_is_said():
+    first, last, x, y = network()
+    notes = " ".join(deep([first[0], last[1], first[2]], last, x, y, quantile=0.5).notes)
+    assert "spectral norms of layers [0, 1] are upper bounds" in notes
+    assert "layers [1] are where they started" in notes
+    assert "biases enter" in notes
+    assert "rests on" not in notes
+    assert "rests on 6 examples" in deep(first, last, x, y, quantile=0.3).notes[0]
 
 
 def test_layers_are_made_of_a_state_dict():

@@ -5,7 +5,7 @@ import pytest
 
 from whytrain.dynamics import GradientDescent, StochasticGradientDescent, simulate
 from whytrain.errors import UserError
-from whytrain.networks import EmpiricalRisk, LeNet5, ResNet8, TwoLayer, quantizer
+from whytrain.networks import EmpiricalRisk, LeNet5, ResNet8, ResNet18, TwoLayer, quantizer
 
 NETWORKS = [
     TwoLayer((8, 8, 1), width=5), LeNet5((28, 28, 1)), LeNet5((32, 32, 3), classes=7),
@@ -39,9 +39,17 @@ def test_in_evaluation_an_image_is_judged_alone(network):
     np.testing.assert_allclose(alone.logits, whole.logits[:1], rtol=1e-5, atol=1e-6)
 
 
-def test_the_residual_network_is_its_formula():
+RESIDUAL = {
+    ResNet8: (2, [3, 6, 12], [1, 2, 2]),
+    ResNet18: (1, [3, 3, 6, 6, 12, 12, 24, 24], [1, 1, 2, 1, 2, 1, 2, 1]),
+}
+
+
+@pytest.mark.parametrize("kind", RESIDUAL)
+def test_the_residual_network_is_its_formula(kind):
     """The same network out of XLA's convolutions, in the layout of the images."""
-    network = ResNet8((8, 8, 2), width=3, classes=4)
+    network = kind((8, 8, 2), width=3, classes=4)
+    stem, channels, strides = RESIDUAL[kind]
     params = jax.tree.map(lambda leaf: leaf.astype(float), network.init(jax.random.key(0)))
     images = jax.random.normal(jax.random.key(1), (5, 8, 8, 2))
 
@@ -55,15 +63,15 @@ def test_the_residual_network_is_its_formula():
         moments = x.mean((0, 1, 2)), x.var((0, 1, 2))
         return jax.nn.relu((x - moments[0]) / jnp.sqrt(moments[1] + 1e-5))
 
-    x = conv(images, params["stem"], 2)
-    for block, stride in ((1, 1), (2, 2), (3, 2)):
+    x = conv(images, params["stem"], stem)
+    for block, (wide, stride) in enumerate(zip(channels, strides, strict=True), start=1):
         inner = conv(act(x), params[f"block_{block}a"], stride)
         inner = conv(act(inner), params[f"block_{block}b"])
         short = x[:, ::stride, ::stride]
-        more = inner.shape[-1] - x.shape[-1]
+        more = wide - x.shape[-1]
         x = inner + jnp.concatenate([short, jnp.zeros((*short.shape[:3], more))], axis=-1)
     logits = act(x).mean((1, 2)) @ params["linear"].T + params["bias"]
-    ours = network(params, images, jax.nn.relu).logits
+    ours = jax.jit(lambda p, x: network(p, x, jax.nn.relu).logits)(params, images)
     np.testing.assert_allclose(ours, logits, rtol=1e-9, atol=1e-9)
 
 

@@ -11,13 +11,18 @@ from whytrain.lab.randomness import Runs
 from whytrain.lab.reproduction import Reproduction, reopen, reproduce
 from whytrain.lab.run import run_experiment
 from whytrain.lab.settings import Derived, Settings, as_dict, fingerprint, parse, setting
-from whytrain.lab.statistics import binomial_interval, mean_interval, slope_interval
+from whytrain.lab.statistics import (
+    binomial_interval,
+    contrast_interval,
+    mean_interval,
+    slope_interval,
+)
 from whytrain.lab.store import MemoryStore, Store
 from whytrain.lab.study import Figure, Paper, Study
 from whytrain.lab.sweep import sweep
 from whytrain.lab.sweep_directory import Sweep, estimate, run_sweep, verify
 from whytrain.lab.tasks import Source
-from whytrain.lab.verdicts import always, coverage, exact, one_sided, within
+from whytrain.lab.verdicts import all_of, always, coverage, exact, nearest, one_sided, within
 
 __all__ = [
     "Claim",
@@ -39,9 +44,11 @@ __all__ = [
     "Study",
     "Sweep",
     "Verdict",
+    "all_of",
     "always",
     "as_dict",
     "binomial_interval",
+    "contrast_interval",
     "coverage",
     "estimate",
     "exact",
@@ -50,6 +57,7 @@ __all__ = [
     "jsonable",
     "make_plan",
     "mean_interval",
+    "nearest",
     "one_sided",
     "open",
     "open_executor",

@@ -1,6 +1,7 @@
 """Intervals for what is estimated from runs; SciPy does the work."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,45 @@ def slope_interval(
     return slope, *_student(slope, error, freedom, confidence)
 
 
-def _student(center: float, error: float, freedom: int, confidence: float) -> tuple[float, float]:
+def contrast_interval(
+    groups: Sequence[ArrayLike], weights: ArrayLike, confidence: float = 0.95
+) -> tuple[float, float, float]:
+    """Bound `sum_g weights[g] * mean(group g)` by Student's t (Welch 1947, Satterthwaite 1946).
+
+    Groups may differ in size and in spread. Weights -1 and 1 compare two means; weights `(x - mean
+    x) / sum (x - mean x)^2` give the slope of the line through the means at `x`, for which the
+    means need not lie on a line.
+
+    Args:
+        groups: Independent samples; each that has a weight needs two values or more, or nothing is
+            bounded.
+        weights: One number a group.
+        confidence: The probability with which the interval covers, nearly.
+
+    Returns:
+        The weighted sum and the ends of its interval.
+
+    Example:
+        >>> value, low, high = contrast_interval([[1.0, 2.0, 3.0], [4.0, 6.0, 8.0]], [-1, 1])
+        >>> print(f"{value:.1f} {low:.2f} {high:.2f}")
+        4.0 -0.16 8.16
+    """
+    used = [
+        (float(weight), np.ravel(np.asarray(group, dtype=float)))
+        for weight, group in zip(np.ravel(weights), groups, strict=True)
+        if weight
+    ]
+    value = sum(weight * float(group.mean()) for weight, group in used)
+    if any(len(group) < 2 for _, group in used):
+        return value, -math.inf, math.inf
+    parts = [weight**2 * float(group.var(ddof=1)) / len(group) for weight, group in used]
+    if sum(parts) == 0:
+        return value, value, value
+    spread = sum(part**2 / (len(group) - 1) for part, (_, group) in zip(parts, used, strict=True))
+    error, freedom = math.sqrt(sum(parts)), sum(parts) ** 2 / spread
+    return value, *_student(value, error, freedom, confidence)
+
+
+def _student(center: float, error: float, freedom: float, confidence: float) -> tuple[float, float]:
     reach = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error
     return center - reach, center + reach

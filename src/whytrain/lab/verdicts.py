@@ -1,6 +1,7 @@
 """From numbers to verdicts: the ways in which most claims are judged."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -123,3 +124,42 @@ def always(good: ArrayLike | Sequence[bool], note: str, least: float = 0.95) -> 
     low, high = binomial_interval(count, runs)
     word = "contradicted" if count < runs else "supported" if low > least else "inconclusive"
     return Verdict(word, count / runs, (low, high), least, runs, f"{note} ({count} of {runs})")
+
+
+def all_of(*parts: Verdict, note: str | None = None) -> Verdict:
+    """Judge a statement of several parts, all of which must hold.
+
+    Contradicted where a part is, else inconclusive where a part is, else supported; it reports the
+    first part of that verdict.
+
+    Args:
+        *parts: The verdicts on the parts, one or more.
+        note: One sentence for the whole; default: that of the part reported, or, where all hold,
+            those of all parts.
+
+    Returns:
+        The verdict.
+    """
+    words = [part.verdict for part in parts]
+    word = next(word for word in ("contradicted", "inconclusive", "supported") if word in words)
+    deciding = parts[words.index(word)]
+    if note is None:
+        told = parts if word == "supported" else [deciding]
+        note = "; ".join(dict.fromkeys(part.note for part in told if part.note))
+    return replace(deciding, note=note)
+
+
+def nearest(*parts: Verdict) -> Verdict:
+    """As `all_of` for parts of one kind, of which it reports the one nearest to its threshold.
+
+    Args:
+        *parts: The verdicts on the parts, in the same units.
+
+    Returns:
+        The verdict.
+    """
+    return all_of(*sorted(parts, key=_reach))
+
+
+def _reach(found: Verdict) -> float:
+    return min(abs(end - found.threshold) for end in found.interval)

@@ -11,12 +11,12 @@ from jaxtyping import Float
 from whytrain.errors import UserError
 from whytrain.measures import norms as norm
 from whytrain.measures.bounds import AS_RELEASED, BOUNDS, Facts
-from whytrain.measures.margins import positive_quantile, ramp
+from whytrain.measures.margins import positive_quantile, ramp, unsure
 from whytrain.measures.rademacher import theorem1, theorem1_by_norms
 from whytrain.measures.sample import _BATCH, Sample, batches, collect
 from whytrain.measures.weights import TwoLayerWeights, two_layer
 
-_FEW = 10  # examples below a quantile, under which it is said to be unsure
+_SCALE = "are the checkpoints and the inputs those of one network, and is its margin not tiny?"
 _SHARES = {
     "min": 0.0,
     "q05": 0.05,
@@ -166,7 +166,8 @@ def capacity(
         The measurements.
 
     Raises:
-        UserError: The margin is not positive, or weights, inputs or labels do not fit together.
+        UserError: The margin is not positive, the outputs do not depend on the inputs, numbers are
+            too large for float64, or weights, inputs or labels do not fit together.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -190,6 +191,11 @@ def capacity(
     sample = collect(before, after, inputs, labels, batch)
     gamma = positive_quantile(sample.margin, quantile)
     norms = weight_norms(before, after)
+    if norms["V_frobenius"] * (norms["U0_spectral"] + norms["U_distance_frobenius"]) == 0:
+        raise UserError(
+            "the trained output layer, or the hidden layer before and after, is zero: the outputs "
+            "do not depend on the inputs, and there is no capacity to measure"
+        )
     alpha, beta = norm.row_norms(after.V.T), norm.row_norms(after.U - before.U)
     facts = _facts(after, norms, sample, gamma, delta)
     total = math.sqrt(facts.m) * facts.input_rms
@@ -322,10 +328,14 @@ def _angles(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _evaluate(name: str, facts: Facts) -> Bound:
-    value = BOUNDS[name](facts)
-    gap = math.sqrt(value / facts.m)
-    released = AS_RELEASED.get(name)
-    return Bound(value, gap, gap >= 1, released and released(facts))
+    try:
+        value, released = BOUNDS[name](facts), AS_RELEASED.get(name)
+        if not math.isfinite(value):
+            raise OverflowError
+        gap = math.sqrt(value / facts.m)
+        return Bound(value, gap, gap >= 1, released and released(facts))
+    except OverflowError:
+        raise UserError(f"the bound {name} is too large for float64; {_SCALE}") from None
 
 
 def _error(margins: np.ndarray) -> float:
@@ -343,12 +353,12 @@ def _notes(
     initial: TwoLayerWeights, trained: TwoLayerWeights, facts: Facts, quantile: float
 ) -> list[str]:
     """What a reader should not trust, in words."""
-    notes = []
-    if quantile * facts.m < _FEW:
-        notes.append(
-            f"the margin rests on {math.ceil(quantile * facts.m)} examples below its quantile; "
-            "take more examples or a larger quantile"
-        )
+    notes = unsure(quantile, facts.m)
+    for name, size, what in (
+        ("bartlett_mendelson2002", facts.d, "input"), ("bartlett2017", facts.m, "example"),
+    ):  # fmt: skip
+        if size == 1:
+            notes.append(f"{name} has a logarithm that is 0 for one {what}: no bound in that case")
     if facts.U_distance == 0:
         notes.append(
             "the hidden layer is where it started; is the initial checkpoint the right one?"

@@ -15,7 +15,7 @@ from whytrain.errors import UserError
 from whytrain.measures import norms as norm
 from whytrain.measures.convolutions import Norm, convolution_norm
 from whytrain.measures.layers import Convolution, Layer, forward, shapes
-from whytrain.measures.margins import margins, positive_quantile
+from whytrain.measures.margins import margins, positive_quantile, unsure
 from whytrain.measures.weights import as_float64
 
 
@@ -76,6 +76,7 @@ class DeepMeasures:
             loss's cross-entropy and the given labels (Liang et al. 2019, empirical Fisher). For
             networks without biases it equals `L sqrt( E <d loss / d f, f>^2 )`, which other
             implementations use also where there are biases and it is another number.
+        notes: What is not to be trusted about these numbers, a sentence each.
     """
 
     parameters: int
@@ -93,6 +94,7 @@ class DeepMeasures:
     bartlett2017: float
     neyshabur2018: float
     fisher_rao: float
+    notes: tuple[str, ...]
 
     def document(self) -> dict[str, Any]:
         """All numbers as values that JSON can hold."""
@@ -171,7 +173,24 @@ def deep(
         neyshabur2018=float(lengths.max()) / gamma * depth
         * math.sqrt(width * math.log(max(width * depth, 2))) * product * moved,
         fisher_rao=float(np.sqrt(np.mean(slopes**2))),
+        notes=tuple(unsure(quantile, len(found)) + _notes(trained, each)),
     )  # fmt: skip
+
+
+def _notes(layers: Sequence[Layer], norms: Sequence[LayerNorms]) -> list[str]:
+    notes = []
+    if bounds := [i for i, of in enumerate(norms) if not of.exact]:
+        notes.append(
+            f"the spectral norms of layers {bounds} are upper bounds, and so are product_spectral, "
+            "sum_spectral, bartlett2017 and neyshabur2018"
+        )
+    if still := [i for i, of in enumerate(norms) if of.distance == 0]:
+        notes.append(
+            f"layers {still} are where they started; is the initial network the right one?"
+        )
+    if any(layer.bias is not None for layer in layers):
+        notes.append("biases enter margins, parameters and fisher_rao, and no other measure")
+    return notes
 
 
 def path_norm(layers: Sequence[Layer], shape: Sequence[int], power: int) -> float:

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, PyTree
 from scipy import stats
 
 from whytrain.errors import UserError
+from whytrain.measures.parts import check_mean, parts
 
 _STEPS = 40  # halvings of the logarithm of sigma
 
@@ -47,6 +48,7 @@ def flatness(
     target: float = 0.1,
     draws: int = 8,
     groups: int = 12,
+    batch: int | None = None,
 ) -> Flatness:
     """Find the `sigma` at which isotropic noise raises the loss by `target` in the mean.
 
@@ -66,6 +68,8 @@ def flatness(
         target: The rise.
         draws: Draws a group.
         groups: Groups, two or more.
+        batch: How many examples are held at a time, for a loss that is a mean over examples, which
+            the first axis of every array of `data` counts; None for all, and any loss.
 
     Returns:
         The noise that is borne, with its interval.
@@ -85,12 +89,21 @@ def flatness(
         )
     with jax.enable_x64(True):
         params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), trained)
-        data = jax.tree.map(jnp.asarray, data)
         keys = jax.random.split(key, (groups, draws))
-        base = float(loss(params, *data))
+        if batch is not None:
+            check_mean(loss, params, next(parts(data, batch))[1])
+        base = sum(share * float(loss(params, *part)) for share, part in parts(data, batch))
         if not math.isfinite(base):
             raise UserError(f"the loss is {base} at the trained parameters")
-        found = np.log(_solve(loss, params, data, keys, base + target))
+
+        def raised(sigmas: np.ndarray) -> np.ndarray:
+            means = [
+                share * np.asarray(_mean_loss(loss, params, part, keys, jnp.asarray(sigmas)))
+                for share, part in parts(data, batch)
+            ]
+            return np.sum(means, axis=0)
+
+        found = np.log(_solve(raised, groups, base + target))
         moved = jax.tree.map(lambda a, b: float(jnp.sum((a - b) ** 2)), params, initial)
     distance = sum(jax.tree.leaves(moved))
     center, error = float(found.mean()), float(found.std(ddof=1)) / math.sqrt(groups)
@@ -103,15 +116,15 @@ def flatness(
 
 
 def _solve(
-    loss: Callable, params: PyTree, data: tuple, keys: Array, goal: float
+    raised: Callable[[np.ndarray], np.ndarray], groups: int, goal: float
 ) -> Float[np.ndarray, " group"]:
     """For every group a sigma at which its mean loss is the goal."""
-    groups = len(keys)
     low, high = np.full(groups, -np.inf), np.full(groups, np.inf)
     guess = np.full(groups, -12.0)
     for _ in range(_STEPS):
-        raised = np.asarray(_mean_loss(loss, params, data, keys, jnp.exp2(guess)))
-        above = ~(raised < goal)  # noise that makes the loss infinite or NaN is too much
+        above = ~(
+            raised(np.exp2(guess)) < goal
+        )  # noise that makes the loss infinite or NaN is too much
         high, low = np.where(above, guess, high), np.where(above, low, guess)
         with np.errstate(invalid="ignore"):
             middle = (low + high) / 2

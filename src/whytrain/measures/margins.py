@@ -1,11 +1,14 @@
 """Margins of a classifier, and the ramp loss that the bounds are stated for."""
 
+import math
+
 import numpy as np
 from jaxtyping import Float, Int
 
 from whytrain.errors import UserError
 
 Margins = Float[np.ndarray, " example"]
+FEW = 10  # examples below a quantile, under which it is said to be unsure
 
 
 def margins(
@@ -44,6 +47,24 @@ def quantile(margins: Margins, share: float) -> float:
     if not 0 <= share <= 1:
         raise UserError(f"the quantile of the margin must be from 0 to 1, got {share:g}")
     return float(np.quantile(margins, share))
+
+
+def unsure(share: float, examples: int) -> list[str]:
+    """Say that a quantile rests on few examples, if it does.
+
+    Example:
+        >>> unsure(0.05, 40)[0].partition(";")[0]
+        'the margin rests on 2 examples below its quantile'
+        >>> unsure(0.05, 1000)
+        []
+    """
+    if share * examples >= FEW:
+        return []
+    few = math.ceil(share * examples)
+    return [
+        f"the margin rests on {few} example{'' if few == 1 else 's'} below its quantile; take more "
+        "examples or a larger quantile"
+    ]
 
 
 def positive_quantile(margins: Margins, share: float) -> float:

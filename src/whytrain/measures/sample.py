@@ -70,7 +70,8 @@ def collect(
         What was found.
 
     Raises:
-        UserError: The sample is empty, or shapes or labels do not fit the networks.
+        UserError: The sample is empty, shapes or labels do not fit the networks, or the outputs
+            overflow.
     """
     columns: list[tuple[Each, Each, Each, Each]] = []
     response, features = np.zeros(initial.hidden), 0.0
@@ -82,7 +83,10 @@ def collect(
         features += float(np.vdot(before, before))
         tops, bottoms = x.max(axis=1), x.min(axis=1)
         length = np.sqrt(np.einsum("ij,ij->i", x, x))
-        columns.append((length, np.maximum(tops, -bottoms), tops, margins(trained.outputs(x), y)))
+        outputs = trained.outputs(x)
+        if not np.isfinite(outputs).all():
+            raise UserError("the outputs of the trained network are too large for float64")
+        columns.append((length, np.maximum(tops, -bottoms), tops, margins(outputs, y)))
     length, inf, signed_max, margin = (
         np.concatenate(parts) for parts in zip(*columns, strict=True)
     )
@@ -104,7 +108,7 @@ def batches(
         raise UserError(f"the batch must be 1 or more examples, got {batch}")
     seen = 0
     for x, y in _cut(inputs, labels, batch):
-        x, y = as_float64(x), as_float64(y)
+        x, y = as_float64(x, "the inputs"), as_float64(y, "the labels")
         x = x.reshape(len(x), -1) if x.ndim else x
         _check(x, y, network, seen)
         seen += len(x)
@@ -117,10 +121,13 @@ def _cut(inputs: Any, labels: Any | None, batch: int) -> Iterator[tuple[Any, Any
     if labels is None:
         yield from inputs
         return
-    count, shape = np.shape(inputs)[0] if np.ndim(inputs) else 0, np.shape(labels)
+    if np.ndim(inputs) == 0:
+        raise UserError("the inputs must be an array whose first axis counts the examples")
+    count, shape = np.shape(inputs)[0], np.shape(labels)
     if shape != (count,):
         raise UserError(
-            f"labels must be one class for each of the {count} inputs, got shape {shape}"
+            f"labels must be one class for each of the {count} inputs, a vector of numbers from 0, "
+            f"got shape {shape}"
         )
     for start in range(0, count, batch):
         yield inputs[start : start + batch], labels[start : start + batch]

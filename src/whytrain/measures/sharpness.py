@@ -45,6 +45,7 @@ def top_eigenvalue(
     seed: int = 0,
     tolerance: float = 1e-6,
     most: int = 300,
+    batch: int | None = None,
 ) -> TopEigenvalue:
     """Find the largest eigenvalue of the Hessian of `loss(params, *data)` by the Lanczos method.
 
@@ -59,6 +60,7 @@ def top_eigenvalue(
         seed: Of the random start.
         tolerance: The residual to reach, relative to the value.
         most: How many products to spend at most.
+        batch: How many examples are held at a time; None for all, see `hessian_product`.
 
     Returns:
         The eigenvalue, its residual, and its vector.
@@ -76,9 +78,9 @@ def top_eigenvalue(
         raise UserError(
             f"tolerance must be between 0 and 1 and most at least 1, got {tolerance:g} and {most}"
         )
-    product, size = hessian_product(loss, params, *data)
+    product, size = hessian_product(loss, params, *data, batch=batch)
     start = np.random.default_rng(seed).standard_normal(size)
-    rough, _ = hessian_product(loss, params, *data, dtype=jnp.float32)
+    rough, _ = hessian_product(loss, params, *data, dtype=jnp.float32, batch=batch)
     # The threads of BLAS go on spinning after each call, and would take the cores from those of the
     # compiled products; the vectors here are short enough for one.
     with threadpool_limits(1, user_api="blas"):

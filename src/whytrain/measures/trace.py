@@ -34,7 +34,12 @@ class Trace:
 
 
 def hessian_trace(
-    loss: Callable[..., Any], params: PyTree, *data: Any, seed: int = 0, products: int = 90
+    loss: Callable[..., Any],
+    params: PyTree,
+    *data: Any,
+    seed: int = 0,
+    products: int = 90,
+    batch: int | None = None,
 ) -> Trace:
     """Estimate the trace of the Hessian of `loss(params, *data)`.
 
@@ -44,6 +49,7 @@ def hessian_trace(
         *data: What else the loss takes.
         seed: Of the probes.
         products: How many products with the Hessian to spend.
+        batch: How many examples are held at a time; None for all, see `hessian_product`.
 
     Returns:
         The estimate with its interval.
@@ -56,7 +62,7 @@ def hessian_trace(
         >>> found.value, found.low, found.high
         (10.0, 10.0, 10.0)
     """
-    product, size = hessian_product(loss, params, *data)
+    product, size = hessian_product(loss, params, *data, batch=batch)
     return hutchpp(product, size, np.random.default_rng(seed), products)
 
 

@@ -11,8 +11,19 @@ from jaxtyping import Float
 from whytrain.errors import UserError, nearest
 
 
-def as_float64(array: Any) -> np.ndarray:
+def as_float64(array: Any, of: str = "an array") -> np.ndarray:
     """An array of NumPy, JAX or PyTorch, on any device, as float64 of NumPy.
+
+    Args:
+        array: The array.
+        of: What it is, for messages.
+
+    Returns:
+        Its numbers.
+
+    Raises:
+        UserError: It does not hold real numbers: words, dates and complex numbers are not made
+            into some.
 
     Example:
         >>> as_float64([1, 2]).dtype
@@ -20,8 +31,12 @@ def as_float64(array: Any) -> np.ndarray:
     """
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(array, torch.Tensor):
-        array = array.detach().double().cpu().numpy()
-    return np.asarray(array, dtype=np.float64)
+        array = array.detach().cpu()
+        array = array.numpy() if array.is_complex() else array.double().numpy()
+    array = np.asarray(array)
+    if array.dtype.kind in "cmMOSU" or array.dtype.names:
+        raise UserError(f"{of} must be real numbers, got {array.dtype}")
+    return array.astype(np.float64, copy=False)
 
 
 @dataclass(frozen=True)
@@ -64,9 +79,10 @@ class TwoLayerWeights:
 
     def outputs(self, x: Float[np.ndarray, "example inputs"]) -> np.ndarray:
         """The logits."""
-        hidden = self.before(x)
-        hidden += self.hidden_bias
-        return np.maximum(hidden, 0, out=hidden) @ self.V.T + self.output_bias
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is told as such
+            hidden = self.before(x)
+            hidden += self.hidden_bias
+            return np.maximum(hidden, 0, out=hidden) @ self.V.T + self.output_bias
 
 
 def two_layer(
@@ -103,7 +119,7 @@ def two_layer(
     if isinstance(state, TwoLayerWeights):
         return state
     names = dict(zip(("hidden", "output"), _names(state, hidden, output, of), strict=True))
-    U, V = (as_float64(state[name]) for name in names.values())
+    U, V = (as_float64(state[name], f"{of}: {name!r}") for name in names.values())
     biases = []
     for name, rows in zip(names.values(), (len(U), len(V)), strict=True):
         bias = _bias(name)
@@ -117,7 +133,8 @@ def two_layer(
             f"{of}: {names['output']!r} of shape {V.shape} does not follow {names['hidden']!r} of "
             f"shape {U.shape}: (classes, hidden) must follow (hidden, inputs); are they swapped?"
         )
-    for name, array in zip(names.values(), (U, V), strict=True):
+    biased = [_bias(name) for name in names.values()]
+    for name, array in zip((*names.values(), *biased), (U, V, *biases), strict=True):
         if not np.isfinite(array).all():
             raise UserError(
                 f"{of}: {name!r} holds numbers that are not finite; did training diverge?"

@@ -3,7 +3,7 @@
 from whytrain.networks.lenet import LeNet5
 from whytrain.networks.network import Network, Output, cross_entropy
 from whytrain.networks.quantizer import Quantizer, quantizer, resolution, stack
-from whytrain.networks.residual import ResNet8
+from whytrain.networks.residual import ResNet8, ResNet18
 from whytrain.networks.risk import Batch, EmpiricalRisk
 from whytrain.networks.two_layer import TwoLayer
 
@@ -15,6 +15,7 @@ __all__ = [
     "Output",
     "Quantizer",
     "ResNet8",
+    "ResNet18",
     "TwoLayer",
     "cross_entropy",
     "quantizer",

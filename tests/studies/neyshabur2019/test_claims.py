@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from whytrain.studies.neyshabur2019 import requests, study
+from whytrain.studies.neyshabur2019 import requests, study, theory_claims
 from whytrain.studies.neyshabur2019.witness import FLOOR
 
 CLAIMS = {claim.id: claim for claim in study.claims}
-RUNS = 3
+RUNS = 5
 H = np.array(requests.WIDTHS["quick"], float)
 
 # About what digits give, at widths 8, 32, 128, 512 and 2048.
@@ -98,7 +98,7 @@ def witnesses(count, ratio=0.2, spectral=1.0, initial=0.56, power=0.5):
             xr.Dataset({
                 "ratio": ("run", ratio + noise), "spectral": ("run", np.full(400, spectral)),
                 "initial_ratio": ("run", initial + noise),
-                "over_linear": ("run", (ratio + noise) * h**power),
+                "over_linear": ("run", (ratio + noise) * h**power), "h": ("run", [h] * 400),
             })
         )  # fmt: skip
     return made
@@ -113,14 +113,20 @@ TRUE = {
 }
 FALSE = {
     "N-T1": [tiny(no_loss=1.1), tiny(ramp_loss=1.1), tiny(by_norms=0.9)],
-    "N-T2": [widths(test_error=lambda e: e + 1e4)],
+    "N-T2": [widths(test_error=lambda e: e + 1e4), widths(test_error=[np.nan] * 5)],
     "N-T3": [witnesses(MANY, ratio=FLOOR - 0.01), witnesses(MANY, spectral=1.01)],
     "N-T3b": [witnesses(MANY, initial=0.45)],
     "N-C4": [witnesses(4, power=0.0), witnesses(4, ratio=0.02)],
     "N-D1": [widths(sum_of_squares_error=[1e-3] * 5)],
     "N-D2": [tiny(margin_slope=2.0)],
-    "N-D3": [tiny(ramp_slope=5.0)],
-    "N-E1": [widths(test_error=upside_down), widths(train_error=[0.1] * 5)],
+    "N-D3": [tiny(ramp_slope=5.0), tiny(ramp_slope=np.nan)],
+    "N-E1": [
+        widths(test_error=upside_down), widths(train_error=[0.1] * 5),
+        widths(train_error=[0.1, 0, 0, 0, 0], test_error=[0.06, 0.03, 0.035, 0.04, 0.045]),
+    ],
+    "N-E1-residual": [
+        widths(test_error=upside_down), widths(fits=[1, 1, 1, 1, 0]),
+    ],
     "N-E2": [
         widths(unit_impact=lambda a: a * H**0.2), widths(unit_capacity=lambda b: b * H**0.6),
         widths(fits=[1, 1, 0, 1, 1]),
@@ -130,7 +136,8 @@ FALSE = {
         widths(U_frobenius=upside_down), widths(U_spectral=lambda u: np.sort(u)),
         widths(U_distance_frobenius=upside_down), widths(U_spectral=lambda u: u * [1, 1, 1, 4, 16]),
     ],
-    "N-E5": [widths(angle=upside_down), widths(angle=[75, 74, 73, 72, 71])],
+    "N-E5": [widths(angle=upside_down), widths(angle=[75, 74, 73, 72, 71]),
+        widths(angle=[40, 30, 20, 10, 5])],
     "N-E6": [
         widths(row_l1max_spec=upside_down), widths(row_neyshabur2015=upside_down),
         widths(row_dist_fro=upside_down), widths(row_spec_l1max=lambda s: s * 10),
@@ -141,6 +148,7 @@ FALSE = {
         widths(C_neyshabur2015=lambda c: np.sort(c)[::-1])],
     "N-E8-below": [
         widths(C_neyshabur2019=lambda c: 100 * c), widths(C_vc=lambda c: c / 1000),
+        widths(C_neyshabur2018=[2e10, 3e10, 1e6, 1.6e11, 1.2e11]),
     ],
     "N-E8-vacuous": [widths(C_neyshabur2019=lambda c: c / 1e6)],
     "N-E8-range": [widths(row_init_fro=upside_down)],
@@ -179,6 +187,17 @@ def test_what_fails_as_printed_would_be_supported_in_another_world(name):
     assert CLAIMS[name].check(OTHERWISE[name]).verdict == "supported"
 
 
+def test_two_widths_that_fit_are_no_trend():
+    found = CLAIMS["N-E1"].check(widths(train_error=[0.1, 0, 0.1, 0, 0]))
+    assert found.verdict == "inconclusive"
+    assert "from width 512 on" in found.note
+
+
+def test_a_larger_covering_number_contradicts_theorem_2(monkeypatch):
+    monkeypatch.setattr(theory_claims, "covering_number_log", lambda h: 5.1 * h)
+    assert CLAIMS["N-T2"].check(widths()).verdict == "contradicted"
+
+
 def test_networks_that_could_not_be_measured_support_nothing():
     nothing = [d[["h", "m", "fits", "test_error", "epochs"]] for d in widths(fits=[0] * 5)]
     for name in ("N-E2", "N-E7"):
@@ -196,4 +215,4 @@ def test_what_other_data_say_of_the_output_layer_stands_in_the_note():
     claim = CLAIMS["N-E3"]
     found = claim.check([*widths(), *widths(V_distance_frobenius=upside_down)])
     assert found.verdict == "supported"
-    assert "V_distance_frobenius +0." in found.note.split("the preset's own data")[1]
+    assert "V_distance_frobenius goes like h^0." in found.note.split("the preset's own data")[1]

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 
 from whytrain import UserError
 from whytrain.lab import Runs
-from whytrain.studies.neyshabur2019 import figures, requests, tiny, width, witness
+from whytrain.studies.neyshabur2019 import figures, requests, residual_width, tiny, width, witness
 
 
 def small(**changes):
@@ -87,6 +87,25 @@ def test_the_witness_is_a_network_that_reaches_its_ratio():
         outputs = np.maximum(U @ np.eye(4), 0).sum(axis=0)
         best = max(best, float(sums @ outputs))
     assert found == pytest.approx(best / (4 * np.sqrt(12)))
+
+
+def test_residual_networks_are_trained_to_the_target():
+    settings = residual_width.ResidualSettings(width=2, examples=128, shrink=2, target=0.008)
+    dataset = residual_width.compute(settings, Runs(0, 0, 0, 2))
+    assert dataset.fits.all()
+    assert (dataset.train_error < 0.02).all()
+    assert (dataset.test_error < 0.4).all()
+    assert (dataset.epochs > 3).all()
+    assert residual_width.summarize(dataset, settings)["fit"] == 2
+
+
+def test_shrinking_averages_squares_of_pixels():
+    dataset = width.prepared("digits", "true", 600)
+    small = residual_width.shrunk(dataset, 4)
+    assert small.shape == (2, 2, 1)
+    assert small.test_images[3, 1, 0, 0] == pytest.approx(dataset.test_images[3, 4:, :4].mean())
+    with pytest.raises(UserError, match="must divide the sides 8 and 8, got 3"):
+        residual_width.shrunk(dataset, 3)
 
 
 def test_what_cannot_be_is_refused():

@@ -3,6 +3,7 @@
 from whytrain.lab import Paper, Study
 from whytrain.studies.neyshabur2019.claims import CLAIMS
 from whytrain.studies.neyshabur2019.figures import FIGURES
+from whytrain.studies.neyshabur2019.residual_width import RESIDUAL_WIDTH
 from whytrain.studies.neyshabur2019.tiny import TINY
 from whytrain.studies.neyshabur2019.width import WIDTH
 from whytrain.studies.neyshabur2019.witness import WITNESS
@@ -21,7 +22,7 @@ study = Study(
         year=2019,
         arxiv="1805.12076",
     ),
-    experiments=(WIDTH, TINY, WITNESS),
+    experiments=(WIDTH, RESIDUAL_WIDTH, TINY, WITNESS),
     claims=CLAIMS,
     figures=FIGURES,
 )

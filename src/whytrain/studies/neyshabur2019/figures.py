@@ -8,7 +8,7 @@ import xarray as xr
 from whytrain.lab import Figure, mean_interval
 from whytrain.report import figures as draw
 from whytrain.studies.neyshabur2019 import requests
-from whytrain.studies.neyshabur2019.claims import gathered, slope
+from whytrain.studies.neyshabur2019.trends import gathered, power, runs, values, widths
 from whytrain.studies.neyshabur2019.width import LEVELS
 
 Datasets = Sequence[xr.Dataset]
@@ -21,15 +21,11 @@ BOUNDS = {
 }  # fmt: skip
 
 
-def _widths(datasets: Datasets) -> list[int]:
-    return [int(dataset.h[0]) for dataset in datasets]
-
-
-def _ticks(datasets: Datasets) -> list[int]:
+def _ticks(datasets: Datasets, apart: float = 3.0) -> list[int]:
     """Widths far enough apart for their labels."""
     kept: list[int] = []
-    for width in _widths(datasets):
-        if not kept or width >= 3 * kept[-1]:
+    for width in widths(datasets):
+        if not kept or width >= apart * kept[-1]:
             kept.append(width)
     return kept
 
@@ -38,17 +34,20 @@ def _series(
     datasets: Datasets, name: str, label: str = "", color: str | None = None, scale: float = 1.0
 ) -> draw.Series:
     """The mean over runs of a number over the width, with its 95 % interval."""
-    rows = [gathered([dataset], name) * scale for dataset in datasets]
+    rows = [values(dataset, name) * scale for dataset in datasets]
     ends = np.array([mean_interval(row) for row in rows])
     means = np.array([row.mean() for row in rows])
     # Three runs bound little: a band must not leave the positive numbers of a logarithmic axis.
     low = np.maximum(ends[:, 0], 0.5 * np.array([row.min() for row in rows]))
     return draw.Series(
-        _widths(datasets), means, label, low=low, high=ends[:, 1], color=color, marker="o"
+        widths(datasets), means, label, low=low, high=ends[:, 1], color=color, marker="o"
     )
 
 
-def _panels(datasets: Datasets, content: Sequence[tuple[str, dict[str, str]]]):
+def _panels(
+    datasets: Datasets, content: Sequence[tuple[str, dict[str, str]]],
+    x_label: str = "hidden units h", apart: float = 3.0,
+):  # fmt: skip
     colors = ("blue", "orange", "green", "purple")
     panels = [
         draw.Panel(
@@ -61,7 +60,7 @@ def _panels(datasets: Datasets, content: Sequence[tuple[str, dict[str, str]]]):
         )
         for title, lines in content
     ]
-    return draw.lines(panels, x_label="hidden units h", log="x", x_ticks=_ticks(datasets))
+    return draw.lines(panels, x_label=x_label, log="x", x_ticks=_ticks(datasets, apart))
 
 
 def _figure1(datasets: Datasets) -> Drawing:
@@ -70,12 +69,46 @@ def _figure1(datasets: Datasets) -> Drawing:
         ("mean over hidden units", {"unit_capacity": "capacity", "unit_impact": "impact"}),
         ("epochs to the target", {"epochs": ""}),
     ])  # fmt: skip
-    powers = {name: slope(datasets, name)[0] for name in ("unit_capacity", "unit_impact")}
+    fit, all_runs = _fit(datasets)
     return figure, (
         "Test error, mean unit capacity and impact, and training time over the width; bands are 95 "
-        f"% intervals of the mean over {datasets[0].sizes['run']} seeds. Every network fits its "
-        f"sample, and wider ones err less. Capacity falls like h^{powers['unit_capacity']:.2f}, "
-        f"impact like h^{powers['unit_impact']:.2f}: both faster than h^-0.5."
+        f"% intervals of the mean over {_seeds(datasets)} seeds. {fit} of {all_runs} networks fit "
+        f"their sample. The test error goes like {_power(datasets, 'test_error')}, capacity like "
+        f"{_power(datasets, 'unit_capacity')}, impact like {_power(datasets, 'unit_impact')}; the "
+        "paper has the latter two below h^-0.5."
+    )
+
+
+def _power(datasets: Datasets, name: str) -> str:
+    return f"h^{power(datasets, name)[0]:.2f}"
+
+
+def _fit(datasets: Datasets) -> tuple[int, int]:
+    """How many networks reached the target, and of how many."""
+    return int(gathered(datasets, "fits").sum()), runs(datasets)
+
+
+def _seeds(datasets: Datasets) -> str:
+    """The numbers of runs of a width, smallest to largest."""
+    counts = [dataset.sizes["run"] for dataset in datasets]
+    few, many = min(counts), max(counts)
+    return str(few) if few == many else f"{few} to {many}"
+
+
+def _residual(datasets: Datasets) -> Drawing:
+    figure = _panels(
+        datasets, [("test error", {"test_error": ""}), ("epochs to the target", {"epochs": ""})],
+        x_label="channels k", apart=1.4,
+    )  # fmt: skip
+    narrow, wide = datasets[0], datasets[-1]
+    fit, all_runs = _fit(datasets)
+    errors = [float(values(d, "test_error").mean()) for d in (narrow, wide)]
+    return figure, (
+        f"Pre-activation ResNet18 with k to 8k channels: {fit} of {all_runs} networks fit their "
+        f"sample of {int(narrow.m[0])} images, to a cross-entropy of 0.01. The mean test error "
+        f"goes from {errors[0]:.3f} at k = {int(narrow.h[0])} to {errors[1]:.3f} at k = "
+        f"{int(wide.h[0])}; bands are 95 % intervals over {_seeds(datasets)} seeds. Channels, "
+        "images and sample are smaller than the paper's, which are of CIFAR-10."
     )
 
 
@@ -87,10 +120,15 @@ def _figure2(datasets: Datasets) -> Drawing:
         }),
         ("median angle of u to u⁰ (degrees)", {"angle": ""}),
     ])  # fmt: skip
+    end = float(values(datasets[-1], "angle").mean())
     return figure, (
-        "Norms of both layers over the width. The norms of the hidden layer rise in wide networks "
-        "only because the initial weights do: its distance from them falls, and its units hardly "
-        "turn."
+        "Norms of both layers over the width. ‖V‖F goes like "
+        f"{_power(datasets, 'V_frobenius')}, ‖V − V⁰‖F like "
+        f"{_power(datasets, 'V_distance_frobenius')}, ‖U − U⁰‖F like "
+        f"{_power(datasets, 'U_distance_frobenius')}. ‖U‖F and ‖U‖₂ rise in wide networks because "
+        f"the initial weights do: the widest units have turned by {end:.1f} degrees. (On "
+        "Fashion-MNIST ‖V − V⁰‖F does not fall with the width, and ‖U‖₂ rises only at the very "
+        "end; claims N-E3 and N-E4.)"
     )
 
 
@@ -132,8 +170,9 @@ def _figure3(datasets: Datasets) -> Drawing:
     ])  # fmt: skip
     return figure, (
         "The terms that the bounds are made of, without constants, with D₁ = ‖U − U⁰‖F and D₂ = ‖V "
-        "− V⁰‖F. D₁ times ‖V‖F falls throughout; the term of the initial weights rises, and is "
-        "what will stop the new bound from falling at still larger widths."
+        f"− V⁰‖F. D₁‖V‖F goes like {_power(datasets, 'row_dist_fro')}, the term of the initial "
+        f"weights like {_power(datasets, 'row_init_fro')}: it is what will stop the new bound from "
+        "falling at still larger widths."
     )
 
 
@@ -142,28 +181,36 @@ def _figure5(datasets: Datasets) -> Drawing:
         _series(datasets, f"C_{name}", label, color) for name, (label, color) in BOUNDS.items()
     ]
     m = float(datasets[0].m[0])
+    least = min(float(np.nanmin(gathered(datasets, f"C_{name}"))) for name in BOUNDS) / m
     figure = draw.lines(
         series, x_label="hidden units h", y_label="capacity C", log="xy",
         x_ticks=_ticks(datasets), y_limits=(m / 3, None),
         references=[draw.Reference(m, "number of examples")],
     )  # fmt: skip
     return figure, (
-        "Every bound with its constants: the gap is at most √(C/m). Only the new one falls "
-        "throughout; all lie far above the number of examples, so that none of them says anything "
-        "about these networks."
+        "Every bound with its constants: the gap is at most √(C/m). B is Bartlett et al., BM "
+        "Bartlett and Mendelson, N Neyshabur et al., VC the VC dimension. The new bound, N 2019, "
+        f"goes like {_power(datasets, 'C_neyshabur2019')}. The least of all is {least:,.0f} times "
+        "the number of examples: where that is above 1, no bound says anything about these "
+        "networks."
     )
 
 
 def _figure5_normalized(datasets: Datasets) -> Drawing:
-    series = []
+    series, growth = [], ""
     for name, (label, color) in BOUNDS.items():
-        largest = max(float(gathered([d], f"C_{name}").mean()) for d in datasets)
-        series.append(_series(datasets, f"C_{name}", label, color, 1 / largest))
+        means = np.array([values(d, f"C_{name}").mean() for d in datasets])
+        growth += f"{', ' if growth else ''}{means[-1] / means.min():.3g} ({label})"
+        series.append(_series(datasets, f"C_{name}", label, color, 1 / float(means.max())))
     figure = draw.lines(
         series, x_label="hidden units h", y_label="capacity over its maximum", log="xy",
         x_ticks=_ticks(datasets),
     )  # fmt: skip
-    return figure, "The same bounds, each over its largest value: how they move with the width."
+    return figure, (
+        "The same bounds, each over its largest value. The paper has the new one falling and every "
+        "other one ending above its least value; here, from their least values to the widest, they "
+        f"grow by the factors {growth}."
+    )
 
 
 def _figure4(datasets: Datasets) -> Drawing:
@@ -177,16 +224,19 @@ def _figure4(datasets: Datasets) -> Drawing:
         series, x_label="margin / ((‖U⁰‖₂ + ‖U − U⁰‖F)‖V‖F)", y_label="share of examples below",
         log="x", y_limits=(0, 1.02),
     )  # fmt: skip
-    raw = [float(gathered([d], "margin").mean()) for d in datasets]
+    raw = [float(values(d, "margin").mean()) for d in datasets]
+    median = [float(values(d, "median_normalized_margin").mean()) for d in datasets]
     return figure, (
-        f"Margins over the measure, h = {int(datasets[0].h[0])}: with random labels they are much "
-        f"smaller, though the raw margins at the 5 % quantile are not ({raw[0]:.2f} with true "
-        f"labels, {raw[1]:.2f} with random ones)."
+        f"Margins over the measure, h = {int(datasets[0].h[0])}: the median is "
+        f"{median[0] / median[1]:.1f} times as large with true labels as with random ones. The raw "
+        f"margins at the 5 % quantile do not tell them apart so: {raw[0]:.2f} with true labels, "
+        f"{raw[1]:.2f} with random ones."
     )
 
 
 FIGURES = (
     Figure("errors", "Error, units and time (Figures 1 and 4)", requests.widths, _figure1),
+    Figure("residual", "Residual networks (Figure 1, left)", requests.residual, _residual),
     Figure("layers", "The two layers over the width (Figure 2)", requests.widths, _figure2),
     Figure("units", "Distribution of unit capacities (Figure 2)", requests.widths, _units),
     Figure("terms", "The terms of the bounds (Figure 3)", requests.widths, _figure3),

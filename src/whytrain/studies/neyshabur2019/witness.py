@@ -58,7 +58,7 @@ def compute(settings: WitnessSettings, runs: Runs) -> xr.Dataset:
     # With alpha = s1 / sqrt(h), beta = s2 the scale of a linear network, s1 s2 ||X||_F / m, is the
     # ratio's over sqrt(h).
     found = xr.Dataset({name: ("run", [row[name] for row in rows]) for name in rows[0]})
-    return found.assign(over_linear=found.ratio * math.sqrt(h))
+    return found.assign(over_linear=found.ratio * math.sqrt(h), h=("run", [h] * len(rows)))
 
 
 def _initial(rng: np.random.Generator, alpha: np.ndarray) -> float:
@@ -87,4 +87,5 @@ WITNESS = Experiment(
     summarize=summarize,
     runs=400,
     block=512,
+    version=2,
 )
