@@ -179,5 +179,5 @@ NETWORKS = Experiment(
     compute=compute,
     summarize=summarize,
     runs=5,
-    block=5,
+    block=8,
 )
