@@ -55,6 +55,29 @@ def test_an_estimator_that_goes_uphill():
     assert measure_ste(wrong).verdict == "uphill"
 
 
+@pytest.mark.parametrize("scale", [1e-290, 1e30])
+@pytest.mark.parametrize("name", ["relu", "identity"])
+def test_the_scale_of_a_derivative_changes_no_verdict(name, scale):
+    """A factor of the derivative is one of the filter's step size."""
+    one = ESTIMATORS[name]
+    scaled = Estimator(name, lambda x: scale * one.derivative(x), one.kinks, "", "")
+    found, expected = measure_ste(scaled), measure_ste(one)
+    assert found.verdict == expected.verdict
+    assert [p.stable for p in found.points] == [p.stable for p in expected.points]
+    for ours, theirs in zip(found.points, expected.points, strict=True):
+        assert ours.rate / scale == pytest.approx(theirs.rate, rel=1e-6)
+        assert (ours.collapse is None) == (theirs.collapse is None)
+
+
+def test_a_jump_that_is_not_named_is_warned_of():
+    def window(x):
+        return jnp.where((x > 0) & (x < 0.7), 1.0, 0.0)
+
+    with pytest.warns(UserWarning, match=r"seems to jump between x = 0.695 and 0.7"):
+        measure_ste(Estimator("window", window, (), "", ""))
+    measure_ste(Estimator("window", window, (0.7,), "", ""))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -79,6 +102,14 @@ def scalar(x):
     return jnp.sum(x)
 def python(x):
     return 1.0 if x > 0 else 0.0
+def hole(x):
+    return jnp.where((x > 0.2) & (x < 0.3), jnp.nan, 1.0)
+def far(x):
+    return jnp.where(x < -70, jnp.nan, 1.0)
+def complex(x):
+    return x + 1j
+def raises(x):
+    raise RuntimeError("two\\nlines")
 whole = Estimator("whole", window, (0.0, 2.0), "", "")
 number = 3
 """
@@ -101,12 +132,22 @@ def test_a_derivative_of_the_users_own(file, tmp_path, capsys):
     assert "good" in capsys.readouterr().out
 
 
+def test_a_file_that_ends_the_program_is_told_in_one_line(tmp_path, capsys):
+    (tmp_path / "ends.py").write_text("import sys\nsys.exit('no\\nmore')\n")
+    assert main(["measure", "ste", "--python", f"{tmp_path / 'ends.py'}:f"]) == 2
+    assert "SystemExit: no more" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--python", "{}:windw"], "has no function 'windw'; did you mean 'window'"),
         (["--python", "{}:number"], "has no function 'number'"),
-        (["--python", "{}:broken"], "must be finite, but is not at x = -40"),
+        (["--python", "{}:broken"], "must be finite, but is not at x = 0"),
+        (["--python", "{}:hole"], "must be finite, but is not at x = 0.205"),
+        (["--python", "{}:far"], "must be finite, but is not at x = -7"),
+        (["--python", "{}:complex"], "must return real numbers, got complex128"),
+        (["--python", "{}:raises"], "fails on an array: RuntimeError: two lines"),
         (["--python", "{}:scalar"], "must return the shape of its argument"),
         (["--python", "{}:python"], "fails on an array"),
         (["--python", "none.py:f"], "there is no Python file 'none.py'"),

@@ -98,8 +98,8 @@ def _directory(name: str, given: str | Path | None) -> Path:
     else:
         directory = DEBIAN.get(name, Path())
         if name not in DEBIAN or not directory.is_dir():
-            ways = "set WHYTRAIN_DATA to a directory whose subdirectory "
-            ways += f"{name} holds {_FILES[name]}"
+            ways = f"set WHYTRAIN_DATA to a directory whose subdirectory {name} holds "
+            ways += _FILES[name]
             ways += ", or apt-get install dataset-fashion-mnist" if name in DEBIAN else ""
             ways += "; in Python, load() takes a directory"
             ways += " or openml=True" if name in _OPENML else ""

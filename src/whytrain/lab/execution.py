@@ -274,7 +274,7 @@ def _fill(task: Task, store: Store | None) -> Done:
 
 
 def _in_one_line(error: Exception) -> str:
-    """Name an error, with the line of the user's code where it arose, or say what is wrong."""
+    """Name an error, with the line of the user's code where it arose; a `UserError` says it all."""
     words = " ".join(str(error).split())
     if isinstance(error, UserError):
         return words

@@ -16,6 +16,7 @@ through where the unit is off. Derived in `docs/yin2019.md`.
 
 import importlib.util
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,7 +33,10 @@ from whytrain.landscapes import PlaneOrder, PlaneReduction, SphereOrder
 
 LENGTHS = np.geomspace(1e-2, 1e2, 81)  # of filters, at which the two functions are evaluated
 ANGLES = (np.arange(60) + 0.5) * math.pi / 60
-ZERO = 1e-9
+ZERO = 1e-9  # of the largest E mu'(s x): what is less is rounding
+# Where a derivative is tried: closely about zero, and as far out as the longest filter reaches.
+_FAR = np.geomspace(5.1, 1e3, 200)
+TRIED = np.concatenate([-_FAR[::-1], np.linspace(-5, 5, 2001), _FAR])
 
 
 @dataclass(frozen=True)
@@ -118,8 +122,8 @@ def measure_ste(
         The measure.
 
     Raises:
-        UserError: A number is out of range, or the derivative does not return finite numbers in
-            the shape of its argument.
+        UserError: A number is out of range, or the derivative does not return finite real numbers
+            in the shape of its argument, or an expectation of it is not finite.
 
     Example:
         >>> found = {name: measure_ste(ESTIMATORS[name]).verdict for name in ("identity", "relu")}
@@ -140,9 +144,13 @@ def measure_ste(
         leak = np.asarray(jax.jit(jax.vmap(activation.leak))(lengths))
         total = math.sqrt(alignment * (m + 1))
         reduction = PlaneReduction.of_sums(m, total, 1.0, activation)
-        points = _points(reduction, length)
+        for what, values in (("E mu'(s x)", passed), ("E |x| mu'(s x) 1{x < 0}", leak)):
+            if not np.isfinite(values).all():
+                where = LENGTHS[~np.isfinite(values)][0]
+                raise UserError(f"{what} of {estimator.name!r} is not finite at s = {where:.3g}")
+        scale = max(float(np.abs(passed).max()), 1e-300)
+        points = _points(reduction, length, ZERO * scale)
         correlation = _correlation(reduction, length)
-    scale = max(float(np.abs(passed).max()), 1e-300)
     leaks = bool(np.abs(leak).max() > ZERO * scale)
     descent = float(passed.min()) / scale
     verdict = "uphill" if descent <= 0 else "unstable" if leaks else "good"
@@ -158,24 +166,43 @@ def check_derivative(estimator: Estimator) -> None:
     """Try the derivative on numbers small and large.
 
     Raises:
-        UserError: It fails, or its values are not finite or have another shape.
+        UserError: It fails, or its values are not finite real numbers or have another shape.
     """
     name = f"the derivative of {estimator.name!r}"
     with jax.enable_x64(True):
-        x = jnp.asarray([-40.0, -3.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0, 40.0])
+        x = jnp.asarray(TRIED)
         try:
-            value = jax.jit(lambda x: jnp.asarray(estimator.derivative(x)))(x)
+            found = jax.jit(lambda x: jnp.asarray(estimator.derivative(x)))(x)
         except Exception as error:
             first = " ".join(str(error).split())[:200]
             raise UserError(f"{name} fails on an array: {type(error).__name__}: {first}") from error
+        value = np.asarray(found)
     if value.shape != x.shape:
         raise UserError(
             f"{name} must return the shape of its argument, {x.shape}, got {value.shape}; write it "
             "elementwise with jax.numpy"
         )
-    if not np.isfinite(np.asarray(value, dtype=float)).all():
-        where = float(np.asarray(x)[~np.isfinite(np.asarray(value, dtype=float))][0])
-        raise UserError(f"{name} must be finite, but is not at x = {where:g}")
+    if np.iscomplexobj(value):
+        raise UserError(f"{name} must return real numbers, got {value.dtype}")
+    finite = np.isfinite(value)
+    if not finite.all():
+        where = TRIED[~finite]
+        nearest_zero = where[np.argmin(np.abs(where))]
+        raise UserError(f"{name} must be finite, but is not at x = {nearest_zero:.4g}")
+    _warn_of_jumps(name, value.astype(float), (0.0, *estimator.kinks))
+
+
+def _warn_of_jumps(name: str, value: np.ndarray, kinks: Sequence[float]) -> None:
+    """Quadrature across a place that it does not know of is not exact."""
+    steep = np.abs(np.diff(value)) > 0.25 * np.ptp(value)
+    for low, high in zip(TRIED[:-1][steep], TRIED[1:][steep], strict=True):
+        if not any(low <= kink <= high for kink in kinks):
+            warnings.warn(
+                f"{name} seems to jump between x = {low:.4g} and {high:.4g}; for exact numbers "
+                "name the place, as a kink (--kink on the command line)",
+                stacklevel=3,
+            )
+            return
 
 
 def load_estimator(reference: str, kinks: tuple[float, ...] = ()) -> Estimator:
@@ -201,8 +228,9 @@ def load_estimator(reference: str, kinks: tuple[float, ...] = ()) -> Estimator:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        raise UserError(f"{path}: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        words = " ".join(str(error).split())
+        raise UserError(f"{path}: {type(error).__name__}: {words}") from error
     found: Any = getattr(module, name, None)
     if isinstance(found, Estimator):
         return found
@@ -226,8 +254,8 @@ def find_estimator(name: str) -> Estimator:
     return ESTIMATORS[name]
 
 
-def _points(reduction: PlaneReduction, length: float) -> tuple[Stationary, ...]:
-    """The critical points, with what the coarse gradient does at each."""
+def _points(reduction: PlaneReduction, length: float, zero: float) -> tuple[Stationary, ...]:
+    """The critical points, with what the coarse gradient does at each; less than `zero` is none."""
     sphere = reduction.on_sphere()
     activation: Any = reduction.activation
     known = sorted(sphere.critical_points(), key=lambda point: float(point.params.angle))
@@ -236,7 +264,7 @@ def _points(reduction: PlaneReduction, length: float) -> tuple[Stationary, ...]:
     for point, radial, across in zip(known, radials, acrosses, strict=True):
         angle, overlap = float(point.params.angle), float(point.params.overlap)
         slope = math.hypot(radial, across)
-        rests = bool(slope < 1e-9)
+        rests = bool(slope <= zero)
         if point.kind == "saddle":
             rate, stable = -_saddle_rate(reduction, angle, length), False
         else:

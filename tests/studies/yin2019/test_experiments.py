@@ -3,8 +3,10 @@
 import json
 import math
 
+import jax
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
 from whytrain.errors import UserError
 from whytrain.gaussian import ESTIMATORS
@@ -14,6 +16,7 @@ from whytrain.landscapes import Outcome
 from whytrain.studies.yin2019 import study
 from whytrain.studies.yin2019.descent import DescentSettings
 from whytrain.studies.yin2019.fate import FateSettings
+from whytrain.studies.yin2019.rates import RateSettings
 from whytrain.studies.yin2019.setup import collapse_time, draw_orders
 
 TINY = {
@@ -79,7 +82,8 @@ def test_where_the_estimators_end():
     [
         (["ste=realu"], "'ste' must be 'identity' or 'relu'"),
         (["alignment=0.95"], r"'alignment' must be <= m/\(m \+ 1\) = 0.909091"),
-        (["filter_norm=0"], "'filter_norm' must be .*> 0"),
+        (["filter_norm=0"], "'filter_norm' must be .*>= 1e-100"),
+        (["m=1"], "with m = 1 .* 'alignment' is 0.5, got 0.3; add alignment=0.5"),
         (["angle=4"], "'angle' must be .*<= 3.14159"),
         (["m=0"], "'m' must be an integer >= 1"),
     ],
@@ -89,6 +93,61 @@ def test_bad_settings_are_refused_in_words(pairs, message):
         parse(DescentSettings, pairs)
     with pytest.raises(UserError, match="'low' must be <= high"):
         FateSettings(low=0.4, high=0.1)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        (["optimum=spurious", "alignment=0.5"], "'alignment' must be < 0.5 with optimum=spurious"),
+        (["step_size=6"], "'step_size' must be < 5.01, or a step overshoots"),
+    ],
+)
+def test_rates_are_of_optima_that_attract(pairs, message):
+    with pytest.raises(UserError, match=message):
+        study.experiment("rates").compute(parse(RateSettings, pairs), Runs(0, 1, 0, 2))
+
+
+EDGES = [
+    {"m": 1, "alignment": 0.5, "n": 2}, {"m": 2, "alignment": 2 / 3, "n": 2}, {"alignment": 0.0},
+    {"output_scale": 0.0}, {"angle": 0.0}, {"angle": math.pi}, {"filter_norm": 1e-100},
+    {"filter_norm": 1e100}, {"step_size": 1.0, "steps": 40}, {"steps": 1},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("edge", EDGES, ids=str)
+def test_at_the_edges_of_the_settings_it_is_plain_descent_of_all_weights(edge):
+    """Beside a loop over vectors, from Lemmas 1, 2 and 4 as the paper's sheet has them."""
+    settings = DescentSettings(**{"m": 5, "steps": 200} | edge)
+    runs = Runs(0, 1, 0, 4)
+    found = study.experiment("descent").compute(settings, runs)
+    with jax.enable_x64(True):
+        normal = np.asarray(
+            jax.vmap(lambda k: jax.random.normal(k, (settings.m + 1,)))(runs.keys())
+        )
+    for run, row in enumerate(normal):
+        angle = math.pi * ndtr(row[-1]) if settings.angle is None else settings.angle
+        w = settings.filter_norm * np.array([math.cos(angle), math.sin(angle)])
+        losses, lengths = descend(settings, settings.output_scale * row[:-1], w)
+        rise = max(0.0, *np.diff(losses))
+        assert float(found.least_radius[run]) == pytest.approx(min(lengths), rel=1e-9)
+        assert float(found.rise_loss[run]) == pytest.approx(rise, rel=1e-7, abs=1e-13)
+
+
+def descend(settings, v, w):
+    """Losses and filter lengths of coarse gradient descent with the ReLU estimator."""
+    vs, eta = settings.output_star, settings.step_size
+    losses, lengths = [], []
+    for _ in range(settings.steps + 1):
+        r = math.hypot(*w)
+        kappa = 1 - 2 * math.atan2(abs(w[1]), w[0]) / math.pi
+        gap = kappa * v @ vs + v.sum() * vs.sum()
+        losses.append((v @ v + v.sum() ** 2 - 2 * gap + 1 + vs.sum() ** 2) / 8)
+        lengths.append(r)
+        along = v @ v + v.sum() ** 2 - v.sum() * vs.sum()
+        coarse = (along * w / r - v @ vs * np.array([1.0, 0.0])) / (2 * math.sqrt(2 * math.pi))
+        v = v - eta * (v + v.sum() - kappa * vs - vs.sum()) / 4
+        w = w - eta * coarse
+    return losses, lengths
 
 
 def test_the_teacher_and_the_starts_are_as_asked_for():

@@ -20,7 +20,7 @@ class AlignmentSettings(TeacherSettings):
     """The estimator, and the axes of the map."""
 
     ste: str = setting("relu", "straight-through estimator", choices=tuple(ESTIMATORS))
-    filter_norm: float = setting(1.0, "length of the filter", low=0, exclusive=True)
+    filter_norm: float = setting(1.0, "length of the filter", low=1e-100, high=1e100)
     spread: float = setting(
         0.05, "standard deviation of the output weights about p v*", low=0, high=1e100
     )

@@ -56,26 +56,29 @@ def _outcomes(datasets: Datasets) -> Drawing:
 
 def _fate(datasets: Datasets) -> Drawing:
     sizes = next(s for s in requests.FATE_SIZES.values() if len(s) == len(datasets))
-    series, borders = [], []
-    for dataset, m, color in zip(
-        datasets, sizes, ("blue", "orange", "green", "purple")[: len(sizes)], strict=True
-    ):
-        trapped = (dataset.outcome == Outcome.COLLAPSED).mean("run").values
-        series.append(
-            draw.Series(dataset.alignment.values, trapped, f"m = {m}", color=color, marker="o")
-        )
-        borders.append(
-            draw.Reference(trapping_threshold(m), "" if borders else "predicted", axis="x")
-        )
-    figure = draw.lines(
-        series, x_label="alignment u", y_label="share of runs that stay trapped",
-        references=borders, y_limits=(-0.03, 1.05),
-    )  # fmt: skip
+    panels, found = [], []
+    for dataset, m in zip(datasets, sizes, strict=True):
+        border, axis = trapping_threshold(m), dataset.alignment.values
+        codes = dataset.outcome.values
+        trapped, escaped = codes == Outcome.COLLAPSED, codes == Outcome.GLOBAL
+        series = [
+            draw.Series([0.0, border, border, 0.5], [1.0, 1.0, 0.0, 0.0], color="ink", width=1.0),
+            draw.Series(axis, trapped.mean(axis=0), color="orange", line="", marker="o"),
+        ]
+        panels.append(
+            draw.Panel(
+                series, f"share of runs that stay trapped, m = {m}", limits=(-0.08, 1.08),
+                references=[draw.Reference(border, f"u_c = {border:.3f}", axis="x")],
+            )
+        )  # fmt: skip
+        last = axis[trapped.any(axis=0)].max(initial=0.0)
+        first = axis[escaped.any(axis=0)].min(initial=1.0)
+        found.append(f"m = {m}: the last trapped at u = {last:.3f}, the first out at {first:.3f}")
+    figure = draw.lines(panels, x_label="alignment u", x_limits=(0.0, 0.5))
     return figure, (
-        "The identity estimator started at the spurious minimum. Its filter shrinks to zero "
-        "always; "
-        "then it stays there, chattering, below the predicted u_c(m), and escapes to the global "
-        "minimum above it."
+        "The identity estimator started at the spurious minimum: dots are measured, lines "
+        "predicted. Its filter always shrinks to zero; below u_c(m) it then stays there, "
+        f"chattering, and above it escapes to the global minimum. {'; '.join(found)}."
     )
 
 
@@ -93,7 +96,8 @@ def _map(datasets: Datasets) -> Drawing:
         for name, other in zip(THEOREM, datasets, strict=True)
     ]
     return figure, (
-        "ReLU estimator, m = 10, ‖w‖ = 1. The cosine is nowhere negative, which is the positive "
+        "ReLU estimator, m = 10, ‖w‖ = 1; on the line the cosine is 1/2. It is nowhere negative, "
+        "which is the positive "
         "correlation of the paper; but over most of the map it is small, for the coarse gradient "
         "also has a part along the filter, which the loss does not see. Least cosines over the "
         f"map: {', '.join(least)}."
@@ -132,7 +136,9 @@ def _bounds(datasets: Datasets) -> Drawing:
         )
         for name in ("relu", "clipped_relu")
     ]  # fmt: skip
-    law = draw.Series(radius, math.sqrt(math.pi / 2) * radius, "√(π/2) ‖w‖", line="--", width=1.0)
+    law = draw.Series(
+        radius, math.sqrt(math.pi / 2) * radius, "√(π/2) ‖w‖", color="ink", line="--", width=1.0
+    )  # fmt: skip
     figure = draw.lines(
         [*series, law], x_label="filter length ‖w‖", y_label="constant A that is needed", log="xy"
     )
@@ -165,8 +171,9 @@ def _plane(datasets: Datasets) -> Drawing:
     )  # fmt: skip
     return figure, (
         "Nine runs of the ReLU and nine of the identity estimator, u = 0.3, from the same starts. "
-        "The ReLU's go to either minimum, as their angle decides; the identity's come back from "
-        "the right, through a filter of length zero where the angle jumps, to the global minimum."
+        "The ReLU's go to either minimum, as their angle decides. Of the identity's none stays at "
+        "the right: there its filter shrinks to zero, its angle jumps to the left edge (a gap in "
+        "the path), and the run comes to the global minimum."
     )
 
 
@@ -180,9 +187,15 @@ def _paths(settings: DescentSettings, name: str) -> list[draw.Path]:
         observables=("angle", "overlap"),
     )  # fmt: skip
     return [
-        draw.Path(ended.angle.values[i], ended.overlap.values[i], Outcome(int(code)).word)
+        draw.Path(*_cut(ended.angle.values[i], ended.overlap.values[i]), Outcome(int(code)).word)
         for i, code in enumerate(ended.outcome.values)
     ]
+
+
+def _cut(angle: np.ndarray, overlap: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Leave a gap wherever the angle jumps, as it does at a filter of length zero."""
+    jumps = 1 + np.flatnonzero(np.abs(np.diff(angle)) > 1)
+    return np.insert(angle, jumps, np.nan), np.insert(overlap, jumps, np.nan)
 
 
 def _loss(settings: DescentSettings, angle: np.ndarray, overlap: np.ndarray) -> np.ndarray:

@@ -184,5 +184,5 @@ NETWORKS = Experiment(
     compute=compute,
     summarize=summarize,
     runs=5,
-    block=5,
+    block=8,
 )

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from whytrain.dynamics import GradientDescent, simulate
+from whytrain.errors import UserError
 from whytrain.gaussian import ESTIMATORS, step
 from whytrain.lab import Experiment, Runs, setting
 from whytrain.landscapes import PlaneOrder
@@ -27,17 +28,34 @@ class RateSettings(TeacherSettings):
     step_size: float = setting(0.05, "step size of both blocks", low=0, exclusive=True)
     times: int = setting(200, "times at which runs are saved", low=10, high=10_000)
 
+    def check(self) -> None:
+        """The optimum exists."""
+        super().check()
+        if self.optimum == "spurious" and self.alignment >= 0.5:
+            raise UserError(
+                f"setting 'alignment' must be < 0.5 with optimum=spurious, got {self.alignment:g}: "
+                "beyond there is no spurious minimum"
+            )
+
 
 def predicted(settings: RateSettings) -> float:
     """What the logarithm of the angle loses a step: `|P| K(0) step_size / (sqrt(2 pi) |w|)`.
 
     `P = 1` at the global and `P = -(1 - 2 u)` at the spurious minimum; `K(0)` is the mean of the
     surrogate's two values at zero.
+
+    Raises:
+        UserError: One step would overshoot the optimum.
     """
     with jax.enable_x64(True):
         passed = float(step(ESTIMATORS[settings.ste]).passed(np.float64(1e-9)))
     overlap = 1.0 if settings.optimum == "global" else abs(1 - 2 * settings.alignment)
     rate = overlap * passed / (ROOT * settings.filter_norm)
+    if rate * settings.step_size >= 1:
+        raise UserError(
+            f"setting 'step_size' must be < {1 / rate:.3g}, or a step overshoots the optimum, got "
+            f"{settings.step_size:g}"
+        )
     return -math.log1p(-rate * settings.step_size)
 
 

@@ -23,7 +23,7 @@ class SampleSettings(TeacherSettings):
     m: int = setting(8, "number of patches", low=1, high=1000)
     n: int = setting(10, "length of a patch", low=2, high=1000)
     ste: str = setting("relu", "straight-through estimator", choices=tuple(ESTIMATORS))
-    largest_step: float = setting(1.0, "largest step size", low=0, exclusive=True)
+    largest_step: float = setting(1.0, "largest step size", low=0, high=1e100, exclusive=True)
     grid: int = setting(101, "step sizes from 0 to the largest", low=10)
 
 

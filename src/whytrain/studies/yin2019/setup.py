@@ -37,6 +37,11 @@ class TeacherSettings(Settings):
                 f"setting 'alignment' must be <= m/(m + 1) = {most:.6g} (Cauchy-Schwarz), "
                 f"got {self.alignment:g}"
             )
+        if self.m == 1 and self.alignment < most * (1 - 1e-12):
+            raise UserError(
+                f"with m = 1 the output weight is 1 or -1 and setting 'alignment' is 0.5, got "
+                f"{self.alignment:g}; add alignment=0.5, or take m >= 2"
+            )
 
     @property
     def total_star(self) -> float:
@@ -62,11 +67,11 @@ class DescentSettings(TeacherSettings):
     output_scale: float = setting(
         0.3, "standard deviation of the entries of v_0", low=0, high=1e100
     )
-    filter_norm: float = setting(1.0, "length of w_0", low=0, high=1e100, exclusive=True)
+    filter_norm: float = setting(1.0, "length of w_0", low=1e-100, high=1e100)
     angle: float | None = setting(
         None, "angle of w_0 to w*; default uniform in (0, pi)", unit="rad", low=0, high=math.pi
     )
-    step_size: float = setting(0.05, "step size of both blocks", low=0, exclusive=True)
+    step_size: float = setting(0.05, "step size of both blocks", low=0, high=1e100, exclusive=True)
     steps: int = setting(20_000, "steps of a run", low=1)
 
 
