@@ -54,7 +54,9 @@ def flatness(
 
         E_z [ loss(w + sigma z) ] - loss(w) = target,    z standard normal
 
-    Each group of draws is solved for its own `sigma` by bisection, with the same draws at every
+    After McAllester 2003 and Neyshabur, Bhojanapalli, McAllester and Srebro 2017; the noise has one
+    size for all parameters, so that the measure is not invariant under rescaling of layers. Each
+    group of draws is solved for its own `sigma` by bisection, with the same draws at every
     step; the interval is Student's t of the logarithms over groups. Implementations that pass the
     variance where a standard deviation is wanted, or draw anew at every step, give another number
     or none.

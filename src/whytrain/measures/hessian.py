@@ -28,10 +28,11 @@ def hessian_product(
 
         H v = d/dp <grad loss(p), v>
 
-    What does not depend on `v`, all activations and their gradients, is computed once. With a
-    batch it is computed again for every product, a part of the data at a time, so that no more than
-    a part is ever held; the product is the same up to rounding. A rectifier's kinks are passed as
-    autodiff passes them: `H` is the Hessian of the piece that `params` lie in.
+    (Pearlmutter 1994). What does not depend on `v`, all activations and their gradients, is
+    computed once. With a batch it is computed again for every product, a part of the data at a
+    time, so that no more than a part is ever held; the product is the same up to rounding. A
+    rectifier's kinks are passed as autodiff passes them: `H` is the Hessian of the piece that
+    `params` lie in.
 
     Args:
         loss: A scalar function of the parameters and the data; without randomness, such as dropout.

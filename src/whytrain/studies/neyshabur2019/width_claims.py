@@ -153,7 +153,8 @@ def _comparison(datasets: Datasets) -> Verdict:
     ]
     output = gathered(datasets, "V_frobenius") / gathered(datasets, "V_spectral") / 10**0.5
     note = "||U - U0||_12 over sqrt(h) ||U - U0||_F, at the width where it is least"
-    limits = exact(np.concatenate(near), 1 + 1e-12, "||U - U0||_12 over sqrt(h) ||U - U0||_F")
+    most = np.concatenate(near)
+    limits = exact(most, 1 + 1e-12, f"it is {most.max():.3f} at most")
     classes = exact(output, 1 + 1e-12, f"||V||_F is {output.max():.2f} of sqrt(c) ||V||_2 at most")
     likeness = [one_sided(*mean_interval(r), NEAR, float(r.mean()), len(r), note) for r in near]
     return all_of(nearest(*likeness), limits, classes)
