@@ -144,7 +144,7 @@ def test_a_file_that_ends_the_program_is_told_in_one_line(tmp_path, capsys):
         (["--python", "{}:windw"], "has no function 'windw'; did you mean 'window'"),
         (["--python", "{}:number"], "has no function 'number'"),
         (["--python", "{}:broken"], "must be finite, but is not at x = 0"),
-        (["--python", "{}:hole"], "must be finite, but is not at x = 0.205"),
+        (["--python", "{}:hole"], "must be finite, but is not at x = 0.2"),
         (["--python", "{}:far"], "must be finite, but is not at x = -7"),
         (["--python", "{}:complex"], "must return real numbers, got complex128"),
         (["--python", "{}:raises"], "fails on an array: RuntimeError: two lines"),
