@@ -17,7 +17,8 @@ from whytrain.studies.yin2019 import study
 from whytrain.studies.yin2019.descent import DescentSettings
 from whytrain.studies.yin2019.fate import FateSettings
 from whytrain.studies.yin2019.rates import RateSettings
-from whytrain.studies.yin2019.setup import collapse_time, draw_orders
+from whytrain.studies.yin2019.requests import fates
+from whytrain.studies.yin2019.setup import collapse_time, draw_orders, trapping_threshold
 
 TINY = {
     "descent": ["m=4", "steps=300"],
@@ -163,6 +164,20 @@ def test_the_teacher_and_the_starts_are_as_asked_for():
     assert np.std(order.overlap) == pytest.approx(0.5, rel=0.05)
     fixed = draw_orders(DescentSettings(angle=0.3), Runs(0, 1, 0, 5))
     np.testing.assert_allclose(np.arctan2(fixed.y, fixed.x), 0.3, rtol=1e-14)
+
+
+@pytest.mark.parametrize("m", [2, 40])
+def test_just_above_the_threshold_the_escape_is_waited_for(m):
+    u = trapping_threshold(m) + 1e-4
+    settings = FateSettings(m=m, low=u, high=u, alignments=1)
+    dataset = study.experiment("identity-fate").compute(settings, Runs(0, 1, 0, 2))
+    assert (dataset.outcome == Outcome.GLOBAL).all()
+
+
+@pytest.mark.parametrize("preset", ["quick", "paper"])
+def test_no_verdict_depends_on_where_the_step_size_moves_the_threshold(preset):
+    for request in fates(preset):
+        assert np.abs(request.settings.axis - trapping_threshold(request.settings.m)).min() > 1e-3
 
 
 def test_a_collapse_takes_the_predicted_time():

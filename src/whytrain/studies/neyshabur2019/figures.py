@@ -127,7 +127,7 @@ def _figure2(datasets: Datasets) -> Drawing:
         f"{_power(datasets, 'V_distance_frobenius')}, ‖U − U⁰‖F like "
         f"{_power(datasets, 'U_distance_frobenius')}. ‖U‖F and ‖U‖₂ rise in wide networks because "
         f"the initial weights do: the widest units have turned by {end:.1f} degrees. (On "
-        "Fashion-MNIST ‖V − V⁰‖F does not fall with the width, and ‖U‖₂ rises only at the very "
+        "Fashion-MNIST ‖V − V⁰‖F falls at first and then rises, and ‖U‖₂ rises only at the very "
         "end; claims N-E3 and N-E4.)"
     )
 

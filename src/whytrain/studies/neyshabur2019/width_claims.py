@@ -181,7 +181,7 @@ WIDTH_CLAIMS = (
     Claim(
         "N-E3", f"{PAPER}, Figure 2",
         "||V||_F and ||V - V0||_F fall with the width: on digits, which were chosen for this after "
-        "Fashion-MNIST had not shown it (the note has both).",
+        "Fashion-MNIST, where the latter falls and then rises (the note has both).",
         requests.both, _output_layer,
     ),
     Claim(
