@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -145,27 +146,38 @@ def test_a_pytorch_user_needs_three_lines(call, capsys):
     assert document["errors"]["train"] == pytest.approx(1 - float(right.double().mean()))
 
 
+class Tensor(np.ndarray):
+    """An array that is copied as a tensor of PyTorch is."""
+
+    def clone(self):
+        return self.copy()
+
+
 def test_the_other_lines_of_the_page_run():
     rng = np.random.default_rng(0)
-    weights = {
-        "conv1.weight": (3, 1, 3, 3), "conv2.weight": (2, 3, 3, 3), "fc.weight": (3, 2 * 2 * 2),
-    }  # fmt: skip
-    state = {name: rng.normal(size=shape) for name, shape in weights.items()}
+    shapes = {"0.weight": (3, 1, 3, 3), "2.weight": (2, 3, 3, 3), "5.weight": (3, 2 * 2 * 2)}
+    state = {name: rng.normal(size=shape).view(Tensor) for name, shape in shapes.items()}
+    model = SimpleNamespace(state_dict=lambda: state)
+    how = {"padding": {"0": 1}, "stride": {"2": 2}}
+
+    def train(model, X, y):
+        for array in model.state_dict().values():
+            array += 0.1 * rng.normal(size=array.shape)
+        logits = whytrain.measures.forward(whytrain.measures.layers(state, **how), X)
+        y[:] = np.asarray(logits).argmax(axis=1)  # so that all are right
+
     X, key = rng.normal(size=(12, 1, 5, 5)), jax.random.key(0)
-    initial_layers = whytrain.measures.layers(
-        {name: 0.9 * w for name, w in state.items()}, padding={"conv1": 1}, stride={"conv2": 2}
-    )
-    trained = whytrain.measures.layers(state, padding={"conv1": 1}, stride={"conv2": 2})
-    y = np.asarray(whytrain.measures.forward(trained, X)).argmax(axis=1)
-    names = {"wt": whytrain, "state": state, "X": X, "y": y, "initial_layers": initial_layers}
+    y = np.zeros(len(X), int)
+    names = {"wt": whytrain, "model": model, "train": train, "X": X, "y": y}
     exec(blocks()[1], names)
+    trained = names["net"]
     assert names["found"].parameters == 27 + 54 + 24
 
     def loss(params, x, y):
         logits = whytrain.measures.forward(params, x)
         return -jnp.mean(jax.nn.log_softmax(logits)[jnp.arange(len(y)), y])
 
-    names |= {"loss": loss, "params": trained, "initial": initial_layers, "key": key}
+    names |= {"loss": loss, "params": trained, "initial": names["net0"], "key": key}
     exec(blocks()[2], names)
     assert names["top"].converged
     assert names["trace"].low <= names["trace"].value <= names["trace"].high
