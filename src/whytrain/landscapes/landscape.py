@@ -93,6 +93,8 @@ class Landscape(eqx.Module):
     def sample(self, key: Array, n: int) -> PyTree:
         """`n` inputs from the distribution that the loss averages over.
 
+        Optional: a landscape given by its loss alone has no inputs. Sampling methods need it.
+
         Raises:
             NotImplementedError: The landscape has no data behind it.
         """
@@ -100,6 +102,8 @@ class Landscape(eqx.Module):
 
     def empirical_loss(self, params: Params, batch: PyTree) -> Float[Array, ""]:
         """The loss averaged over a batch instead of the population.
+
+        Optional, as `sample` is.
 
         Raises:
             NotImplementedError: The landscape has no data behind it.
