@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,33 @@ def test_calls_and_outcomes_that_cannot_travel_are_told():
         with pytest.raises(TypeError, match="missing 1 required"):
             pool.submit(fail).result()
         assert pool.submit(abs, -1).result() == 1
+
+
+@dataclass(frozen=True)
+class Job:
+    experiment: str
+    seconds: float = 0.3
+
+
+def where(job):
+    time.sleep(job.seconds)
+    return os.getpid()
+
+
+def test_a_worker_keeps_to_the_experiments_whose_programs_it_has():
+    jobs = [Job(name) for _ in range(4) for name in ("walk", "jump")]
+    with processes(2) as pool:
+        homes = [pool.submit(where, job).result for job in jobs]
+        homes = [home() for home in homes]
+    assert homes[::2] == homes[:1] * 4
+    assert homes[1::2] == homes[1:2] * 4
+    assert homes[0] != homes[1]
+
+
+def test_a_worker_helps_out_where_nothing_else_is_left():
+    with processes(2) as pool:
+        homes = [pool.submit(where, Job("walk", 1.0)) for _ in range(8)]
+        assert len({home.result() for home in homes}) == 2
 
 
 def test_nothing_is_taken_after_the_end():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whytrain.lab import Runs
+from whytrain.lab import Runs, normals, together
 
 
 def bits(runs: Runs) -> np.ndarray:
@@ -36,3 +36,28 @@ def test_the_precision_of_the_caller_does_not_matter(x64):
 
 def test_length():
     assert len(Runs(0, 0, 10, 3)) == 3
+
+
+@pytest.mark.parametrize("count", [1, 2, 16, 17, 100])
+def test_normals_are_the_first_ones_of_each_key(count):
+    runs = Runs(3, 11, 0, 5)
+    with jax.enable_x64(True):
+        keys = runs.keys()
+        alone = np.stack([jax.random.normal(key, (count,)) for key in keys])
+    found = normals(keys, count)
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found, alone)
+
+
+def test_what_is_drawn_does_not_depend_on_how_much_is_drawn_together():
+    runs = Runs(3, 11, 4, 10)
+    some, more = (runs.draw(lambda keys: normals(keys, 3), together=n) for n in (4, 64))
+    np.testing.assert_array_equal(some, more)
+    np.testing.assert_array_equal(some, normals(runs.keys(), 3))
+
+
+@given(st.integers(1, 10**9))
+def test_memory_is_bounded_by_how_many_runs_draw_together(numbers):
+    size = together(numbers)
+    assert size == 1 or size * numbers <= 2**22
+    assert 1 <= size <= 1024

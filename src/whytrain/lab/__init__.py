@@ -7,7 +7,7 @@ from whytrain.lab.experiment import Experiment
 from whytrain.lab.jsonable import jsonable
 from whytrain.lab.opening import export, open, query, table
 from whytrain.lab.plan import Plan, make_plan, read_plan
-from whytrain.lab.randomness import Runs
+from whytrain.lab.randomness import Runs, normals, together
 from whytrain.lab.reproduction import Reproduction, reopen, reproduce
 from whytrain.lab.run import run_experiment
 from whytrain.lab.settings import Derived, Settings, as_dict, fingerprint, parse, setting
@@ -58,6 +58,7 @@ __all__ = [
     "make_plan",
     "mean_interval",
     "nearest",
+    "normals",
     "one_sided",
     "open",
     "open_executor",
@@ -72,6 +73,7 @@ __all__ = [
     "slope_interval",
     "sweep",
     "table",
+    "together",
     "verify",
     "within",
 ]

@@ -6,10 +6,10 @@ import logging
 import multiprocessing
 import os
 import pickle
-import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Executor, Future
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -46,6 +46,64 @@ class Inline(Executor):
         return future
 
 
+@dataclass(frozen=True)
+class _Call:
+    """What was submitted, and where its outcome goes."""
+
+    function: functools.partial
+    future: Future
+
+    @property
+    def kind(self) -> Hashable:
+        """Calls of one kind compile the same programs."""
+        return getattr(next(iter(self.function.args), None), "experiment", None)
+
+
+class _Calls:
+    """Calls that no worker has begun."""
+
+    def __init__(self) -> None:
+        self._waiting: list[_Call] = []
+        self._begun: set[Hashable] = set()
+        self._closed = False
+        self._change = threading.Condition()
+
+    def put(self, call: _Call) -> None:
+        with self._change:
+            self._waiting.append(call)
+            self._change.notify()
+
+    def close(self, *, cancel: bool) -> None:
+        """Let workers end when nothing waits any more; drop what waits, if asked to."""
+        with self._change:
+            self._closed = True
+            while cancel and self._waiting:
+                self._waiting.pop().future.cancel()
+            self._change.notify_all()
+
+    def take(self, known: set[Hashable]) -> _Call | None:
+        """Give a worker its next call: of a kind that it knows, else one that is new to all.
+
+        Args:
+            known: The kinds that the worker knows; the call's is added.
+
+        Returns:
+            The call; None if there will be no more.
+        """
+        with self._change:
+            self._change.wait_for(lambda: self._waiting or self._closed)
+            if not self._waiting:
+                return None
+            best = min(self._waiting, key=lambda call: self._strangeness(call.kind, known))
+            self._waiting.remove(best)
+            self._begun.add(best.kind)
+            known.add(best.kind)
+            return best
+
+    def _strangeness(self, kind: Hashable, known: set[Hashable]) -> int:
+        return 0 if kind in known else 1 if kind not in self._begun else 2
+
+
 class Processes(Executor):
     """Processes that share the cores, and are replaced when they die.
 
@@ -54,6 +112,9 @@ class Processes(Executor):
     `ProcessPoolExecutor` one dead process ends all.) A worker whose driver is gone finds its pipe
     closed, and ends.
 
+    A worker prefers calls on what it has done before (`experiment` of a call's first argument), for
+    which it need not compile again.
+
     Args:
         workers: How many.
     """
@@ -61,7 +122,7 @@ class Processes(Executor):
     def __init__(self, workers: int) -> None:
         self._context = multiprocessing.get_context("spawn")  # JAX's threads do not survive a fork
         self._threads = max(1, cores() // workers)
-        self._calls: queue.SimpleQueue = queue.SimpleQueue()
+        self._calls = _Calls()
         self._workers: set[BaseProcess] = set()
         self._closed = self._ended = False
         self._lanes = [threading.Thread(target=self._serve, daemon=True) for _ in range(workers)]
@@ -84,9 +145,9 @@ class Processes(Executor):
         """
         if self._closed:
             raise RuntimeError("cannot submit to processes that have been shut down")
-        future: Future = Future()
-        self._calls.put((future, functools.partial(fn, *args, **kwargs)))
-        return future
+        call = _Call(functools.partial(fn, *args, **kwargs), Future())
+        self._calls.put(call)
+        return call.future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the workers.
@@ -97,29 +158,19 @@ class Processes(Executor):
             cancel_futures: Whether to drop calls that no worker has begun.
         """
         self._closed, self._ended = True, not wait
-        if cancel_futures or not wait:
-            self._cancel_what_waits()
-        for _ in self._lanes:
-            self._calls.put(None)
+        self._calls.close(cancel=cancel_futures or not wait)
         if not wait:
             for worker in list(self._workers):
                 worker.terminate()
         for lane in self._lanes:
             lane.join()
 
-    def _cancel_what_waits(self) -> None:
-        with contextlib.suppress(queue.Empty):
-            while True:
-                call = self._calls.get_nowait()
-                if call is not None:
-                    call[0].cancel()
-
     def _serve(self) -> None:
         """One lane: hand one call after the other to a worker."""
         lane: tuple[BaseProcess, Connection] | None = None
-        while (call := self._calls.get()) is not None:
-            future, function = call
-            if not future.set_running_or_notify_cancel():
+        known: set[Hashable] = set()
+        while (call := self._calls.take(known)) is not None:
+            if not call.future.set_running_or_notify_cancel():
                 continue
             outcome: tuple[bool, Any] = (False, WorkerDied(_DIED))
             for _ in range(ATTEMPTS):
@@ -127,7 +178,7 @@ class Processes(Executor):
                     break
                 lane = lane or self._hire()
                 try:
-                    lane[1].send(function)
+                    lane[1].send(call.function)
                     outcome = lane[1].recv()
                     break
                 except (EOFError, OSError):
@@ -137,7 +188,7 @@ class Processes(Executor):
                     outcome = (False, error)
                     break
             good, value = outcome
-            future.set_result(value) if good else future.set_exception(value)
+            call.future.set_result(value) if good else call.future.set_exception(value)
         if lane is not None:
             self._dismiss(lane)
 

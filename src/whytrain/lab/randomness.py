@@ -1,13 +1,17 @@
 """Which random key a run has: a matter of its number alone, never of who computes it when."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from whytrain.lab.checkpoints import Checkpoints
+
+DRAWN = 1 << 22  # numbers drawn at a time
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,7 @@ class Runs:
             >>> bool((early.keys()[2:] == late.keys()).all())
             True
         """
-        with jax.enable_x64(True):  # or JAX drops the upper half of the seed
-            numbers = np.arange(self.first, self.first + self.count, dtype=np.uint32)
-            return _keys(np.int64(self.seed), np.uint32(self.stream), numbers)
+        return self._keys(np.arange(self.count))
 
     def draw(self, function: Callable[..., Any], *args: Any, together: int = 1024) -> Any:
         """Give what a batched function makes of the keys, always so many at a time.
@@ -70,11 +72,55 @@ class Runs:
         """
         parts = []
         with jax.enable_x64(True):
-            keys = self.keys()
             for first in range(0, len(self), together):
-                some = np.minimum(np.arange(first, first + together), len(self) - 1)
-                parts.append(jax.tree.map(np.asarray, function(keys[some], *args)))
+                numbers = np.minimum(np.arange(first, first + together), len(self) - 1)
+                parts.append(jax.tree.map(np.asarray, function(self._keys(numbers), *args)))
         return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(self)], *parts)
+
+    def _keys(self, numbers: np.ndarray) -> jax.Array:
+        """The keys of some of the runs, counted from the first."""
+        with jax.enable_x64(True):  # or JAX drops the upper half of the seed
+            whole = (self.first + numbers).astype(np.uint32)
+            return _keys(np.int64(self.seed), np.uint32(self.stream), whole)
+
+
+def normals(keys: jax.Array, count: int) -> Float[np.ndarray, "key count"]:
+    """Standard normal numbers of each key, in float64.
+
+    The first ones of a power of two of them: to compile a program for every `count` would take
+    longer than to draw.
+
+    Args:
+        keys: Keys.
+        count: How many numbers each gives.
+
+    Returns:
+        The numbers.
+
+    Example:
+        >>> keys = Runs(0, 7, 0, 3).keys()
+        >>> few, many = normals(keys, 20), normals(keys, 30)
+        >>> bool((few == many[:, :20]).all())
+        True
+    """
+    with jax.enable_x64(True):
+        return np.asarray(_normals(keys, max(16, 1 << (count - 1).bit_length())))[:, :count]
+
+
+def together(numbers: int) -> int:
+    """How many runs draw at a time, if each draws so many numbers: a bound on memory.
+
+    Example:
+        >>> together(10), together(100_000)
+        (1024, 32)
+    """
+    most = max(1, DRAWN // numbers)
+    return min(1024, 1 << most.bit_length() - 1)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _normals(keys: jax.Array, count: int) -> jax.Array:
+    return jax.vmap(lambda key: jax.random.normal(key, (count,)))(keys)
 
 
 @jax.jit

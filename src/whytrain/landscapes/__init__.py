@@ -1,6 +1,6 @@
 """What is minimized: population losses in closed form, and what is known of their shape."""
 
-from whytrain.landscapes.landscape import CriticalPoint, Landscape
+from whytrain.landscapes.landscape import CriticalPoint, Landscape, at_each
 from whytrain.landscapes.outcome import Outcome
 from whytrain.landscapes.plane import PlaneOrder, PlaneReduction
 from whytrain.landscapes.settled import SettledShape, SphereOrder
@@ -21,4 +21,5 @@ __all__ = [
     "Weights",
     "aligned_output",
     "angle_between",
+    "at_each",
 ]

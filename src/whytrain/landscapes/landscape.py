@@ -156,6 +156,21 @@ def _minus(params: Params, step_sizes: Params, slope: Params) -> Params:
     )  # fmt: skip
 
 
+def at_each(method: Callable, *batch: Any) -> Any:
+    """What a landscape's method gives at each of a batch of points, in float64.
+
+    One program: operation by operation, each would be compiled by itself. (A lambda in place of a
+    method would be compiled again at every call.)
+    """
+    with jax.enable_x64(True):
+        return jax.tree.map(np.asarray, _mapped(method, batch))
+
+
+@eqx.filter_jit
+def _mapped(method: Callable, batch: tuple) -> Any:
+    return jax.vmap(method)(*batch)
+
+
 def classify(landscape: Landscape, params: Params) -> Int[np.ndarray, " run"]:
     """The default of `Landscape.outcome`, for a batch of parameters."""
     points = landscape.critical_points()

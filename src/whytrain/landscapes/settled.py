@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.optimize import brentq
 
 from whytrain._types import Numeric
 from whytrain.gaussian import Activation
-from whytrain.landscapes.landscape import CriticalPoint, Landscape
+from whytrain.landscapes.landscape import CriticalPoint, Landscape, at_each
 from whytrain.landscapes.outcome import Outcome
 
 
@@ -61,6 +60,9 @@ class SettledShape(Landscape):
         """The tangential backward pass of the filter for `overlap = 1`; zero at 0 and `pi`."""
         return self.activation.backward_cross(angle)[1]
 
+    def _rise(self, angle: Float[Numeric, ""]) -> Any:
+        return jax.grad(self.covariance)(angle)
+
     def slope(self, params: SphereOrder) -> SphereOrder:
         """`-overlap * pull`, and what the output's gradient does to the two sums."""
         angle, s, u = params
@@ -89,9 +91,8 @@ class SettledShape(Landscape):
 
     def _covariances(self, angle: Float[Numeric, "*batch"]) -> Float[np.ndarray, "*batch"]:
         """`covariance` of concrete angles, in float64."""
-        with jax.enable_x64(True):
-            flat = jax.vmap(self.covariance)(jnp.ravel(jnp.asarray(angle)))
-        return np.asarray(flat).reshape(np.shape(angle))
+        flat = at_each(self.covariance, np.ravel(np.asarray(angle, dtype=np.float64)))
+        return flat.reshape(np.shape(angle))
 
     @property
     def stiffness(self) -> Float[Numeric, ""]:
@@ -146,8 +147,7 @@ class SettledShape(Landscape):
             kind = "global"
         # Near pi the loss changes by overlap * C': fit -C' = first * gap + second * gap^2.
         h = 1e-3
-        with jax.enable_x64(True):
-            near, far = (-float(jax.grad(self.covariance)(math.pi - x)) for x in (h, 2 * h))
+        near, far = -at_each(self._rise, math.pi - np.array([h, 2 * h]))
         first, second = (4 * near - far) / (2 * h), (far - 2 * near) / (2 * h**2)
         if abs(first) > 1e-5:
             return CriticalPoint(kind, place, loss)
@@ -195,8 +195,7 @@ class SettledShape(Landscape):
         return np.where(finite, codes, Outcome.DIVERGED).astype(np.int8)
 
     def _gradient_vanishes(self, params: SphereOrder) -> np.ndarray:
-        with jax.enable_x64(True):
-            slope = jax.vmap(self.slope)(SphereOrder(*(jnp.atleast_1d(x) for x in params)))
+        slope = at_each(self.slope, SphereOrder(*(np.atleast_1d(x) for x in params)))
         scale = float(self.power_star) + float(np.sqrt(self.k * self.power_star))
         return (
             np.max([np.abs(x) for x in slope], axis=0).reshape(np.shape(params.angle))

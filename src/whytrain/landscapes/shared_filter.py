@@ -12,7 +12,7 @@ from jaxtyping import Array, ArrayLike, Float, Int
 from whytrain._types import Numeric
 from whytrain.errors import UserError
 from whytrain.gaussian import Activation, ReLU
-from whytrain.landscapes.landscape import CriticalPoint, Landscape
+from whytrain.landscapes.landscape import CriticalPoint, Landscape, at_each
 from whytrain.landscapes.outcome import Outcome
 from whytrain.landscapes.plane import PlaneOrder, PlaneReduction
 from whytrain.landscapes.settled import SphereOrder
@@ -220,14 +220,12 @@ class SharedFilter(Landscape):
         reduction = self.on_sphere()
         degree = self.activation.degree
         if degree is not None:
-            length = np.linalg.norm(np.asarray(jax.vmap(self.filter)(params)), axis=1)[:, None]
+            length = np.linalg.norm(at_each(self.filter, params), axis=1)[:, None]
             params = Weights(params.filter, np.asarray(params.output) * length**degree)
-        order = jax.vmap(self.order)(params)
+        order = at_each(self.order, params)
         codes = reduction.outcome(order)
         size = np.sqrt(reduction.power_star)
-        settled = reduction.settled_output(
-            np.asarray(self.output_star), np.asarray(order.angle)[:, None]
-        )
+        settled = reduction.settled_output(np.asarray(self.output_star), order.angle[:, None])
         gap = np.linalg.norm(np.asarray(params.output) - settled, axis=1)
         held = (gap < 0.05 * size) | (codes == Outcome.DIVERGED)
         return np.where(held, codes, Outcome.UNDECIDED).astype(np.int8)

@@ -19,6 +19,7 @@ TINY = {
     "trajectories": ["k=4", "p=2", "times=5"],
     "phase-prior": ["k=4", "p=2", "angles=2", "ratios=2"],
     "phase-alignment": ["k=4", "p=2", "alignments=2", "ratios=2"],
+    "separatrix": ["k=4", "p=2"],
     "rates": ["k=4", "steps=2000", "times=30"],
     "scaling": ["k=4", "times=50"],
     "sampling": ["k=4", "p=2", "batch=2", "horizon=5"],

@@ -8,6 +8,7 @@ from whytrain.studies.liu2019.phases import PHASE_ALIGNMENT, PHASE_PRIOR
 from whytrain.studies.liu2019.rates import RATES
 from whytrain.studies.liu2019.sampling import SAMPLING
 from whytrain.studies.liu2019.scaling import SCALING
+from whytrain.studies.liu2019.separatrix import SEPARATRIX
 from whytrain.studies.liu2019.success import SUCCESS_RATE
 from whytrain.studies.liu2019.trajectories import TRAJECTORIES
 
@@ -39,7 +40,7 @@ study = Study(
     ),
     experiments=(
         SUCCESS_RATE, TRAJECTORIES, PHASE_PRIOR, PHASE_ALIGNMENT,
-        RATES, SCALING, SAMPLING, LANDSCAPE,
+        SEPARATRIX, RATES, SCALING, SAMPLING, LANDSCAPE,
     ),
     claims=CLAIMS,
     figures=FIGURES,

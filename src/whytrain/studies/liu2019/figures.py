@@ -1,22 +1,19 @@
 """The figures of the report."""
 
-import functools
 import math
 from collections.abc import Sequence
 
-import jax
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from whytrain.dynamics import count, simulate
+from whytrain.dynamics import count
 from whytrain.lab import Figure, binomial_interval
-from whytrain.landscapes import Outcome, SphereOrder, SphereReduction
+from whytrain.landscapes import Outcome, SphereOrder, SphereReduction, at_each
 from whytrain.report import figures as draw
 from whytrain.studies.liu2019 import requests
 from whytrain.studies.liu2019.phases import success_rates
 from whytrain.studies.liu2019.rates import slow_constant
-from whytrain.studies.liu2019.setup import DescentSettings
 
 COLORS = {"ResNet with warm-up": "blue", "ResNet without": "green", "CNN": "orange"}
 Datasets = Sequence[xr.Dataset]
@@ -115,7 +112,8 @@ def _power(network: str) -> float:
 
 
 def _plane(datasets: Datasets) -> Drawing:
-    settings = requests.single_runs("quick")[2].settings
+    *single, border = datasets
+    settings = requests.plane("quick")[-1].settings
     reduction = settings.reduction
     power = settings.norm**2
     angle, overlap = np.linspace(0, math.pi, 121), np.linspace(-1.1, 1.25, 101) * power
@@ -127,17 +125,17 @@ def _plane(datasets: Datasets) -> Drawing:
         for point in reduction.critical_points()
     ]
     paths = []
-    for dataset in datasets[1:]:  # without warm-up: the separatrix belongs to equal step sizes
+    for dataset in single:
         for run in range(min(9, dataset.sizes["run"])):
             outcome = Outcome(int(dataset.outcome.values[run])).word
             paths.append(
                 draw.Path(dataset.angle.values[run], dataset.overlap.values[run] / power, outcome)
             )
-    border = _separatrix(settings)
+    border = border.sortby("overlap").dropna("run")
     figure = draw.plane(
         angle, overlap / power, loss, x_label="angle φ (rad)", y_label="overlap u / A",
         value_label="loss / A, other weights at their best", levels=12, points=points,
-        separatrix=(border[0], border[1] / power), paths=paths,
+        separatrix=(border.angle.values, border.overlap.values), paths=paths,
     )  # fmt: skip
     saddle = reduction.saddle_angle or math.nan
     return figure, (
@@ -157,24 +155,7 @@ def _settled_loss(reduction: SphereReduction, angle: np.ndarray, overlap: np.nda
     total = reduction.settled(angle).total
     phi, u = np.meshgrid(angle, overlap)
     places = SphereOrder(phi.ravel(), np.broadcast_to(total, phi.shape).ravel(), u.ravel())
-    with jax.enable_x64(True):
-        return np.asarray(jax.vmap(reduction.loss)(places)).reshape(phi.shape)
-
-
-@functools.cache  # a figure is drawn once for each theme
-def _separatrix(settings: DescentSettings) -> tuple[np.ndarray, np.ndarray]:
-    """For each overlap the angle between runs that end at 0 and at pi, by bisection."""
-    reduction = settings.reduction
-    overlap = np.linspace(-1.1, 1.25, 60) * float(reduction.power_star)
-    low, high = np.zeros_like(overlap), np.full_like(overlap, math.pi)
-    for _ in range(20):
-        middle = (low + high) / 2
-        starts = reduction.settled(middle)._replace(overlap=overlap)
-        ended = simulate(reduction, settings.method, starts, settings.steps)
-        falls = ended.outcome.values == Outcome.GLOBAL
-        low, high = np.where(falls, middle, low), np.where(falls, high, middle)
-    inside = (high < math.pi - 1e-3) & (low > 1e-3)
-    return ((low + high) / 2)[inside], overlap[inside]
+    return at_each(reduction.loss, places).reshape(phi.shape)
 
 
 def _prior_diagram(datasets: Datasets) -> Drawing:
@@ -311,7 +292,7 @@ def _sampling(datasets: Datasets) -> Drawing:
 FIGURES = (
     Figure("success-rate", "Success over the number of patches", requests.table, _success_rate),
     Figure("trajectories", "Single runs over time", requests.single_runs, _trajectories),
-    Figure("plane", "The two basins", requests.single_runs, _plane),
+    Figure("plane", "The two basins", requests.plane, _plane),
     Figure("phase-prior", "How good a prior is needed", requests.prior_diagram, _prior_diagram),
     Figure(
         "phase-alignment", "Which teachers have a spurious minimum", requests.alignment_diagram,

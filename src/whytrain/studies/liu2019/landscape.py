@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array
 
-from whytrain.lab import Experiment, Runs, Settings, setting
+from whytrain.lab import Experiment, Runs, Settings, normals, setting
 from whytrain.landscapes import SharedFilter, SphereReduction, Weights
 
 # Points at a time: one shape each, compiled once, and bounded memory where points are sampled at.
@@ -36,30 +36,38 @@ def compute(settings: LandscapeSettings, runs: Runs) -> xr.Dataset:
     over its length. `reduction_error`: largest difference of the order parameters between full and
     reduced descent at its end.
     """
-    closed = functools.partial(_closed_forms, settings.k, settings.p, settings.samples)
-    size = settings.step_size
-    reduced = functools.partial(_reduction_error, settings.k, settings.p, settings.steps, size)
+    k, p = settings.k, settings.p
+    closed = jax.jit(jax.vmap(functools.partial(_closed_forms, k, p, settings.samples)))
+    reduced = functools.partial(_reduction_error, k, p, settings.steps, settings.step_size)
+    reduced = jax.jit(jax.vmap(reduced))
+
+    def drawn(keys: Array) -> np.ndarray:
+        return normals(keys, 3 * (k + p))
+
     return xr.Dataset({
         name: ("run", values)
-        for check, together in ((closed, TOGETHER), (reduced, MANY))
-        for name, values in runs.draw(jax.jit(jax.vmap(check)), together=together).items()
+        for check, together in (
+            (lambda keys: closed(drawn(keys), keys), TOGETHER),
+            (lambda keys: reduced(drawn(keys)), MANY),
+        )
+        for name, values in runs.draw(check, together=together).items()
     })  # fmt: skip
 
 
-def _random_point(k: int, p: int, key: Array) -> tuple[SharedFilter, Weights]:
-    """A random teacher and a random student."""
-    normal = jax.random.normal(key, (2 * (k + p),))  # one draw: each would be compiled by itself
-    filter_star, v, output_star, a = jnp.split(normal, [p, 2 * p, 2 * p + k])
+def _random_point(k: int, p: int, drawn: Array) -> tuple[SharedFilter, Weights, Weights]:
+    """A random teacher, a random student, and a direction."""
+    filter_star, v, across, output_star, a, along = jnp.split(
+        drawn, [p, 2 * p, 3 * p, 3 * p + k, 3 * p + 2 * k]
+    )
     filter_star = filter_star / jnp.sqrt(jnp.sum(filter_star**2))
-    return SharedFilter(filter_star, output_star / np.sqrt(k)), Weights(v, a / np.sqrt(k))
+    landscape = SharedFilter(filter_star, output_star / np.sqrt(k))
+    return landscape, Weights(v, a / np.sqrt(k)), Weights(across, along)
 
 
-def _closed_forms(k: int, p: int, samples: int, key: Array) -> dict[str, Array]:
+def _closed_forms(k: int, p: int, samples: int, drawn: Array, key: Array) -> dict[str, Array]:
     """Loss and gradient beside autodiff and Monte Carlo."""
-    for_point, for_patches, for_direction = jax.random.split(key, 3)
-    landscape, student = _random_point(k, p, for_point)
-    patches = landscape.sample(for_patches, samples)
-    towards = Weights(*jnp.split(jax.random.normal(for_direction, (p + k,)), [p]))
+    landscape, student, towards = _random_point(k, p, drawn)
+    patches = landscape.sample(jax.random.fold_in(key, 1), samples)
     grad = landscape.grad(student)
     auto = jax.grad(landscape.loss)(student)
     residual = landscape.predict(student, patches) - landscape.teacher(patches)
@@ -72,9 +80,11 @@ def _closed_forms(k: int, p: int, samples: int, key: Array) -> dict[str, Array]:
     }
 
 
-def _reduction_error(k: int, p: int, steps: int, step_size: float, key: Array) -> dict[str, Array]:
+def _reduction_error(
+    k: int, p: int, steps: int, step_size: float, drawn: Array
+) -> dict[str, Array]:
     """Full descent beside reduced descent, by the largest difference at the end."""
-    landscape, student = _random_point(k, p, jax.random.split(key, 3)[0])
+    landscape, student, _ = _random_point(k, p, drawn)
     star = jnp.asarray(landscape.output_star)
     reduction = SphereReduction.of_sums(k, jnp.sum(star), jnp.sum(star**2), landscape.activation)
     sizes = Weights(step_size, step_size)
@@ -113,6 +123,7 @@ LANDSCAPE = Experiment(
     settings=LandscapeSettings,
     compute=compute,
     summarize=summarize,
+    version=2,
     runs=64,
     block=1024,
 )

@@ -152,6 +152,7 @@ PHASE_PRIOR = Experiment(
     settings=PriorSettings,
     compute=compute_prior,
     summarize=summarize,
+    version=2,
     runs=200,
     block=1024,
 )
@@ -161,6 +162,7 @@ PHASE_ALIGNMENT = Experiment(
     settings=AlignmentSettings,
     compute=compute_alignment,
     summarize=summarize,
+    version=2,
     runs=200,
     block=1024,
 )

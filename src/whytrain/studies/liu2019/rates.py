@@ -3,12 +3,11 @@
 import math
 from dataclasses import dataclass
 
-import jax
 import numpy as np
 import xarray as xr
 
 from whytrain.dynamics import NormalizedGradientDescent, counts, log_times, simulate
-from whytrain.lab import Derived, Experiment, Runs, mean_interval, setting
+from whytrain.lab import Derived, Experiment, Runs, mean_interval, normals, setting
 from whytrain.landscapes import SphereOrder, Weights
 from whytrain.studies.liu2019.setup import TeacherSettings, warn_if_unstable
 
@@ -63,8 +62,7 @@ def compute(settings: RateSettings, runs: Runs) -> xr.Dataset:
 
 
 def _starts(settings: RateSettings, runs: Runs, place: SphereOrder) -> SphereOrder:
-    with jax.enable_x64(True):
-        noise = np.asarray(jax.vmap(lambda key: jax.random.normal(key, (3,)))(runs.keys()))
+    noise = runs.draw(lambda keys: normals(keys, 3))
     away = settings.distance * (0.1 + 0.9 * np.exp(-(noise[:, 0] ** 2)))
     angle = np.abs(place.angle - away)
     total_scale = settings.spread * settings.norm * math.sqrt(settings.k)
@@ -131,6 +129,7 @@ RATES = Experiment(
     settings=RateSettings,
     compute=compute,
     summarize=summarize,
+    version=2,
     runs=64,
     block=1024,
 )

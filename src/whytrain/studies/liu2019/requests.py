@@ -13,6 +13,7 @@ from whytrain.studies.liu2019.phases import AlignmentSettings, PriorSettings
 from whytrain.studies.liu2019.rates import RateSettings
 from whytrain.studies.liu2019.sampling import SamplingSettings
 from whytrain.studies.liu2019.scaling import ScalingSettings
+from whytrain.studies.liu2019.separatrix import SeparatrixSettings
 from whytrain.studies.liu2019.setup import DescentSettings
 from whytrain.studies.liu2019.trajectories import TrajectorySettings
 
@@ -162,6 +163,12 @@ def single_runs(preset: str) -> Sequence[Request]:
         Request("trajectories", TrajectorySettings(**network), runs)
         for network in NETWORKS.values()
     ]
+
+
+def plane(preset: str) -> Sequence[Request]:
+    """Single runs without warm-up, and where the basins part for the same step sizes."""
+    settings = SeparatrixSettings()
+    return [*single_runs(preset)[1:], Request("separatrix", settings, 400)]
 
 
 def prior_diagram(preset: str) -> Sequence[Request]:

@@ -9,7 +9,7 @@ import xarray as xr
 
 from whytrain.dynamics import StochasticGradientDescent, simulate
 from whytrain.lab import Experiment, Runs, binomial_interval, setting
-from whytrain.landscapes import Outcome, SphereOrder, Weights
+from whytrain.landscapes import Outcome, Weights, at_each
 from whytrain.studies.liu2019.setup import DescentSettings, draw_weights
 
 
@@ -44,9 +44,7 @@ def compute(settings: SamplingSettings, runs: Runs) -> xr.Dataset:
     orders, outcomes = {}, {}
     for name, end in ends.items():
         weights = Weights(end.final_filter.values, end.final_output.values)
-        with jax.enable_x64(True):
-            order = jax.vmap(landscape.order)(weights)
-        orders[name] = SphereOrder(*(np.asarray(leaf) for leaf in order))
+        orders[name] = at_each(landscape.order, weights)
         late = simulate(settings.reduction, method, orders[name], settings.steps)
         outcomes[f"{name}_outcome"] = late.outcome
     power = settings.norm**2
@@ -75,6 +73,7 @@ SAMPLING = Experiment(
     settings=SamplingSettings,
     compute=compute,
     summarize=summarize,
+    version=2,
     runs=64,
     block=256,
 )

@@ -80,6 +80,7 @@ SCALING = Experiment(
     settings=ScalingSettings,
     compute=compute,
     summarize=summarize,
+    version=2,
     runs=200,
     block=1024,
 )

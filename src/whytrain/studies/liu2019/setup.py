@@ -5,15 +5,13 @@ import math
 import warnings
 from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from whytrain.dynamics import NormalizedGradientDescent, constant, warm_up
 from whytrain.errors import UnstableStepWarning, UserError
 from whytrain.gaussian import ReLU
-from whytrain.lab import Derived, Runs, Settings, setting
+from whytrain.lab import Derived, Runs, Settings, normals, setting, together
 from whytrain.lab.settings import check_value
 from whytrain.landscapes import (
     SharedFilter,
@@ -21,9 +19,8 @@ from whytrain.landscapes import (
     SphereReduction,
     Weights,
     aligned_output,
+    at_each,
 )
-
-DRAWN = 1 << 22  # numbers drawn at a time: a bound on memory, and one shape for each k and p
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,52 +141,36 @@ def warn_if_unstable(reduction: SphereReduction, filter_size: float, output_size
 
 def draw_weights(settings: DescentSettings, runs: Runs) -> Weights:
     """The whole starts: `a_0` uniform in its ball; `v_0` the shortcut, or uniform on the sphere."""
-    draw = functools.partial(_weights, settings.architecture, settings.k, settings.p)
-    batched = jax.jit(jax.vmap(draw, (0, None)))
-    return runs.draw(batched, settings.radius, together=_together(settings))
+    return runs.draw(
+        functools.partial(_weights, settings), together=together(settings.k + settings.p)
+    )
 
 
 def draw_orders(settings: DescentSettings, runs: Runs) -> SphereOrder:
     """The order parameters of the same starts; whole starts are drawn some at a time."""
-    star = settings.output_star
-    landscape = settings.landscape
-    angle = np.float64(-1.0 if settings.angle is None else settings.angle)
-    draw = _order_drawer(settings.architecture, settings.k, settings.p)
-    return runs.draw(
-        draw, settings.radius, star, landscape.filter_star, angle, together=_together(settings)
-    )
+    star, landscape = settings.output_star, settings.landscape
+
+    def orders(keys: Array) -> SphereOrder:
+        weights = _weights(settings, keys)
+        if settings.angle is None:
+            return at_each(landscape.order, weights)
+        # The angle is given; measuring it again would round it.
+        angle = np.full(len(keys), settings.angle)
+        return SphereOrder(angle, weights.output.sum(axis=1), (weights.output * star).sum(axis=1))
+
+    return runs.draw(orders, together=together(settings.k + settings.p))
 
 
-@functools.cache
-def _order_drawer(architecture: str, k: int, p: int):
-    def one(
-        key: Array, radius: Array, output_star: Array, filter_star: Array, angle: Array
-    ) -> SphereOrder:
-        weights = _weights(architecture, k, p, key, radius)
-        if architecture == "resnet":  # the angle is given; measuring it again would round it
-            total, overlap = jnp.sum(weights.output), jnp.sum(weights.output * output_star)
-            return SphereOrder(angle, total, overlap)
-        return SharedFilter(filter_star, output_star).order(weights)
-
-    return jax.jit(jax.vmap(one, (0, None, None, None, None)))
-
-
-def _weights(architecture: str, k: int, p: int, key: Array, radius: Array) -> Weights:
+def _weights(settings: DescentSettings, keys: Array) -> Weights:
     # The first k of k + 2 coordinates of a uniform point on a sphere are uniform in the ball
-    # (Barthe et al., "A probabilistic approach to the geometry of the l_p^n-ball", 2005). One draw
-    # serves all: each would be compiled by itself.
-    normal = jax.random.normal(key, (k + 2 + p,))
-    around, v = normal[: k + 2], normal[k + 2 :]
-    output = radius * around[:k] / jnp.sqrt(jnp.sum(around**2))
-    if architecture == "resnet":
-        return Weights(jnp.zeros(p), output)
-    return Weights(v / jnp.sqrt(jnp.sum(v**2)), output)
-
-
-def _together(settings: DescentSettings) -> int:
-    """How many starts are drawn at a time."""
-    most = DRAWN // (settings.k + settings.p)
-    return min(1024, 1 << most.bit_length() - 1)
+    # (Barthe et al., "A probabilistic approach to the geometry of the l_p^n-ball", 2005).
+    k, p = settings.k, settings.p
+    normal = normals(keys, k + 2 + p)
+    around, v = normal[:, : k + 2], normal[:, k + 2 :]
+    output = settings.radius * around[:, :k] / np.linalg.norm(around, axis=1, keepdims=True)
+    if settings.architecture == "resnet":
+        return Weights(np.zeros((len(keys), p)), output)
+    return Weights(v / np.linalg.norm(v, axis=1, keepdims=True), output)
 
 
 def _turned(v: Float[np.ndarray, " p"], angle: float) -> Float[np.ndarray, " p"]:

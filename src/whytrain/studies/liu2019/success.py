@@ -40,6 +40,7 @@ SUCCESS_RATE = Experiment(
     settings=DescentSettings,
     compute=compute,
     summarize=summarize,
+    version=2,
     runs=5000,
     reduce=reduce,
 )

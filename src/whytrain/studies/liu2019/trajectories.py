@@ -57,6 +57,7 @@ TRAJECTORIES = Experiment(
     settings=TrajectorySettings,
     compute=compute,
     summarize=summarize,
+    version=2,
     runs=24,
     block=256,
 )

@@ -49,5 +49,6 @@ DESCENT = Experiment(
     settings=DescentSettings,
     compute=compute,
     summarize=summarize,
+    version=2,
     runs=1000,
 )

@@ -1,19 +1,15 @@
 """The network, the teacher and the starts of Yin et al., as settings and random draws."""
 
-import functools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import ndtr
 from jaxtyping import Array, Float
+from scipy.special import ndtr
 
 from whytrain.errors import UserError
 from whytrain.gaussian import ESTIMATORS, step
-from whytrain.lab import Runs, Settings, setting
+from whytrain.lab import Runs, Settings, normals, setting, together
 from whytrain.landscapes import PlaneOrder, PlaneReduction, aligned_output
 
 THEOREM = ("identity", "relu", "clipped_relu")  # the estimators of the paper
@@ -77,21 +73,18 @@ class DescentSettings(TeacherSettings):
 
 def draw_orders(settings: DescentSettings, runs: Runs) -> PlaneOrder:
     """The order parameters of random starts."""
-    angle = np.float64(-1.0 if settings.angle is None else settings.angle)
-    scale, length = np.float64(settings.output_scale), np.float64(settings.filter_norm)
-    return runs.draw(_drawer(settings.m), settings.output_star, scale, length, angle)
 
+    def orders(keys: Array) -> PlaneOrder:
+        normal = normals(keys, settings.m + 1)
+        v = settings.output_scale * normal[:, : settings.m]
+        theta = math.pi * ndtr(normal[:, settings.m])
+        if settings.angle is not None:
+            theta = np.full(len(keys), settings.angle)
+        x, y = settings.filter_norm * np.cos(theta), settings.filter_norm * np.sin(theta)
+        overlap = (v * settings.output_star).sum(axis=1)
+        return PlaneOrder(x, y, v.sum(axis=1), overlap, (v**2).sum(axis=1))
 
-@functools.cache
-def _drawer(m: int) -> Callable:
-    def one(key: Array, star: Array, scale: Array, length: Array, angle: Array) -> PlaneOrder:
-        normal = jax.random.normal(key, (m + 1,))  # one draw: each would be compiled by itself
-        v = scale * normal[:m]
-        theta = jnp.where(angle < 0, math.pi * ndtr(normal[m]), angle)
-        x, y = length * jnp.cos(theta), length * jnp.sin(theta)
-        return PlaneOrder(x, y, jnp.sum(v), jnp.sum(v * star), jnp.sum(v**2))
-
-    return jax.jit(jax.vmap(one, (0, None, None, None, None)))
+    return runs.draw(orders, together=together(settings.m))
 
 
 def settled(reduction: PlaneReduction, angle: float, length: float = 1.0) -> PlaneOrder:
