@@ -7,7 +7,7 @@ from whytrain.lab.experiment import Experiment
 from whytrain.lab.jsonable import jsonable
 from whytrain.lab.opening import export, open, query, table
 from whytrain.lab.plan import Plan, make_plan, read_plan
-from whytrain.lab.randomness import Runs, normals, together
+from whytrain.lab.randomness import Runs, normals
 from whytrain.lab.reproduction import Reproduction, reopen, reproduce
 from whytrain.lab.run import run_experiment
 from whytrain.lab.settings import Derived, Settings, as_dict, fingerprint, parse, setting
@@ -73,7 +73,6 @@ __all__ = [
     "slope_interval",
     "sweep",
     "table",
-    "together",
     "verify",
     "within",
 ]

@@ -52,7 +52,9 @@ class Runs:
         """
         return self._keys(np.arange(self.count))
 
-    def draw(self, function: Callable[..., Any], *args: Any, together: int = 1024) -> Any:
+    def draw(
+        self, function: Callable[..., Any], *args: Any, together: int = 1024, numbers: int = 1
+    ) -> Any:
         """Give what a batched function makes of the keys, always so many at a time.
 
         One shape, whatever the number of runs, so that the function is compiled once.
@@ -60,7 +62,9 @@ class Runs:
         Args:
             function: Takes `together` keys and `args`, gives a pytree of arrays over them.
             args: What else it takes.
-            together: Keys a call.
+            together: Keys a call, at most.
+            numbers: How many numbers a key gives; fewer keys go together where it gives many, so
+                that memory is bounded.
 
         Returns:
             The pytree, of NumPy arrays over the runs.
@@ -71,10 +75,11 @@ class Runs:
             (3,)
         """
         parts = []
+        together = min(together, 1 << max(1, DRAWN // numbers).bit_length() - 1)
         with jax.enable_x64(True):
             for first in range(0, len(self), together):
-                numbers = np.minimum(np.arange(first, first + together), len(self) - 1)
-                parts.append(jax.tree.map(np.asarray, function(self._keys(numbers), *args)))
+                some = np.minimum(np.arange(first, first + together), len(self) - 1)
+                parts.append(jax.tree.map(np.asarray, function(self._keys(some), *args)))
         return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(self)], *parts)
 
     def _keys(self, numbers: np.ndarray) -> jax.Array:
@@ -105,17 +110,6 @@ def normals(keys: jax.Array, count: int) -> Float[np.ndarray, "key count"]:
     """
     with jax.enable_x64(True):
         return np.asarray(_normals(keys, max(16, 1 << (count - 1).bit_length())))[:, :count]
-
-
-def together(numbers: int) -> int:
-    """How many runs draw at a time, if each draws so many numbers: a bound on memory.
-
-    Example:
-        >>> together(10), together(100_000)
-        (1024, 32)
-    """
-    most = max(1, DRAWN // numbers)
-    return min(1024, 1 << most.bit_length() - 1)
 
 
 @functools.partial(jax.jit, static_argnums=1)

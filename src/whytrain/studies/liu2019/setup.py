@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from whytrain.dynamics import NormalizedGradientDescent, constant, warm_up
 from whytrain.errors import UnstableStepWarning, UserError
 from whytrain.gaussian import ReLU
-from whytrain.lab import Derived, Runs, Settings, normals, setting, together
+from whytrain.lab import Derived, Runs, Settings, normals, setting
 from whytrain.lab.settings import check_value
 from whytrain.landscapes import (
     SharedFilter,
@@ -141,9 +141,7 @@ def warn_if_unstable(reduction: SphereReduction, filter_size: float, output_size
 
 def draw_weights(settings: DescentSettings, runs: Runs) -> Weights:
     """The whole starts: `a_0` uniform in its ball; `v_0` the shortcut, or uniform on the sphere."""
-    return runs.draw(
-        functools.partial(_weights, settings), together=together(settings.k + settings.p)
-    )
+    return runs.draw(functools.partial(_weights, settings), numbers=settings.k + settings.p)
 
 
 def draw_orders(settings: DescentSettings, runs: Runs) -> SphereOrder:
@@ -158,7 +156,7 @@ def draw_orders(settings: DescentSettings, runs: Runs) -> SphereOrder:
         angle = np.full(len(keys), settings.angle)
         return SphereOrder(angle, weights.output.sum(axis=1), (weights.output * star).sum(axis=1))
 
-    return runs.draw(orders, together=together(settings.k + settings.p))
+    return runs.draw(orders, numbers=settings.k + settings.p)
 
 
 def _weights(settings: DescentSettings, keys: Array) -> Weights:

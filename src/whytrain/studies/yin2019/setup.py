@@ -9,7 +9,7 @@ from scipy.special import ndtr
 
 from whytrain.errors import UserError
 from whytrain.gaussian import ESTIMATORS, step
-from whytrain.lab import Runs, Settings, normals, setting, together
+from whytrain.lab import Runs, Settings, normals, setting
 from whytrain.landscapes import PlaneOrder, PlaneReduction, aligned_output
 
 THEOREM = ("identity", "relu", "clipped_relu")  # the estimators of the paper
@@ -84,7 +84,7 @@ def draw_orders(settings: DescentSettings, runs: Runs) -> PlaneOrder:
         overlap = (v * settings.output_star).sum(axis=1)
         return PlaneOrder(x, y, v.sum(axis=1), overlap, (v**2).sum(axis=1))
 
-    return runs.draw(orders, together=together(settings.m))
+    return runs.draw(orders, numbers=settings.m)
 
 
 def settled(reduction: PlaneReduction, angle: float, length: float = 1.0) -> PlaneOrder:
