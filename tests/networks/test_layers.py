@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from whytrain.networks.layers import EPSILON, convolve, convolve_and_pool, normalize
+from whytrain.networks.layers import EPSILON, FEW, convolve, convolve_and_pool, normalize
 
 
 def draw(*shape, seed=0):
@@ -34,11 +34,14 @@ def same_with_gradients(ours, theirs, *arguments):
 
 
 @pytest.mark.parametrize(
-    ("stride", "size", "channels", "height"),
-    [(1, 3, 2, 6), (1, 5, 9, 7), (2, 3, 9, 7), (2, 5, 2, 6), (2, 1, 2, 7)],
-)
-def test_convolution_is_xla_s(stride, size, channels, height):
-    x, filters = draw(channels, height, 8, 3), draw(4, channels, size, size, seed=1)
+    ("stride", "size", "channels", "height", "out"),
+    [
+        (1, 3, 2, 6, 4), (1, 5, 3, 6, 4), (1, 3, 2, 6, FEW + 1), (1, 5, 9, 7, 4), (1, 1, 2, 6, 4),
+        (2, 3, 9, 7, 4), (2, 5, 2, 6, 4), (2, 1, 2, 7, 4),
+    ],
+)  # fmt: skip
+def test_convolution_is_xla_s(stride, size, channels, height, out):
+    x, filters = draw(channels, height, 8, 3), draw(out, channels, size, size, seed=1)
     border = [(size // 2, size // 2)] * 2
     same_with_gradients(
         lambda x, f: convolve(x, f, stride),
