@@ -98,7 +98,7 @@ def _seeds(datasets: Datasets) -> str:
 def _residual(datasets: Datasets) -> Drawing:
     figure = _panels(
         datasets, [("test error", {"test_error": ""}), ("epochs to the target", {"epochs": ""})],
-        x_label="channels k", apart=1.4,
+        x_label="channels k", apart=1.3,
     )  # fmt: skip
     narrow, wide = datasets[0], datasets[-1]
     fit, all_runs = _fit(datasets)
