@@ -18,6 +18,7 @@ def test_digits_are_here_always():
     assert set(digits.train_labels) == set(range(10))
 
 
+# The files come from a Debian package that a user need not have; readers are tested on made files.
 @pytest.mark.skipif(not available("fashion-mnist"), reason="dataset-fashion-mnist is not installed")
 def test_fashion_mnist_is_where_debian_puts_it():
     found = load("fashion-mnist")

@@ -120,6 +120,7 @@ def test_a_bucket_takes_run_and_sweep(call):
     assert "writes a report and needs a local directory, got 'memory://report'" in err
 
 
+# Only a file system of its own, which Linux gives to root alone, can be full for this test only.
 @pytest.mark.skipif(shutil.which("mount") is None, reason="there is no mount")
 def test_a_full_disk_stops_in_one_line_and_goes_on_when_there_is_room(call, tmp_path):
     disk = tmp_path / "disk"

@@ -1,4 +1,5 @@
 import contextlib
+import functools
 import multiprocessing
 import os
 import signal
@@ -6,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from whytrain import studies
 from whytrain._process import cores
 from whytrain.errors import UserError
 from whytrain.lab import open_executor, run_experiment
-from whytrain.lab.executors import Inline, Processes, WorkerDied, processes
+from whytrain.lab.executors import Inline, Processes, WorkerDied, _Call, _Calls, processes
 
 TOY = str(Path(__file__).parents[1] / "toy.py")
 
@@ -92,28 +94,31 @@ def test_calls_and_outcomes_that_cannot_travel_are_told():
 @dataclass(frozen=True)
 class Job:
     experiment: str
-    seconds: float = 0.3
-
-
-def where(job):
-    time.sleep(job.seconds)
-    return os.getpid()
 
 
 def test_a_worker_keeps_to_the_experiments_whose_programs_it_has():
-    jobs = [Job(name) for _ in range(4) for name in ("walk", "jump")]
-    with processes(2) as pool:
-        homes = [pool.submit(where, job).result for job in jobs]
-        homes = [home() for home in homes]
-    assert homes[::2] == homes[:1] * 4
-    assert homes[1::2] == homes[1:2] * 4
-    assert homes[0] != homes[1]
+    waiting, one, other = _Calls(), set(), set()
+    for name in ("walk", "walk", "jump", "walk", "jump", "turn"):
+        waiting.put(_Call(functools.partial(abs, Job(name)), Future()))
+
+    def take(known):
+        return waiting.take(known).kind
+
+    assert [take(one), take(other)] == ["walk", "jump"]  # the first; then one that nobody has begun
+    assert [take(one), take(other), take(one)] == ["walk", "jump", "walk"]
+    assert take(other) == "turn"
+    assert other == {"jump", "turn"}
 
 
 def test_a_worker_helps_out_where_nothing_else_is_left():
-    with processes(2) as pool:
-        homes = [pool.submit(where, Job("walk", 1.0)) for _ in range(8)]
-        assert len({home.result() for home in homes}) == 2
+    waiting = _Calls()
+    for _ in range(2):
+        waiting.put(_Call(functools.partial(abs, Job("walk")), Future()))
+    waiting.put(_Call(functools.partial(abs, -1), Future()))  # of no experiment
+    one, other = set(), set()
+    assert [waiting.take(known).kind for known in (one, other, other)] == ["walk", None, "walk"]
+    waiting.close(cancel=False)
+    assert waiting.take(one) is None
 
 
 def test_nothing_is_taken_after_the_end():

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from whytrain.errors import UserError
 from whytrain.landscapes import CriticalPoint, Landscape, Outcome
 
 
@@ -72,9 +73,9 @@ def test_declared_points_are_found_by_position_and_slope():
 
 
 def test_no_data_behind_it():
-    with pytest.raises(NotImplementedError, match=r"Tilted defines no sample"):
+    with pytest.raises(UserError, match=r"Tilted has no inputs to draw; define sample"):
         Tilted().sample(jax.random.key(0), 3)
-    with pytest.raises(NotImplementedError, match=r"Tilted defines no empirical_loss"):
+    with pytest.raises(UserError, match=r"Tilted has no loss over a batch; define empirical_loss"):
         Tilted().empirical_loss({}, None)
 
 

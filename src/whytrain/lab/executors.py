@@ -82,7 +82,9 @@ class _Calls:
             self._change.notify_all()
 
     def take(self, known: set[Hashable]) -> _Call | None:
-        """Give a worker its next call: of a kind that it knows, else one that is new to all.
+        """Give a worker its next call.
+
+        One of a kind that it knows; else one of a kind that nobody has begun; else the first.
 
         Args:
             known: The kinds that the worker knows; the call's is added.
@@ -94,14 +96,11 @@ class _Calls:
             self._change.wait_for(lambda: self._waiting or self._closed)
             if not self._waiting:
                 return None
-            best = min(self._waiting, key=lambda call: self._strangeness(call.kind, known))
-            self._waiting.remove(best)
-            self._begun.add(best.kind)
-            known.add(best.kind)
-            return best
-
-    def _strangeness(self, kind: Hashable, known: set[Hashable]) -> int:
-        return 0 if kind in known else 1 if kind not in self._begun else 2
+            call = min(self._waiting, key=lambda c: (c.kind not in known, c.kind in self._begun))
+            self._waiting.remove(call)
+            self._begun.add(call.kind)
+            known.add(call.kind)
+            return call
 
 
 class Processes(Executor):
@@ -184,6 +183,7 @@ class Processes(Executor):
                 except (EOFError, OSError):
                     self._dismiss(lane)
                     lane = None
+                    known = {call.kind}  # the next worker will have compiled no more
                 except Exception as error:  # the call cannot be pickled
                     outcome = (False, error)
                     break

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
+from whytrain.errors import UserError
 from whytrain.landscapes.outcome import Outcome
 
 Params = PyTree[Any]
@@ -96,9 +97,12 @@ class Landscape(eqx.Module):
         Optional: a landscape given by its loss alone has no inputs. Sampling methods need it.
 
         Raises:
-            NotImplementedError: The landscape has no data behind it.
+            UserError: The landscape has no data behind it.
         """
-        raise NotImplementedError(f"{type(self).__name__} defines no sample(key, n)")
+        raise UserError(
+            f"{type(self).__name__} has no inputs to draw; define sample(key, n), or take a method "
+            "that uses the loss alone"
+        )
 
     def empirical_loss(self, params: Params, batch: PyTree) -> Float[Array, ""]:
         """The loss averaged over a batch instead of the population.
@@ -106,9 +110,12 @@ class Landscape(eqx.Module):
         Optional, as `sample` is.
 
         Raises:
-            NotImplementedError: The landscape has no data behind it.
+            UserError: The landscape has no data behind it.
         """
-        raise NotImplementedError(f"{type(self).__name__} defines no empirical_loss(params, batch)")
+        raise UserError(
+            f"{type(self).__name__} has no loss over a batch; define empirical_loss(params, "
+            "batch), or take a method that uses the loss alone"
+        )
 
     def empirical_grad(self, params: Params, batch: PyTree) -> Params:
         """The gradient that training on a batch uses. Default: autodiff of `empirical_loss`."""

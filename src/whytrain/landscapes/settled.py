@@ -61,6 +61,7 @@ class SettledShape(Landscape):
         return self.activation.backward_cross(angle)[1]
 
     def _rise(self, angle: Float[Numeric, ""]) -> Any:
+        """The derivative of `covariance`."""
         return jax.grad(self.covariance)(angle)
 
     def slope(self, params: SphereOrder) -> SphereOrder:

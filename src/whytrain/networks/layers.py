@@ -43,7 +43,7 @@ def _blocks_times(x: Images, filters: Array) -> Images:
     Their windows overlap. To copy the common part once is worth the zeros that filters are filled
     up with, as long as there are few outputs.
     """
-    wide = jnp.stack(_shifts(filters), axis=1)
+    wide = _shifts(filters)
     wide = wide.reshape(-1, *wide.shape[2:])
     blocks = _blocks(_bordered(x, filters))
     return _pixels(_apply(_by_window(wide, 2), _windows(blocks, wide.shape[-1] // 2, 1)))
@@ -84,14 +84,15 @@ def convolve_and_pool(x: Images, filters: Float[Array, "_ _ size size"]) -> Imag
     of a block: exactly, with a third of the arithmetic. As filters and image are cut into blocks of
     two by two first, what is copied is few and long.
     """
-    wide = sum(_shifts(filters)) / 4
+    wide = _shifts(filters).mean(axis=1)
     return _apply(_by_window(wide, 2), _windows(_blocks(x), wide.shape[-1] // 2, 1))
 
 
-def _shifts(filters: Array) -> list[Array]:
+def _shifts(filters: Array) -> Float[Array, "out 4 channels wide wide"]:
     """The filters at the four places of a block, each filled up with zeros to one size more."""
     places = [(0, 1), (1, 0)]
-    return [jnp.pad(filters, ((0, 0), (0, 0), i, j)) for i in places for j in places]
+    padded = [jnp.pad(filters, ((0, 0), (0, 0), i, j)) for i in places for j in places]
+    return jnp.stack(padded, axis=1)
 
 
 def _by_window(filters: Array, block: int = 1) -> Array:
