@@ -64,8 +64,14 @@ def show_networks(found: dict) -> None:
         for peer, ratio in part["ratio"].items():
             label = f"{peer}, one network after another"
             row(label, f"{part['milliseconds'][peer]:.2f}", f"{ratio:.1f}")
-        row("train loss apart, median", f"{part['median_difference_of_train_loss']:.0e}", "")
+        row(
+            "train loss of the first epoch apart, median",
+            f"{part['median_difference_of_train_loss']:.0e}",
+            "",
+        )
         row("first call, with compilation", f"{part['first_call_seconds']:.1f} s", "")
+    print("\nAll trainings of both networks")
+    row("PyTorch, one network after another", "", f"{found['ratio']:.1f}")
     row("threads of PyTorch", f"{found['torch_threads']}", "")
 
 

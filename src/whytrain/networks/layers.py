@@ -13,10 +13,11 @@ import numpy as np
 from jaxtyping import Array, Float
 
 EPSILON = 1e-5  # added to the variance, as other libraries do
-FEW = 16  # outputs up to which two by two of them are computed together
-MANY = 64  # inputs of a matrix from which on its gradient is computed transposed
+FEW = 8  # outputs up to which two rows of them are computed together
 
 Images = Float[Array, "_ _ _ batch"]  # channel, height, width, batch
+Block = tuple[int, int]  # rows and columns
+PIXEL, ROW_PAIR, SQUARE = (1, 1), (2, 1), (2, 2)
 
 
 def batch_last(images: Float[Array, "batch height width channel"]) -> Images:
@@ -30,30 +31,26 @@ def convolve(x: Images, filters: Float[Array, "_ _ size size"], stride: int = 1)
     `y[o, i, j] = sum_{c, a, b} filters[o, c, a, b] x[c, stride i + a - h, stride j + b - h]` with
     `h = (size - 1) / 2`.
     """
-    return _correlate(x, filters) if stride == 1 else _windows_times(x, filters, stride)
+    return _correlate(x, filters) if stride == 1 else _times(x, filters, stride)
 
 
-def _windows_times(x: Images, filters: Array, stride: int) -> Images:
-    return _apply(_by_window(filters), _windows(_bordered(x, filters), filters.shape[-1], stride))
+def _times(x: Images, filters: Array, stride: int = 1) -> Images:
+    block = _together(x, filters, stride)
+    wide = _shifts(filters, block)
+    matrix = _by_window(wide.reshape(-1, *wide.shape[2:]), block)
+    windows = _windows(_blocks(_bordered(x, filters), block), _extent(wide, block), stride)
+    return _pixels(_apply(matrix, windows), block)
 
 
-def _blocks_times(x: Images, filters: Array) -> Images:
-    """The same of stride one, two by two outputs at a time.
+def _together(x: Images, filters: Array, stride: int) -> Block:
+    """The block of outputs to compute together.
 
-    Their windows overlap. To copy the common part once is worth the zeros that filters are filled
-    up with, as long as there are few outputs.
+    The windows of a pair of rows overlap. To copy the common part once, and to have more rows in
+    the matrix, is worth the zeros that filters are filled up with, as long as there are few
+    outputs.
     """
-    wide = _shifts(filters)
-    wide = wide.reshape(-1, *wide.shape[2:])
-    blocks = _blocks(_bordered(x, filters))
-    return _pixels(_apply(_by_window(wide, 2), _windows(blocks, wide.shape[-1] // 2, 1)))
-
-
-def _times(x: Images, filters: Array) -> Images:
-    even = x.shape[1] % 2 == 0 and x.shape[2] % 2 == 0
-    if even and len(filters) <= FEW and filters.shape[-1] > 1:
-        return _blocks_times(x, filters)
-    return _windows_times(x, filters, 1)
+    overlap = stride == 1 and filters.shape[-1] > 1
+    return ROW_PAIR if overlap and len(filters) <= FEW and x.shape[1] % 2 == 0 else PIXEL
 
 
 # Of stride one, the derivative by the image is a correlation too, of the cotangent with the filters
@@ -84,21 +81,28 @@ def convolve_and_pool(x: Images, filters: Float[Array, "_ _ size size"]) -> Imag
     of a block: exactly, with a third of the arithmetic. As filters and image are cut into blocks of
     two by two first, what is copied is few and long.
     """
-    wide = _shifts(filters).mean(axis=1)
-    return _apply(_by_window(wide, 2), _windows(_blocks(x), wide.shape[-1] // 2, 1))
+    wide = _shifts(filters, SQUARE).mean(axis=1)
+    windows = _windows(_blocks(x, SQUARE), _extent(wide, SQUARE))
+    return _apply(_by_window(wide, SQUARE), windows)
 
 
-def _shifts(filters: Array) -> Float[Array, "out 4 channels wide wide"]:
-    """The filters at the four places of a block, each filled up with zeros to one size more."""
-    places = [(0, 1), (1, 0)]
-    padded = [jnp.pad(filters, ((0, 0), (0, 0), i, j)) for i in places for j in places]
+def _shifts(filters: Array, block: Block) -> Float[Array, "out place channels rows columns"]:
+    """The filters at every place of a block, each filled up with zeros to the same size."""
+    rows, columns = ([(i, n - 1 - i) for i in range(n)] for n in block)
+    padded = [jnp.pad(filters, ((0, 0), (0, 0), i, j)) for i in rows for j in columns]
     return jnp.stack(padded, axis=1)
 
 
-def _by_window(filters: Array, block: int = 1) -> Array:
-    """The filters as a matrix, in the order that `_windows` has, of pixels or of blocks."""
-    out, channels, size, _ = filters.shape
-    cut = filters.reshape(out, channels, size // block, block, size // block, block)
+def _extent(filters: Array, block: Block) -> Block:
+    """How many blocks a filter is high and wide."""
+    return filters.shape[-2] // block[0], filters.shape[-1] // block[1]
+
+
+def _by_window(filters: Array, block: Block) -> Array:
+    """The filters as a matrix, in the order that `_windows` has, of blocks."""
+    out, channels, _, _ = filters.shape
+    (rows, columns), (down, across) = _extent(filters, block), block
+    cut = filters.reshape(out, channels, rows, down, columns, across)
     return jnp.transpose(cut, (0, 2, 4, 1, 3, 5)).reshape(out, -1)
 
 
@@ -108,27 +112,30 @@ def _bordered(x: Images, filters: Array) -> Images:
     return jnp.pad(x, ((0, 0), (half, half), (half, half), (0, 0)))
 
 
-def _blocks(x: Images) -> Images:
-    """Blocks of two by two pixels as channels."""
+def _blocks(x: Images, block: Block) -> Images:
+    """The pixels of a block as channels."""
     channels, height, width, batch = x.shape
-    cut = x.reshape(channels, height // 2, 2, width // 2, 2, batch)
-    return jnp.transpose(cut, (0, 2, 4, 1, 3, 5)).reshape(-1, height // 2, width // 2, batch)
+    down, across = block
+    rows, columns = height // down, width // across
+    cut = x.reshape(channels, rows, down, columns, across, batch)
+    return jnp.transpose(cut, (0, 2, 4, 1, 3, 5)).reshape(-1, rows, columns, batch)
 
 
-def _pixels(x: Images) -> Images:
+def _pixels(x: Images, block: Block) -> Images:
     """The inverse of `_blocks`."""
-    channels, height, width, batch = x.shape
-    cut = x.reshape(channels // 4, 2, 2, height, width, batch)
-    return jnp.transpose(cut, (0, 3, 1, 4, 2, 5)).reshape(-1, 2 * height, 2 * width, batch)
+    _, height, width, batch = x.shape
+    down, across = block
+    cut = x.reshape(-1, down, across, height, width, batch)
+    return jnp.transpose(cut, (0, 3, 1, 4, 2, 5)).reshape(-1, down * height, across * width, batch)
 
 
-def _windows(x: Images, size: int, stride: int) -> Images:
+def _windows(x: Images, extent: Block, stride: int = 1) -> Images:
     """The window of every position as its channels, in the order (row, column, channel)."""
-    rows, columns = x.shape[1] - size + 1, x.shape[2] - size + 1
+    rows, columns = x.shape[1] - extent[0] + 1, x.shape[2] - extent[1] + 1
     return jnp.concatenate([
         x[:, i : i + rows : stride, j : j + columns : stride]
-        for i in range(size)
-        for j in range(size)
+        for i in range(extent[0])
+        for j in range(extent[1])
     ])  # fmt: skip
 
 
@@ -146,10 +153,8 @@ def _apply_backward(saved: tuple[Array, Images], cotangent: Images) -> tuple[Arr
     matrix, x = saved
     y = cotangent.reshape(len(cotangent), -1)
     x_flat = x.reshape(len(x), -1)
-    if len(x) < MANY:
-        return y @ x_flat.T, (matrix.T @ y).reshape(x.shape)
-    # The order of the factors counts: with many inputs and few outputs, the other one is three
-    # times as slow. The barrier keeps XLA from choosing it.
+    # The other order of the factors is up to three times as slow with many inputs and few outputs;
+    # the barrier keeps XLA from choosing it.
     turned = jax.lax.optimization_barrier(x_flat @ y.T)
     return turned.T, (matrix.T @ y).reshape(x.shape)
 
