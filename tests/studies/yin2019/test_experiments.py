@@ -22,6 +22,7 @@ from whytrain.studies.yin2019.setup import collapse_time, draw_orders, trapping_
 
 TINY = {
     "descent": ["m=4", "steps=300"],
+    "trajectories": ["m=4", "steps=300", "times=5"],
     "alignment-map": ["m=4", "angles=3", "overlaps=4"],
     "identity-fate": ["m=4", "alignments=2", "times=100", "horizon=5", "step_size=0.02"],
     "sample-size": ["m=2", "n=2", "grid=11"],
@@ -186,3 +187,17 @@ def test_a_collapse_takes_the_predicted_time():
     np.testing.assert_allclose(dataset.collapse, 1.0, atol=0.01)
     assert (dataset.outcome == Outcome.COLLAPSED).all()
     assert collapse_time(4, 0.0) == math.inf
+
+
+def test_single_runs_end_as_descent_does_and_are_drawn():
+    [figure] = [figure for figure in study.figures if figure.name == "plane"]
+    trajectories, descent = study.experiment("trajectories"), study.experiment("descent")
+    runs, datasets = Runs(0, 1, 0, 4), []
+    for request in figure.requests("quick"):
+        datasets.append(trajectories.compute(request.settings, runs))
+        ended = descent.compute(DescentSettings(ste=request.settings.ste), runs)
+        np.testing.assert_array_equal(datasets[-1].outcome, ended.outcome)
+        np.testing.assert_array_equal(datasets[-1].steps, ended.steps)
+    drawn, caption = figure.draw(datasets)
+    assert drawn.axes
+    assert "identity" in caption

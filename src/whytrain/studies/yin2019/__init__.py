@@ -14,6 +14,7 @@ from whytrain.studies.yin2019.networks_figures import NETWORK_FIGURES
 from whytrain.studies.yin2019.points import POINTS
 from whytrain.studies.yin2019.rates import RATES
 from whytrain.studies.yin2019.sampling import SAMPLING
+from whytrain.studies.yin2019.trajectories import TRAJECTORIES
 from whytrain.studies.yin2019.zero import ZERO
 
 study = Study(
@@ -33,7 +34,8 @@ study = Study(
         arxiv="1903.05662",
     ),
     experiments=(
-        DESCENT, ALIGNMENT, FATE, SAMPLING, NETWORKS, RATES, LANDSCAPE, POINTS, BOUNDS, ZERO,
+        DESCENT, TRAJECTORIES, ALIGNMENT, FATE, SAMPLING, NETWORKS, RATES, LANDSCAPE, POINTS,
+        BOUNDS, ZERO,
     ),
     # The networks first: they take longest, and no core is idle at the end.
     claims=(*NETWORK_CLAIMS, *CLAIMS),

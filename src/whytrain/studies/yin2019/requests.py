@@ -12,6 +12,7 @@ from whytrain.studies.yin2019.points import PointSettings
 from whytrain.studies.yin2019.rates import RateSettings
 from whytrain.studies.yin2019.sampling import SampleSettings
 from whytrain.studies.yin2019.setup import THEOREM
+from whytrain.studies.yin2019.trajectories import TrajectorySettings
 from whytrain.studies.yin2019.zero import ZeroSettings
 
 ALIGNMENTS = (0.02, 0.1, 0.3, 0.45, 0.7)
@@ -48,6 +49,14 @@ def outcomes(preset: str) -> Sequence[Request]:
         Request("descent", DescentSettings(ste=name, alignment=u), runs)
         for name in THEOREM
         for u in ALIGNMENTS
+    ]
+
+
+def paths(preset: str) -> Sequence[Request]:
+    """Single runs of two estimators from the same starts."""
+    del preset
+    return [
+        Request("trajectories", TrajectorySettings(ste=name), 12) for name in ("relu", "identity")
     ]
 
 
