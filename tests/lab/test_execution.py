@@ -71,6 +71,19 @@ def test_what_is_there_is_not_computed_again(tmp_path):
     assert walk(out=tmp_path, runs=300)["pieces"] == {"computed": 1, "reused": 2}
 
 
+def test_what_is_wanted_often_is_read_once(tmp_path, monkeypatch):
+    walk(out=tmp_path)
+    store, asked = Store.open(tmp_path), []
+    get = store.get
+    monkeypatch.setattr(Store, "get", lambda self, key: asked.append(key) or get(key))
+    read = results(store)
+    [first], [again] = read([request()]), read([request()])
+    xr.testing.assert_identical(first, again)
+    assert len(asked) == len(set(asked)) == 3
+    first["more"] = first.end
+    assert "more" not in read([request()])[0]
+
+
 def test_another_version_or_edition_is_computed_anew(tmp_path):
     walk(out=tmp_path)
     [experiment] = toy.study.experiments

@@ -157,6 +157,8 @@ def execute(
 class Results:
     """The numbers of a study at one seed, as far as they are in the store.
 
+    Each is read once, for many claims and figures show the same.
+
     Attributes:
         source: Where the study comes from.
         study: The study.
@@ -172,6 +174,7 @@ class Results:
     store: Pieces
     failures: Mapping[str, Failure] = field(default_factory=dict)
     reduced: bool = False
+    _read: dict[tuple[str, ...], xr.Dataset] = field(default_factory=dict, init=False, repr=False)
 
     def tasks(self, requests: Iterable[Request]) -> list[Block]:
         """Cut requests into tasks."""
@@ -197,12 +200,15 @@ class Results:
 
     def _dataset(self, request: Request) -> xr.Dataset:
         tasks = self.tasks([request])
-        pieces = [self.store.get(task.key) for task in tasks]
-        found = [piece.dataset for piece in pieces if piece and piece.dataset is not None]
-        if len(found) < len(tasks):
-            missing = len(tasks) - len(found)
-            raise NotYetRun(self._why(tasks) or f"{missing} of {len(tasks)} pieces are missing")
-        return join(found)
+        keys = tuple(task.key for task in tasks)
+        if keys not in self._read:
+            pieces = [self.store.get(key) for key in keys]
+            found = [piece.dataset for piece in pieces if piece and piece.dataset is not None]
+            if len(found) < len(tasks):
+                missing = len(tasks) - len(found)
+                raise NotYetRun(self._why(tasks) or f"{missing} of {len(tasks)} pieces are missing")
+            self._read[keys] = join(found)
+        return self._read[keys].copy()  # variables that one adds are not there for the next
 
     def _why(self, tasks: Sequence[Block]) -> str:
         """Say what failed."""
