@@ -1,3 +1,4 @@
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,11 +20,11 @@ def test_logits_statistics_and_gradients_have_their_shapes(network):
     images = jax.random.normal(jax.random.key(1), (6, *network.shape), jnp.float32)
     labels = jnp.arange(6) % network.classes
     risk = EmpiricalRisk(network, images, labels, quantizer(2))
-    loss, output = risk.loss_and_output(params, risk.batch(jnp.arange(6)))
+    loss, output = eqx.filter_jit(risk.loss_and_output)(params, risk.batch(jnp.arange(6)))
     assert output.logits.shape == (6, network.classes)
     assert loss.dtype == jnp.float32
     assert np.isfinite(loss)
-    slope = risk.grad(params)
+    slope = eqx.filter_jit(risk.grad)(params)
     assert jax.tree.map(jnp.shape, slope) == jax.tree.map(jnp.shape, params)
     assert all(bool(jnp.any(leaf != 0)) for leaf in jax.tree.leaves(slope))
 
@@ -32,9 +33,13 @@ def test_logits_statistics_and_gradients_have_their_shapes(network):
 def test_in_evaluation_an_image_is_judged_alone(network):
     params = network.init(jax.random.key(0))
     images = jax.random.normal(jax.random.key(1), (6, *network.shape))
-    whole = network(params, images, jax.nn.relu)
-    again = network(params, images, jax.nn.relu, whole.statistics)
-    alone = network(params, images[:1], jax.nn.relu, whole.statistics)
+
+    @jax.jit
+    def judge(images, statistics=None):
+        return network(params, images, jax.nn.relu, statistics)
+
+    whole = judge(images)
+    again, alone = judge(images, whole.statistics), judge(images[:1], whole.statistics)
     np.testing.assert_allclose(again.logits, whole.logits, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(alone.logits, whole.logits[:1], rtol=1e-5, atol=1e-6)
 
