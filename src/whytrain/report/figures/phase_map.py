@@ -197,8 +197,8 @@ def _beside(place: float) -> dict[str, Any]:
 def _above(place: float) -> dict[str, Any]:
     """Return where the label of a flat border goes: above, or below where the panel ends."""
     if place > 0.85:
-        return {"xytext": (0, -12), "ha": "center", "va": "top"}
-    return {"xytext": (0, 12), "ha": "center", "va": "bottom"}
+        return {"xytext": (0, -6), "ha": "center", "va": "top"}
+    return {"xytext": (0, 6), "ha": "center", "va": "bottom"}
 
 
 def _refined(places: np.ndarray) -> np.ndarray:

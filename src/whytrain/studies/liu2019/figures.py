@@ -165,8 +165,8 @@ def _prior_diagram(datasets: Datasets) -> Drawing:
     figure = draw.phase_diagram(
         success_rates(datasets[0]), x="ratio", y="angle", log="x",
         borders=[
-            ("saddle φₛ", ratios, [saddle, saddle]),
             ("paper's prior π/3", ratios, [math.pi / 3] * 2),
+            ("saddle φₛ", ratios, [saddle, saddle]),
         ],
         x_label="η_w / η_a", y_label="prior angle φ₀ (rad)", value_label="success rate",
     )  # fmt: skip
