@@ -180,7 +180,8 @@ def _sharpness(repeats: int) -> dict:
         "ratio": timed["seconds"]["torch float64"] / ours,
         "ratio_to_float32": timed["seconds"]["torch float32"] / ours,
         "value": found.value, "residual_bound": found.residual / found.value,
-        "difference": abs(found.value / value - 1), "products": found.products,
+        "difference": abs(found.value / value - 1),
+        "float32_error": abs(results["torch float32"][0] / value - 1), "products": found.products,
         "torch_products": products,
     }  # fmt: skip
 

@@ -109,6 +109,7 @@ def show_capacity(found: dict) -> None:
         row(words, f"{top['seconds'][f'torch {name}']:.2f}", f"{ratio:.1f}")
     row("bound of the relative error", f"{top['residual_bound']:.0e}", "")
     row("difference to PyTorch in float64", f"{top['difference']:.0e}", "")
+    row("error of PyTorch in float32, without a bound", f"{top['float32_error']:.0e}", "")
     row("first call, with compilation", f"{top['first_seconds']['whytrain']:.1f} s", "")
     print(f"\nTrace {trace['true']:.1f} of {trace['parameters']} parameters")
     row("95 % intervals that cover it", f"{trace['covered']}", f"of {trace['repetitions']}")
