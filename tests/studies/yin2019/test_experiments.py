@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from whytrain.errors import UserError
+from whytrain.errors import UnstableStepWarning, UserError
 from whytrain.gaussian import ESTIMATORS
 from whytrain.lab import Runs, jsonable
 from whytrain.lab.settings import parse
@@ -187,6 +187,16 @@ def test_a_collapse_takes_the_predicted_time():
     np.testing.assert_allclose(dataset.collapse, 1.0, atol=0.01)
     assert (dataset.outcome == Outcome.COLLAPSED).all()
     assert collapse_time(4, 0.0) == math.inf
+
+
+@pytest.mark.parametrize("m", [2, 10])
+def test_unstable_step_sizes_are_warned_of(m):
+    edge = 8 / (m + 1)
+    settings = DescentSettings(m=m, step_size=0.999 * edge)
+    assert settings.reduction("relu").stable(settings.step_size)
+    with pytest.warns(UnstableStepWarning, match=r"take less than 8/\(m \+ 1\)"):
+        settings = DescentSettings(m=m, step_size=1.001 * edge)
+    assert not settings.reduction("relu").stable(settings.step_size)
 
 
 def test_single_runs_end_as_descent_does_and_are_drawn():

@@ -1,13 +1,14 @@
 """The network, the teacher and the starts of Yin et al., as settings and random draws."""
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Array, Float
 from scipy.special import ndtr
 
-from whytrain.errors import UserError
+from whytrain.errors import UnstableStepWarning, UserError
 from whytrain.gaussian import ESTIMATORS, step
 from whytrain.lab import Runs, Settings, normals, setting
 from whytrain.landscapes import PlaneOrder, PlaneReduction, aligned_output
@@ -69,6 +70,19 @@ class DescentSettings(TeacherSettings):
     )
     step_size: float = setting(0.05, "step size of both blocks", low=0, high=1e100, exclusive=True)
     steps: int = setting(20_000, "steps of a run", low=1)
+
+    def check(self) -> None:
+        """The teacher exists; a step size at which no run settles is warned of."""
+        super().check()
+        largest = 8 / (self.m + 1)  # 2 over the largest curvature of the output weights
+        if self.step_size >= largest:
+            warnings.warn(
+                f"step_size = {self.step_size:g} is unstable: the linearized update at the global "
+                "minimum does not contract, and runs that never settle count as diverged; take "
+                f"less than 8/(m + 1) = {largest:.4g}",
+                UnstableStepWarning,
+                stacklevel=3,
+            )
 
 
 def draw_orders(settings: DescentSettings, runs: Runs) -> PlaneOrder:
