@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from whytrain.networks.layers import EPSILON, FEW, convolve, convolve_and_pool, normalize
+from whytrain.networks.layers import EPSILON, FEW, LANES, convolve, convolve_and_pool, normalize
 
 
 def draw(*shape, seed=0):
@@ -49,6 +49,26 @@ def test_convolution_is_xla_s(stride, size, channels, height, out):
         x,
         filters,
     )
+
+
+@pytest.mark.parametrize("batch", [1, LANES, 3 * LANES, 2 * LANES + 1])
+@pytest.mark.parametrize(("channels", "height", "out"), [(2, 6, 4), (9, 7, 4), (3, 5, FEW + 1)])
+def test_convolution_is_xla_s_however_many_examples_there_are(batch, channels, height, out):
+    x, filters = draw(channels, height, 8, batch), draw(out, channels, 3, 3, seed=1)
+    border = [(1, 1)] * 2
+    same_with_gradients(convolve, lambda x, f: reference(x, f, 1, border), x, filters)
+
+
+def test_second_derivatives_go_through_the_parts_of_a_batch():
+    x, filters = draw(2, 6, 8, 2 * LANES), draw(4, 2, 3, 3, seed=1)
+    along = draw(*filters.shape, seed=2)
+
+    def product(correlate):
+        slope = jax.grad(lambda f: (correlate(x, f) ** 4).sum())
+        return jax.jit(jax.grad(lambda f: (slope(f) * along).sum()))(filters)
+
+    expected = product(lambda x, f: reference(x, f, 1, [(1, 1)] * 2))
+    np.testing.assert_allclose(product(convolve), expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize("channels", [1, 6])

@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 EPSILON = 1e-5  # added to the variance, as other libraries do
-FEW = 8  # outputs up to which two rows of them are computed together
+FEW = 8  # outputs up to which two rows of them are computed together, a part of the batch at a time
+LANES = 16  # examples in such a part: single precision numbers in a line of the cache
 
 Images = Float[Array, "_ _ _ batch"]  # channel, height, width, batch
 Block = tuple[int, int]  # rows and columns
@@ -54,21 +55,57 @@ def _together(x: Images, filters: Array, stride: int) -> Block:
 
 
 # Of stride one, the derivative by the image is a correlation too, of the cotangent with the filters
-# turned around; as such it is twice as fast as the sum of shifted windows that autodiff makes.
+# turned around; as such it is twice as fast as the sum of shifted windows that autodiff makes. Its
+# windows serve the derivative by the filters as well.
 @jax.custom_vjp
 def _correlate(x: Images, filters: Array) -> Images:
-    return _times(x, filters)
+    return _correlate_forward(x, filters)[0]
 
 
 def _correlate_forward(x: Images, filters: Array) -> tuple[Images, tuple[Images, Array]]:
-    return _correlate(x, filters), (x, filters)
+    tiles = _tiles(x, filters)
+
+    def tile(number: Array, y: Images) -> Images:
+        return _with_tile(y, _times(_tile(x, number, tiles), filters), number)
+
+    zero = jnp.zeros((len(filters), *x.shape[1:]), jnp.result_type(x, filters))
+    return jax.lax.fori_loop(0, tiles, tile, zero), (x, filters)
 
 
 def _correlate_backward(saved: tuple[Images, Array], cotangent: Images) -> tuple[Images, Array]:
     x, filters = saved
-    turned = jnp.swapaxes(filters, 0, 1)[:, :, ::-1, ::-1]
-    by_filters = jax.vjp(lambda f: _times(x, f), filters)[1](cotangent)[0]
-    return _times(cotangent, turned), by_filters
+    tiles = _tiles(x, filters)
+
+    def tile(number: Array, sums: tuple[Images, Array]) -> tuple[Images, Array]:
+        def pulled_back(filters: Array) -> Images:
+            turned = jnp.swapaxes(filters, 0, 1)[:, :, ::-1, ::-1]
+            return _times(_tile(cotangent, number, tiles), turned)
+
+        # `y . correlate(x, f) = x . correlate(y, turned f)`: both have the same slope by `f`.
+        part, by_filters = jax.vjp(pulled_back, filters)
+        (slope,) = by_filters(_tile(x, number, tiles))
+        return _with_tile(sums[0], part, number), sums[1] + slope
+
+    return jax.lax.fori_loop(0, tiles, tile, (jnp.zeros_like(x), jnp.zeros_like(filters)))
+
+
+def _tiles(x: Images, filters: Array) -> int:
+    """In how many parts a batch is correlated, one after another.
+
+    Few channels come with large images. The windows of a part then stay in the cache of a core
+    until they are used; those of the whole batch do not.
+    """
+    parts, rest = divmod(x.shape[-1], LANES)
+    return parts if len(filters) <= FEW and parts and not rest else 1
+
+
+def _tile(x: Images, number: Array, tiles: int) -> Images:
+    size = x.shape[-1] // tiles
+    return jax.lax.dynamic_slice_in_dim(x, number * size, size, axis=-1)
+
+
+def _with_tile(x: Images, tile: Images, number: Array) -> Images:
+    return jax.lax.dynamic_update_slice_in_dim(x, tile, number * tile.shape[-1], axis=-1)
 
 
 _correlate.defvjp(_correlate_forward, _correlate_backward)
