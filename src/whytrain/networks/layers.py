@@ -99,12 +99,12 @@ def _tiles(x: Images, filters: Array) -> int:
     return parts if len(filters) <= FEW and parts and not rest else 1
 
 
-def _tile(x: Images, number: Array, tiles: int) -> Images:
+def _tile(x: Images, number: Array, tiles: int) -> Float[Array, "_ _ _ part"]:
     size = x.shape[-1] // tiles
     return jax.lax.dynamic_slice_in_dim(x, number * size, size, axis=-1)
 
 
-def _with_tile(x: Images, tile: Images, number: Array) -> Images:
+def _with_tile(x: Images, tile: Float[Array, "_ _ _ part"], number: Array) -> Images:
     return jax.lax.dynamic_update_slice_in_dim(x, tile, number * tile.shape[-1], axis=-1)
 
 
