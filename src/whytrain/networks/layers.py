@@ -89,6 +89,9 @@ def _correlate_backward(saved: tuple[Images, Array], cotangent: Images) -> tuple
     return jax.lax.fori_loop(0, tiles, tile, (jnp.zeros_like(x), jnp.zeros_like(filters)))
 
 
+_correlate.defvjp(_correlate_forward, _correlate_backward)
+
+
 def _tiles(x: Images, filters: Array) -> int:
     """In how many parts a batch is correlated, one after another.
 
@@ -106,9 +109,6 @@ def _tile(x: Images, number: Array, tiles: int) -> Float[Array, "_ _ _ part"]:
 
 def _with_tile(x: Images, tile: Float[Array, "_ _ _ part"], number: Array) -> Images:
     return jax.lax.dynamic_update_slice_in_dim(x, tile, number * tile.shape[-1], axis=-1)
-
-
-_correlate.defvjp(_correlate_forward, _correlate_backward)
 
 
 def convolve_and_pool(x: Images, filters: Float[Array, "_ _ size size"]) -> Images:
