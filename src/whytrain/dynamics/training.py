@@ -25,7 +25,7 @@ from whytrain.networks import EmpiricalRisk, Network
 from whytrain.networks.network import cross_entropy
 
 FORGET = 0.1  # weight of a batch in the running statistics, as other libraries have it
-CHUNK = 100  # test examples at a time
+CHUNK = 64  # test examples at a time
 SECONDS = 30.0  # between two checkpoints
 
 

@@ -13,12 +13,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 EPSILON = 1e-5  # added to the variance, as other libraries do
-FEW = 8  # outputs up to which two rows of them are computed together, a part of the batch at a time
-LANES = 16  # examples in such a part: single precision numbers in a line of the cache
+LANES = 16  # examples correlated at a time: single precision numbers in a line of the cache
 
 Images = Float[Array, "_ _ _ batch"]  # channel, height, width, batch
-Block = tuple[int, int]  # rows and columns
-PIXEL, ROW_PAIR, SQUARE = (1, 1), (2, 1), (2, 2)
 
 
 def batch_last(images: Float[Array, "batch height width channel"]) -> Images:
@@ -36,22 +33,7 @@ def convolve(x: Images, filters: Float[Array, "_ _ size size"], stride: int = 1)
 
 
 def _times(x: Images, filters: Array, stride: int = 1) -> Images:
-    block = _together(x, filters, stride)
-    wide = _shifts(filters, block)
-    matrix = _by_window(wide.reshape(-1, *wide.shape[2:]), block)
-    windows = _windows(_blocks(_bordered(x, filters), block), _extent(wide, block), stride)
-    return _pixels(_apply(matrix, windows), block)
-
-
-def _together(x: Images, filters: Array, stride: int) -> Block:
-    """The block of outputs to compute together.
-
-    The windows of a pair of rows overlap. To copy the common part once, and to have more rows in
-    the matrix, is worth the zeros that filters are filled up with, as long as there are few
-    outputs.
-    """
-    overlap = stride == 1 and filters.shape[-1] > 1
-    return ROW_PAIR if overlap and len(filters) <= FEW and x.shape[1] % 2 == 0 else PIXEL
+    return _apply(_matrix(filters), _nested(_shifted(_bordered(x, filters), filters, stride)))
 
 
 # Of stride one, the derivative by the image is a correlation too, of the cotangent with the filters
@@ -63,7 +45,7 @@ def _correlate(x: Images, filters: Array) -> Images:
 
 
 def _correlate_forward(x: Images, filters: Array) -> tuple[Images, tuple[Images, Array]]:
-    tiles = _tiles(x, filters)
+    tiles = _tiles(x)
 
     def tile(number: Array, y: Images) -> Images:
         return _with_tile(y, _times(_tile(x, number, tiles), filters), number)
@@ -74,7 +56,7 @@ def _correlate_forward(x: Images, filters: Array) -> tuple[Images, tuple[Images,
 
 def _correlate_backward(saved: tuple[Images, Array], cotangent: Images) -> tuple[Images, Array]:
     x, filters = saved
-    tiles = _tiles(x, filters)
+    tiles = _tiles(x)
 
     def tile(number: Array, sums: tuple[Images, Array]) -> tuple[Images, Array]:
         def pulled_back(filters: Array) -> Images:
@@ -92,14 +74,14 @@ def _correlate_backward(saved: tuple[Images, Array], cotangent: Images) -> tuple
 _correlate.defvjp(_correlate_forward, _correlate_backward)
 
 
-def _tiles(x: Images, filters: Array) -> int:
+def _tiles(x: Images) -> int:
     """In how many parts a batch is correlated, one after another.
 
-    Few channels come with large images. The windows of a part then stay in the cache of a core
-    until they are used; those of the whole batch do not.
+    The windows of a part stay in the cache of a core until they are used; those of the whole batch
+    do not.
     """
     parts, rest = divmod(x.shape[-1], LANES)
-    return parts if len(filters) <= FEW and parts and not rest else 1
+    return parts if parts and not rest else 1
 
 
 def _tile(x: Images, number: Array, tiles: int) -> Float[Array, "_ _ _ part"]:
@@ -118,29 +100,16 @@ def convolve_and_pool(x: Images, filters: Float[Array, "_ _ size size"]) -> Imag
     of a block: exactly, with a third of the arithmetic. As filters and image are cut into blocks of
     two by two first, what is copied is few and long.
     """
-    wide = _shifts(filters, SQUARE).mean(axis=1)
-    windows = _windows(_blocks(x, SQUARE), _extent(wide, SQUARE))
-    return _apply(_by_window(wide, SQUARE), windows)
+    places = [((0, 0), (0, 0), (i, 1 - i), (j, 1 - j)) for i in (0, 1) for j in (0, 1)]
+    wide = jnp.stack([jnp.pad(filters, place) for place in places]).mean(axis=0)
+    cut = jnp.moveaxis(_blocks(jnp.moveaxis(wide, 0, -1)), -1, 0)
+    parts = _shifted(_blocks(x), cut)
+    return _apply(_matrix(cut), jnp.concatenate([part for row in parts for part in row]))
 
 
-def _shifts(filters: Array, block: Block) -> Float[Array, "out place channels rows columns"]:
-    """The filters at every place of a block, each filled up with zeros to the same size."""
-    rows, columns = ([(i, n - 1 - i) for i in range(n)] for n in block)
-    padded = [jnp.pad(filters, ((0, 0), (0, 0), i, j)) for i in rows for j in columns]
-    return jnp.stack(padded, axis=1)
-
-
-def _extent(filters: Array, block: Block) -> Block:
-    """How many blocks a filter is high and wide."""
-    return filters.shape[-2] // block[0], filters.shape[-1] // block[1]
-
-
-def _by_window(filters: Array, block: Block) -> Array:
-    """The filters as a matrix, in the order that `_windows` has, of blocks."""
-    out, channels, _, _ = filters.shape
-    (rows, columns), (down, across) = _extent(filters, block), block
-    cut = filters.reshape(out, channels, rows, down, columns, across)
-    return jnp.transpose(cut, (0, 2, 4, 1, 3, 5)).reshape(out, -1)
+def _matrix(filters: Float[Array, "_ _ _ _"]) -> Float[Array, "_ _"]:
+    """The filters as rows, in the order (row, column, channel)."""
+    return jnp.transpose(filters, (0, 2, 3, 1)).reshape(len(filters), -1)
 
 
 def _bordered(x: Images, filters: Array) -> Images:
@@ -149,31 +118,32 @@ def _bordered(x: Images, filters: Array) -> Images:
     return jnp.pad(x, ((0, 0), (half, half), (half, half), (0, 0)))
 
 
-def _blocks(x: Images, block: Block) -> Images:
-    """The pixels of a block as channels."""
+def _blocks(x: Images) -> Images:
+    """The pixels of a block of two by two as channels."""
     channels, height, width, batch = x.shape
-    down, across = block
-    rows, columns = height // down, width // across
-    cut = x.reshape(channels, rows, down, columns, across, batch)
-    return jnp.transpose(cut, (0, 2, 4, 1, 3, 5)).reshape(-1, rows, columns, batch)
+    cut = x.reshape(channels, height // 2, 2, width // 2, 2, batch)
+    return jnp.transpose(cut, (0, 2, 4, 1, 3, 5)).reshape(-1, height // 2, width // 2, batch)
 
 
-def _pixels(x: Images, block: Block) -> Images:
-    """The inverse of `_blocks`."""
-    _, height, width, batch = x.shape
-    down, across = block
-    cut = x.reshape(-1, down, across, height, width, batch)
-    return jnp.transpose(cut, (0, 3, 1, 4, 2, 5)).reshape(-1, down * height, across * width, batch)
+def _shifted(x: Images, filters: Array, stride: int = 1) -> list[list[Images]]:
+    """What each weight of a filter meets, by its row and column."""
+    high, wide = filters.shape[-2:]
+    rows, columns = x.shape[1] - high + 1, x.shape[2] - wide + 1
+    return [
+        [x[:, i : i + rows : stride, j : j + columns : stride] for j in range(wide)]
+        for i in range(high)
+    ]
 
 
-def _windows(x: Images, extent: Block, stride: int = 1) -> Images:
-    """The window of every position as its channels, in the order (row, column, channel)."""
-    rows, columns = x.shape[1] - extent[0] + 1, x.shape[2] - extent[1] + 1
-    return jnp.concatenate([
-        x[:, i : i + rows : stride, j : j + columns : stride]
-        for i in range(extent[0])
-        for j in range(extent[1])
-    ])  # fmt: skip
+def _nested(parts: list[list[Images]]) -> Images:
+    """The parts one after another as channels, in the order (row, column, channel).
+
+    XLA does not make one loop of a concatenation of more than eight, and would copy each of nine
+    parts twice. Of nested ones it does. Without a border it would do everything before them again
+    for each part, too: there a single concatenation is faster.
+    """
+    stacked = jnp.stack([jnp.concatenate(row) for row in parts])
+    return stacked.reshape(-1, *stacked.shape[2:])
 
 
 @jax.custom_vjp

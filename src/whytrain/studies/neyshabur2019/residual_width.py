@@ -126,5 +126,5 @@ RESIDUAL_WIDTH = Experiment(
     summarize=summarize,
     runs=3,
     block=8,
-    version=4,
+    version=5,
 )

@@ -185,5 +185,5 @@ NETWORKS = Experiment(
     summarize=summarize,
     runs=5,
     block=8,
-    version=4,
+    version=5,
 )
