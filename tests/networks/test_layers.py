@@ -36,8 +36,8 @@ def same_with_gradients(ours, theirs, *arguments):
 @pytest.mark.parametrize(
     ("stride", "size", "channels", "height", "out"),
     [
-        (1, 3, 2, 6, 4), (1, 5, 3, 6, 4), (1, 3, 2, 6, 9), (1, 5, 9, 7, 4), (1, 1, 2, 6, 4),
-        (2, 3, 9, 7, 4), (2, 5, 2, 6, 4), (2, 1, 2, 7, 4),
+        (1, 3, 2, 6, 4), (1, 5, 9, 7, 4), (1, 1, 2, 6, 9), (2, 3, 9, 7, 4), (2, 5, 2, 6, 4),
+        (2, 1, 2, 7, 4),
     ],
 )  # fmt: skip
 def test_convolution_is_xla_s(stride, size, channels, height, out):
@@ -52,9 +52,8 @@ def test_convolution_is_xla_s(stride, size, channels, height, out):
 
 
 @pytest.mark.parametrize("batch", [1, LANES, 3 * LANES, 2 * LANES + 1])
-@pytest.mark.parametrize(("channels", "height", "out"), [(2, 6, 4), (9, 7, 4), (3, 5, 9)])
-def test_convolution_is_xla_s_however_many_examples_there_are(batch, channels, height, out):
-    x, filters = draw(channels, height, 8, batch), draw(out, channels, 3, 3, seed=1)
+def test_convolution_is_xla_s_however_many_examples_there_are(batch):
+    x, filters = draw(9, 7, 8, batch), draw(4, 9, 3, 3, seed=1)
     border = [(1, 1)] * 2
     same_with_gradients(convolve, lambda x, f: reference(x, f, 1, border), x, filters)
 
