@@ -37,7 +37,7 @@ def same_with_gradients(ours, theirs, *arguments):
     ("stride", "size", "channels", "height", "out"),
     [
         (1, 3, 2, 6, 4), (1, 5, 9, 7, 4), (1, 1, 2, 6, 9), (2, 3, 9, 7, 4), (2, 5, 2, 6, 4),
-        (2, 1, 2, 7, 4),
+        (2, 1, 2, 7, 4), (1, 5, 2, 1, 4), (2, 3, 2, 1, 4),  # an image less high than a filter
     ],
 )  # fmt: skip
 def test_convolution_is_xla_s(stride, size, channels, height, out):
@@ -52,13 +52,13 @@ def test_convolution_is_xla_s(stride, size, channels, height, out):
 
 
 @pytest.mark.parametrize("batch", [1, 16, 33])
-def test_convolution_is_xla_s_however_many_examples_there_are(batch):
+def test_convolution_is_xla_s_for_any_number_of_examples(batch):
     x, filters = draw(9, 7, 8, batch), draw(4, 9, 3, 3, seed=1)
     border = [(1, 1)] * 2
     same_with_gradients(convolve, lambda x, f: reference(x, f, 1, border), x, filters)
 
 
-def test_second_derivatives_go_through_the_parts_of_a_batch():
+def test_second_derivatives_are_those_of_xla_s_convolution():
     x, filters = draw(2, 6, 8, 5), draw(4, 2, 3, 3, seed=1)
     along = draw(*filters.shape, seed=2)
 
