@@ -4,11 +4,16 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from hypothesis import settings
 
 TESTS = Path(__file__).parent
 
 # For the processes that tests start: they find whytrain where we do.
 os.environ["PYTHONPATH"] = str(TESTS.parent / "src")
+
+# How long an example takes depends on the machine, and the first one compiles.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)
