@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import scipy.io
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from whytrain.data import available, load
@@ -174,7 +174,6 @@ def originals(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", ["a", "a.gz", "a.bin", "a.mat"])
-@settings(deadline=None)
 @given(data=st.data())
 def test_a_damaged_file_is_refused_in_one_line_or_read_whole(originals, name, data):
     whole, read = originals[name]

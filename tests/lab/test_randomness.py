@@ -11,7 +11,7 @@ def bits(runs: Runs) -> np.ndarray:
     return np.asarray(jax.random.key_data(runs.keys()))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 50), st.sampled_from([1, 50]), st.integers(0, 2**63 - 1))
 def test_a_run_s_key_depends_on_its_number_alone(first, count, seed):
     whole = bits(Runs(seed, 5, 0, 100))

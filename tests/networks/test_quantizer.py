@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from whytrain.errors import UserError
@@ -54,7 +54,6 @@ def test_the_error_in_closed_form_is_that_of_a_sample(convention):
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)
-@settings(deadline=None)
 @given(x=st.floats(-20, 20, width=32), bits=st.integers(1, 8))
 def test_the_forward_pass_is_the_sentence(convention, x, bits):
     activation = quantizer(bits, "identity", convention)
