@@ -112,4 +112,6 @@ def largest_sizes(sizes: PyTree, steps: int) -> PyTree:
 
 
 def _pair(sizes: Any) -> Weights:
+    # NumPy's numbers: they are read at every window, and reading one of JAX takes longer.
+    sizes = jax.tree.map(lambda x: np.asarray(x) if isinstance(x, jax.Array) else x, sizes)
     return Weights(*sizes) if isinstance(sizes, tuple) else Weights(sizes, sizes)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, Int, PyTree
+from jaxtyping import Array, Bool, Int, PyTree
 
 from whytrain import _process
 from whytrain.dynamics import flow, loop
@@ -160,7 +160,14 @@ class _Compiled:
         state = np.stack([*starts, *watched])
         codes, taken = np.zeros(state.shape[1], np.int8), np.zeros(state.shape[1], np.int64)
         saved = _Saved(observe, self.times)
-        saved.record(0, type(starts)(*state[:rows]), codes == 0)
+        path, going = [], []
+
+        def keep(time: int) -> None:
+            if saved.wants(time):
+                path.append(state[:rows].copy())
+                going.append(codes == 0)
+
+        keep(0)
         for start, stop in zip(self.edges[:-1], self.edges[1:], strict=True):
             if not (codes == 0).any():
                 break
@@ -170,7 +177,9 @@ class _Compiled:
                 kernel, state, codes, taken, filter_sizes, output_sizes,
                 program.constants, program.certificate, program.early,
             )  # fmt: skip
-            saved.record(stop, type(starts)(*state[:rows]), codes == 0)
+            keep(stop)
+        if path:  # all times in one call: a call each would take longer than the steps between
+            saved.record(type(starts)(*np.concatenate(path, axis=1)), np.stack(going))
         order = type(starts)(*state[:rows])
         extremes = program.extremes(order, state[rows:])
         return order, codes, taken, saved.values(len(codes)) | extremes
@@ -227,13 +236,15 @@ class _JaxLoop(_Tiled):
         params = jax.tree.map(jnp.asarray, starts)
         block = loop.start_block(self.landscape, self.method, params)
         saved = _Saved(observe, self.times)
-        saved.record(0, params, np.ones(len(keys), bool))
+        if saved.wants(0):
+            saved.record(params, np.ones((1, len(keys)), bool))
         for start, stop in zip(self.edges[:-1], self.edges[1:], strict=True):
             block = loop.advance(
                 self.landscape, self.method, block, keys,
                 jnp.int64(start), jnp.int64(stop), self.largest,
             )  # fmt: skip
-            saved.record(stop, block.state.params, np.asarray(block.outcome) == 0)
+            if saved.wants(stop):
+                saved.record(block.state.params, np.asarray(block.outcome)[None] == 0)
         extremes = self.method.extremes(block.state)
         return block.state.params, block.outcome, block.steps, saved.values(len(keys)) | extremes
 
@@ -257,7 +268,8 @@ class _Flow(_Tiled):
         path, ok = flow.solve(self.landscape, self.method, starts, jnp.asarray(self.grid))
         saved = _Saved(observe, self.times)
         for index, time in enumerate(self.grid):
-            saved.record(time, _pick_time(path, index), np.asarray(ok))
+            if saved.wants(time):
+                saved.record(_pick_time(path, index), np.asarray(ok)[None])
         codes = np.where(np.asarray(ok), Outcome.UNDECIDED, Outcome.DIVERGED).astype(np.int8)
         steps = np.zeros(len(keys), np.int64)
         return _pick_time(path, -1), codes, steps, saved.values(len(keys))
@@ -271,12 +283,20 @@ class _Saved:
         self.rows: dict[str, list[np.ndarray]] = {name: [] for name in observe.functions}
         self.count = len(times)
 
-    def record(self, time: float, params: PyTree, going: np.ndarray) -> None:
-        """Keep the observables if `time` is one of the times; NaN for runs that have stopped."""
-        if time not in self.times or not self.rows:
-            return
+    def wants(self, time: float) -> bool:
+        """Whether something is saved at a time."""
+        return time in self.times and bool(self.rows)
+
+    def record(self, params: PyTree, going: Bool[np.ndarray, "time run"]) -> None:
+        """Keep the observables of one time or more, NaN for runs that have stopped.
+
+        Args:
+            params: Parameters with a leading axis of times x runs.
+            going: Which runs still went on.
+        """
         for name, values in self.observe(params).items():
-            self.rows[name].append(np.where(going, np.asarray(values, dtype=np.float64), np.nan))
+            numbers = np.asarray(values, dtype=np.float64).reshape(going.shape)
+            self.rows[name] += list(np.where(going, numbers, np.nan))
 
     def values(self, runs: int) -> dict[str, np.ndarray]:
         """One array (run, time) an observable; NaN after the last run has stopped."""

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int
 
+from whytrain._random import normal
 from whytrain._types import Numeric
 from whytrain.errors import UserError
 from whytrain.gaussian import Activation, ReLU
@@ -162,7 +163,7 @@ class SharedFilter(Landscape):
 
     def sample(self, key: Array, n: int) -> Float[Array, "n k p"]:
         """`n` inputs of `k` independent standard normal patches."""
-        return jax.random.normal(key, (n, self.k, self.p))
+        return normal(key, (n, self.k, self.p))
 
     def empirical_loss(self, params: Weights, batch: Float[Array, "n k p"]) -> Float[Array, ""]:
         """Half the mean squared error on a batch of inputs."""

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 from scipy import stats
 
+from whytrain._random import normal
 from whytrain.errors import UserError
 from whytrain.measures.parts import check_mean, parts
 
@@ -140,7 +141,7 @@ def _noisy(params: PyTree, key: Array, sigma: Array) -> PyTree:
     leaves, treedef = jax.tree.flatten(params)
     keys = jax.random.split(key, len(leaves))
     noisy = [
-        leaf + sigma * jax.random.normal(each, leaf.shape, leaf.dtype)
+        leaf + sigma * normal(each, leaf.shape, leaf.dtype)
         for leaf, each in zip(leaves, keys, strict=True)
     ]
     return jax.tree.unflatten(treedef, noisy)

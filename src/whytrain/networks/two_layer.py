@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from whytrain._random import uniform
 from whytrain.networks.network import Activation, Network, Output, Params, Statistics
 
 
@@ -41,7 +42,7 @@ class TwoLayer(Network):
         reach = {"U": pixels, "bias": pixels, "V": self.width, "out_bias": self.width}
         keys = jax.random.split(key, len(shapes))
         return {
-            name: jax.random.uniform(each, shape, jnp.float32, -1, 1) / reach[name] ** 0.5
+            name: uniform(each, shape, jnp.float32, -1, 1) / reach[name] ** 0.5
             for each, (name, shape) in zip(keys, shapes.items(), strict=True)
         }
 
