@@ -11,7 +11,7 @@ from jaxtyping import Float, PyTree
 from whytrain.dynamics.methods import GradientDescent, Method, NormalizedGradientDescent
 from whytrain.dynamics.schedules import table
 from whytrain.gaussian import StepPiecewise
-from whytrain.landscapes import Landscape, PlaneReduction, SphereReduction, Weights
+from whytrain.landscapes import Landscape, PlaneReduction, SphereReduction, Weights, at_each
 
 WINDOW = 1 << 16  # step sizes are tabulated for this many steps at a time
 
@@ -81,8 +81,7 @@ def _in_plane(
 
     def extremes(order: Any, rows: np.ndarray) -> dict[str, np.ndarray]:
         # The kernel looks before each step; the look after the last one is taken here.
-        with jax.enable_x64(True):
-            loss = np.asarray(jax.vmap(landscape.loss)(order))
+        loss = at_each(landscape.loss, order)
         found = {}
         for name, now, (last, least, rise) in (
             ("loss", loss, rows[:3]),

@@ -181,35 +181,48 @@ def _mapped(method: Callable, batch: tuple) -> Any:
 def classify(landscape: Landscape, params: Params) -> Int[np.ndarray, " run"]:
     """The default of `Landscape.outcome`, for a batch of parameters."""
     points = landscape.critical_points()
-    flat = jax.vmap(lambda p: jax.flatten_util.ravel_pytree(p)[0])(params)
-    finite = np.isfinite(np.asarray(flat)).all(axis=1)
-
-    def slope(p: Params) -> Array:
-        return jax.flatten_util.ravel_pytree(landscape.tangent(p, landscape.grad(p)))[0]
-
-    size = np.linalg.norm(np.asarray(jax.vmap(slope)(params)), axis=1)
+    flat, slope = (np.asarray(leaf) for leaf in _flat_and_slope(landscape, params))
+    finite = np.isfinite(flat).all(axis=1)
+    size = np.linalg.norm(slope, axis=1)
     codes = np.full(finite.shape, int(Outcome.UNDECIDED))
     if points:
         for point in points:
             place = np.asarray(jax.flatten_util.ravel_pytree(point.params)[0])
             scale = max(1.0, float(np.linalg.norm(place)))
-            near = np.linalg.norm(np.asarray(flat) - place, axis=1) < 0.01 * scale
+            near = np.linalg.norm(flat - place, axis=1) < 0.01 * scale
             codes[near & (size < 1e-3 * scale)] = Outcome[point.kind.upper()]
     else:
         codes = np.where(size < 1e-6, _by_curvature(landscape, params), codes)
     return np.where(finite, codes, int(Outcome.DIVERGED)).astype(np.int8)
 
 
+@eqx.filter_jit
+def _flat_and_slope(landscape: Landscape, params: Params) -> tuple[Array, Array]:
+    """The parameters of each run as a vector, and the gradient along the constraint."""
+
+    def one(p: Params) -> tuple[Array, Array]:
+        slope = landscape.tangent(p, landscape.grad(p))
+        return jax.flatten_util.ravel_pytree(p)[0], jax.flatten_util.ravel_pytree(slope)[0]
+
+    return jax.vmap(one)(params)
+
+
 def _by_curvature(landscape: Landscape, params: Params) -> Int[np.ndarray, " run"]:
     """Saddle, global or spurious, for points at which the gradient vanishes."""
+    saddle, loss = (np.asarray(leaf) for leaf in _curvature(landscape, params))
+    lowest = loss <= landscape.lowest + 1e-6
+    minimum = np.where(lowest, int(Outcome.GLOBAL), int(Outcome.SPURIOUS))
+    return np.where(saddle, int(Outcome.SADDLE), minimum)
 
-    def curvature(p: Params) -> tuple[Array, Array]:
+
+@eqx.filter_jit
+def _curvature(landscape: Landscape, params: Params) -> tuple[Array, Array]:
+    """Whether the Hessian of each run has a negative eigenvalue, and the loss."""
+
+    def one(p: Params) -> tuple[Array, Array]:
         flat, unravel = jax.flatten_util.ravel_pytree(p)
         hessian = jax.hessian(lambda x: landscape.loss(unravel(x)))(flat)
         eigenvalues = jnp.linalg.eigvalsh(hessian)
         return eigenvalues[0] < -1e-6 * jnp.max(jnp.abs(eigenvalues)), landscape.loss(p)
 
-    saddle, loss = (np.asarray(leaf) for leaf in jax.vmap(curvature)(params))
-    lowest = loss <= landscape.lowest + 1e-6
-    minimum = np.where(lowest, int(Outcome.GLOBAL), int(Outcome.SPURIOUS))
-    return np.where(saddle, int(Outcome.SADDLE), minimum)
+    return jax.vmap(one)(params)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 from whytrain._types import Numeric
 from whytrain.errors import UserError
 from whytrain.gaussian import Activation
-from whytrain.landscapes.landscape import CriticalPoint, Landscape, classify
+from whytrain.landscapes.landscape import CriticalPoint, Landscape, at_each, classify
 from whytrain.landscapes.outcome import Outcome
 from whytrain.landscapes.settled import SphereOrder
 from whytrain.landscapes.sphere import SphereReduction
@@ -220,17 +220,14 @@ class PlaneReduction(Landscape):
         positive everywhere. It must exceed 1e-3 of its scale, for at a minimum it may vanish.
         """
         short = 1e-6 * float(self.radius_star)
-        _, _, s, u, size = (jnp.asarray(leaf, dtype=float) for leaf in params)
+        shape = np.shape(params.total)
+        s, u, size = (np.atleast_1d(np.asarray(leaf, np.float64)) for leaf in params[2:])
 
         def radial(x: float) -> np.ndarray:
-            one = lambda s, u, size: self.filter_slope(  # noqa: E731
-                PlaneOrder(jnp.asarray(x), jnp.asarray(0.0), s, u, size)
-            )[0]
-            return np.asarray(jax.vmap(one)(*(jnp.atleast_1d(leaf) for leaf in (s, u, size))))
+            order = PlaneOrder(np.full_like(s, x), np.zeros_like(s), s, u, size)
+            return at_each(self.filter_slope, order)[0]
 
-        with jax.enable_x64(True):
-            least = np.minimum(radial(short), radial(-short))
-        return (least > 1e-3 * np.atleast_1d(size)).reshape(np.shape(s))
+        return (np.minimum(radial(short), radial(-short)) > 1e-3 * size).reshape(shape)
 
     def stable(self, step_sizes: Float[Numeric, ""] | tuple) -> bool:
         """Whether the output's update contracts where the activation's variance is constant.

@@ -177,16 +177,16 @@ class SettledShape(Landscape):
         """
         angle, s, u = (np.asarray(leaf) for leaf in params)
         codes = np.full(angle.shape, Outcome.UNDECIDED, dtype=np.int8)
+        power = float(self.power_star)
         for point in self.critical_points():
             flat = point.degenerate is not None
             slack = flat_tolerance if flat else tolerance
             place = point.params
             near = np.abs(angle - place.angle) < slack
             # what an angle that is still off may do to the sums that follow it
-            near &= np.abs(s - place.total) < (tolerance + slack**2) * math.sqrt(
-                self.k * self.power_star
-            )
-            near &= np.abs(u - place.overlap) < (tolerance + slack**2) * self.power_star
+            off = tolerance + slack**2
+            near &= np.abs(s - float(place.total)) < off * math.sqrt(float(self.k) * power)
+            near &= np.abs(u - float(place.overlap)) < off * power
             if point.kind == "saddle":
                 near &= self._gradient_vanishes(params)
             elif flat:
