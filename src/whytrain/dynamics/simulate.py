@@ -15,7 +15,7 @@ import xarray as xr
 from jaxtyping import Array, Bool, Int, PyTree
 
 from whytrain import _process
-from whytrain.dynamics import flow, loop
+from whytrain.dynamics import loop
 from whytrain.dynamics.methods import GradientFlow, Method, sizes_at
 from whytrain.dynamics.program import WINDOW, Program, find_program, largest_sizes
 from whytrain.dynamics.schedules import table
@@ -265,6 +265,8 @@ class _Flow(_Tiled):
 
     def tile(self, starts: PyTree, keys: Array, observe: "_Observe") -> tuple:
         """Solve a tile at all times to save."""
+        from whytrain.dynamics import flow  # Diffrax is wanted only here, and takes long to import
+
         path, ok = flow.solve(self.landscape, self.method, starts, jnp.asarray(self.grid))
         saved = _Saved(observe, self.times)
         for index, time in enumerate(self.grid):

@@ -1,5 +1,6 @@
 """`bounds`: the constants that the paper's bounds need, over what they may depend on."""
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -39,23 +40,26 @@ def compute(settings: BoundSettings, runs: Runs) -> xr.Dataset:
     that distance; across angle 0, and at angles inside. `NAME_blowup` over `gap`: the first ratio
     near the spurious minimum.
     """
-
-    def one(key: Array) -> dict[str, Array]:
-        keys = jax.random.split(key, 3)
-        star = jnp.asarray(settings.output_star)
-        return (
-            _ratios(star, settings.tries, keys[0])
-            | _jumps(star, settings.tries, keys[1])
-            | _near_spurious(star, keys[2])
-        )
-
-    found = runs.draw(jax.jit(jax.vmap(one)), together=4)
+    found = runs.draw(_constants, settings.output_star, settings.tries, together=4)
     dims = {"ratio": "radius", "jump": "distance", "inside": "distance", "blowup": "gap"}
     data: dict = {}
     for name, values in found.items():
         along = dims.get(name.rsplit("_", 1)[-1])
         data[name] = (("run", along) if along else ("run",), values)
     return xr.Dataset(data, {"radius": RADII, "distance": DISTANCES, "gap": GAPS})
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _constants(keys: Array, star: Array, tries: int) -> dict[str, Array]:
+    def one(key: Array) -> dict[str, Array]:
+        keys = jax.random.split(key, 3)
+        return (
+            _ratios(star, tries, keys[0])
+            | _jumps(star, tries, keys[1])
+            | _near_spurious(star, keys[2])
+        )
+
+    return jax.vmap(one)(keys)
 
 
 def _network(star: Array, name: str) -> SharedFilter:

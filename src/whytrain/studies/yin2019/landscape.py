@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
@@ -36,20 +37,20 @@ def compute(settings: LandscapeSettings, runs: Runs) -> xr.Dataset:
     what the paper prints, from autodiff, differences or quadrature. `..._inner`: the inner product
     of coarse and true gradient of the filter. `..._reduction`: full beside reduced descent.
     """
-    point = functools.partial(_point, settings.m, settings.n)
-    checks = [
-        (functools.partial(_sampled, point, settings.samples), TOGETHER),
-        (functools.partial(_exact, point), TOGETHER),
-        (functools.partial(_reduced, point, settings.steps, settings.step_size), 64),
-    ]
     found: dict = {}
-    for check, together in checks:
-        found |= runs.draw(jax.jit(jax.vmap(check)), together=together)
+    for check, together in ((_sampled, TOGETHER), (_exact, TOGETHER), (_reduced, 64)):
+        found |= runs.draw(_of_each, check, settings, together=together)
     return xr.Dataset({name: ("run", values) for name, values in found.items()})
 
 
-def _point(m: int, n: int, key: Array) -> tuple[Array, Array, Weights]:
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def _of_each(keys: Array, check: Callable, settings: LandscapeSettings) -> dict[str, Array]:
+    return jax.vmap(lambda key: check(settings, key))(keys)
+
+
+def _point(settings: LandscapeSettings, key: Array) -> tuple[Array, Array, Weights]:
     """A random teacher and a random student, whose filter's length is anything near one."""
+    m, n = settings.m, settings.n
     normal = jax.random.normal(key, (2 * (m + n) + 1,))
     ws, w, vs, v, scale = jnp.split(normal, [n, 2 * n, 2 * n + m, 2 * (n + m)])
     unit = w / jnp.sqrt(jnp.sum(w**2))
@@ -62,13 +63,13 @@ def _networks(ws: Array, vs: Array) -> dict[str, SharedFilter]:
     return {name: SharedFilter(ws, vs, step(ESTIMATORS[name])) for name in THEOREM}
 
 
-def _sampled(point, samples: int, key: Array) -> dict[str, Array]:
+def _sampled(settings: LandscapeSettings, key: Array) -> dict[str, Array]:
     """Loss and gradients beside Monte Carlo, the gradients along one random direction."""
     for_point, for_patches, for_direction = jax.random.split(key, 3)
-    ws, vs, student = point(for_point)
+    ws, vs, student = _point(settings, for_point)
     networks = _networks(ws, vs)
     one = networks["relu"]
-    patches = one.sample(for_patches, samples)
+    patches = one.sample(for_patches, settings.samples)
     before = patches @ student.filter
     hidden, target = one.activation.forward(before), one.teacher(patches)
     residual = hidden @ student.output - target
@@ -86,9 +87,9 @@ def _sampled(point, samples: int, key: Array) -> dict[str, Array]:
     return found
 
 
-def _exact(point, key: Array) -> dict[str, Array]:
+def _exact(settings: LandscapeSettings, key: Array) -> dict[str, Array]:
     """Everything that can be compared to rounding."""
-    ws, vs, student = point(jax.random.split(key, 3)[0])
+    ws, vs, student = _point(settings, jax.random.split(key, 3)[0])
     w, v = student
     networks = _networks(ws, vs)
     theta, r = angle_between(w, ws), jnp.sqrt(jnp.sum(w**2))
@@ -140,10 +141,10 @@ def _differences(network: SharedFilter, student: Weights, slope: Array, out: Arr
     return _apart(jax.vmap(along)(jnp.eye(len(flat))), jnp.concatenate([slope, out]))
 
 
-def _reduced(point, steps: int, size: float, key: Array) -> dict[str, Array]:
+def _reduced(settings: LandscapeSettings, key: Array) -> dict[str, Array]:
     """Full descent beside reduced descent, and how short the filter became on the way."""
-    ws, vs, student = point(jax.random.split(key, 3)[0])
-    found = {}
+    ws, vs, student = _point(settings, jax.random.split(key, 3)[0])
+    size, found = settings.step_size, {}
     for name, network in _networks(ws, vs).items():
         reduction = network.in_plane()
 
@@ -154,7 +155,7 @@ def _reduced(point, steps: int, size: float, key: Array) -> dict[str, Array]:
             return full, reduction.plain_step(order, size), jnp.minimum(shortest, length)
 
         start = (student, network.order_in_plane(student), jnp.asarray(jnp.inf))
-        full, order, shortest = jax.lax.fori_loop(0, steps, move, start)
+        full, order, shortest = jax.lax.fori_loop(0, settings.steps, move, start)
         order = order._replace(y=jnp.abs(order.y))
         found[f"{name}_reduction"] = _apart(
             jnp.stack(network.order_in_plane(full)), jnp.stack(order)

@@ -1,5 +1,6 @@
 """`sample-size`: the empirical loss along the negative coarse gradient (Figure 1 of the paper)."""
 
+import functools
 from dataclasses import dataclass
 
 import jax
@@ -33,8 +34,7 @@ def compute(settings: SampleSettings, runs: Runs) -> xr.Dataset:
     `rises`: share of the moves to the next step size, on the way to the least loss, that go up.
     `roughness`: the largest of them over the whole fall.
     """
-    one = jax.jit(jax.vmap(lambda key: _curves(settings, key)))
-    curve = runs.draw(one, together=2)
+    curve = runs.draw(_curves, settings, together=2)
     rises, roughness = np.vectorize(_roughness, signature="(n)->(),()")(curve)
     return xr.Dataset(
         {
@@ -46,7 +46,12 @@ def compute(settings: SampleSettings, runs: Runs) -> xr.Dataset:
     )
 
 
-def _curves(settings: SampleSettings, key: Array) -> Array:
+@functools.partial(jax.jit, static_argnums=1)
+def _curves(keys: Array, settings: SampleSettings) -> Array:
+    return jax.vmap(lambda key: _curve(settings, key))(keys)
+
+
+def _curve(settings: SampleSettings, key: Array) -> Array:
     for_start, for_patches = jax.random.split(key)
     normal = jax.random.normal(for_start, (settings.m + settings.n,))
     star = jnp.eye(settings.n)[0]
