@@ -65,7 +65,10 @@ def draw(
 def _draw(figure: Figure, datasets: Sequence[xr.Dataset]) -> Drawing:
     with style.context("light"):
         picture, caption = figure.draw(datasets)
+        export.arrange(picture)
         light, png = export.svg(picture), export.png(picture)
     with style.context("dark"):
-        dark = export.svg(figure.draw(datasets)[0])
+        picture, _ = figure.draw(datasets)
+        export.arrange(picture)
+        dark = export.svg(picture)
     return Drawing(figure.name, figure.title, caption, png, light, dark)

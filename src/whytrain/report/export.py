@@ -19,6 +19,15 @@ _SIZE = re.compile(r'<svg\b[^>]*?viewBox="0 0 ([\d.]+) ([\d.]+)"[^>]*>', re.DOTA
 _RESET = re.compile(r'<style type="text/css">\*\{[^}]*\}</style>')
 
 
+def arrange(figure: Figure) -> None:
+    """Give a figure its layout for good: each picture of it would compute one, and draw twice."""
+    layout = figure.get_layout_engine()
+    if layout is not None:
+        layout.execute(figure)
+    with matplotlib.rc_context({"figure.constrained_layout.use": False}):
+        figure.set_layout_engine(None)
+
+
 def png(figure: Figure, dpi: int = 200) -> bytes:
     """Return a figure as a PNG image."""
     buffer = io.BytesIO()

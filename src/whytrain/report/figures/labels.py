@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 
 from whytrain.report.style import theme
 
@@ -97,36 +99,37 @@ def _merged(
     return members, _inside(mean, sum(heights[i] for i in members), top)
 
 
-def label_right_edge(axes: Axes, labels: Sequence[EndLabel]) -> None:
-    """Write labels right of a panel, each at the height of its data, none over another.
+def label_right_edges(figure: Figure, panels: Mapping[Axes, Sequence[EndLabel]]) -> None:
+    """Write labels right of panels, each at the height of its data, none over another.
 
-    The layout must have room for them: it is computed once before, once after.
+    How far apart they must be depends on the height of the panels, and so on the layout, which
+    must have room for them: it is computed once here, and again when all has been drawn.
     """
-    if not labels:
-        return
-    texts = [
-        axes.annotate(
-            wrapped(label.text),
-            (1, _fraction(axes, label.y)),
-            xycoords="axes fraction",
-            xytext=(6, 0),
-            textcoords="offset points",
-            va="center",
-            color=label.color,
-            linespacing=1.2,
-            annotation_clip=False,
-        )
-        for label in labels
-    ]
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    figure.draw_without_rendering()
+    texts = {axes: [_write(axes, label) for label in labels] for axes, labels in panels.items()}
+    layout = figure.get_layout_engine()
+    if layout is not None and any(texts.values()):
+        layout.execute(figure)
     line = _LINE_HEIGHT * matplotlib.rcParams["font.size"]
-    room = float(axes.get_window_extent().height * 72 / figure.dpi)
-    heights = [(1 + text.get_text().count("\n")) * line for text in texts]
-    placed = spread([text.xy[1] * room for text in texts], heights, room)
-    for text, center in zip(texts, placed, strict=True):
-        text.xy = (1, center / room)
+    for axes, written in texts.items():
+        room = float(axes.get_window_extent().height * 72 / figure.dpi)
+        heights = [(1 + text.get_text().count("\n")) * line for text in written]
+        placed = spread([text.xy[1] * room for text in written], heights, room)
+        for text, center in zip(written, placed, strict=True):
+            text.xy = (1, center / room)
+
+
+def _write(axes: Axes, label: EndLabel) -> Annotation:
+    return axes.annotate(
+        wrapped(label.text),
+        (1, _fraction(axes, label.y)),
+        xycoords="axes fraction",
+        xytext=(6, 0),
+        textcoords="offset points",
+        va="center",
+        color=label.color,
+        linespacing=1.2,
+        annotation_clip=False,
+    )
 
 
 def _fraction(axes: Axes, y: float) -> float:

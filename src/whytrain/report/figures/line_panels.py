@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from whytrain.errors import UserError
 from whytrain.report.figures.axis import check_log, set_decades, set_scales
-from whytrain.report.figures.labels import EndLabel, label_right_edge
+from whytrain.report.figures.labels import EndLabel, label_right_edges
 from whytrain.report.style import CYCLE, color, context, theme
 
 _WIDTH = 5.6
@@ -133,8 +133,7 @@ def lines(
         grid[0].set_xlim(*x_limits)
         _set_ticks(grid[0], log, x_ticks)
         figure.align_ylabels(list(grid))
-        for axes, labels in zip(grid, ends, strict=True):
-            label_right_edge(axes, labels)
+        label_right_edges(figure, dict(zip(grid, ends, strict=True)))
     return figure
 
 
