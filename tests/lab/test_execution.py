@@ -62,6 +62,15 @@ def test_seeds_and_settings_matter():
     assert walk(seed=1)["results"] != walk()["results"]
 
 
+def test_tasks_are_of_one_kind_where_only_numbers_differ():
+    def kinds(**settings):
+        return {task.kind for task in results(MemoryStore()).tasks([request(**settings)])}
+
+    assert len(kinds()) == 1
+    assert kinds() == kinds(steps=5, drift=0.1)
+    assert not kinds() & kinds(kind="coin")
+
+
 def test_what_is_there_is_not_computed_again(tmp_path):
     first = walk(out=tmp_path)
     again = walk(out=tmp_path)

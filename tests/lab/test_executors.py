@@ -93,10 +93,10 @@ def test_calls_and_outcomes_that_cannot_travel_are_told():
 
 @dataclass(frozen=True)
 class Job:
-    experiment: str
+    kind: str
 
 
-def test_a_worker_keeps_to_the_experiments_whose_programs_it_has():
+def test_a_worker_keeps_to_the_kinds_whose_programs_it_has():
     waiting, one, other = _Calls(), set(), set()
     for name in ("walk", "walk", "jump", "walk", "jump", "turn"):
         waiting.put(_Call(functools.partial(abs, Job(name)), Future()))
@@ -114,7 +114,7 @@ def test_a_worker_helps_out_where_nothing_else_is_left():
     waiting = _Calls()
     for _ in range(2):
         waiting.put(_Call(functools.partial(abs, Job("walk")), Future()))
-    waiting.put(_Call(functools.partial(abs, -1), Future()))  # of no experiment
+    waiting.put(_Call(functools.partial(abs, -1), Future()))  # of no kind
     one, other = set(), set()
     assert [waiting.take(known).kind for known in (one, other, other)] == ["walk", None, "walk"]
     waiting.close(cancel=False)

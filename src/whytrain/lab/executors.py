@@ -56,7 +56,7 @@ class _Call:
     @property
     def kind(self) -> Hashable:
         """Calls of one kind compile the same programs."""
-        return getattr(next(iter(self.function.args), None), "experiment", None)
+        return getattr(next(iter(self.function.args), None), "kind", None)
 
 
 class _Calls:
@@ -111,7 +111,7 @@ class Processes(Executor):
     `ProcessPoolExecutor` one dead process ends all.) A worker whose driver is gone finds its pipe
     closed, and ends.
 
-    A worker prefers calls on what it has done before (`experiment` of a call's first argument), for
+    A worker prefers calls of a kind that it has done before (`kind` of a call's first argument), for
     which it need not compile again.
 
     Args:

@@ -1,7 +1,7 @@
 """Tasks: pieces of work, described so that any process can do them."""
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -53,6 +53,11 @@ class Task(Protocol):
         """The name of the experiment."""
         ...
 
+    @property
+    def kind(self) -> Hashable:
+        """What it has in common with the tasks for which the same programs are compiled."""
+        ...
+
     def describe(self) -> Record:
         """Say what the piece is: enough to compute it again."""
         ...
@@ -85,6 +90,11 @@ class Block:
     runs: Runs
     reduced: bool
     key: str
+
+    @property
+    def kind(self) -> Hashable:
+        """The experiment and what its settings say in words."""
+        return _kind(self)
 
     def describe(self) -> Record:
         """Say what the piece is."""
@@ -148,6 +158,11 @@ class Cell:
     runs: int
     keep: bool
     key: str
+
+    @property
+    def kind(self) -> Hashable:
+        """The experiment and what its settings say in words."""
+        return _kind(self)
 
     def describe(self) -> Record:
         """Say what the piece is."""
@@ -328,6 +343,12 @@ def check_runs(runs: int) -> None:
     """
     if not 1 <= runs <= _MOST_RUNS:
         raise UserError(f"the number of runs must be an integer from 1 to 2**32, got {runs}")
+
+
+def _kind(task: Block | Cell) -> Hashable:
+    """Words choose what is computed, numbers with what."""
+    words = {name: value for name, value in task.settings.items() if isinstance(value, str)}
+    return task.experiment, *words.items()
 
 
 def _described(task: Block | Cell, kind: str) -> Record:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike
+from scipy.special import erf, erfc
 
 from whytrain.lab import Experiment, Runs, Settings, setting
 from whytrain.studies.yin2019.setup import ROOT, THEOREM, TeacherSettings
@@ -47,8 +49,8 @@ def _teacher(settings: PointSettings, rng: np.random.Generator) -> dict[str, flo
     spurious = place.settled(math.pi)
     kappa = np.linspace(-1, 1, 401)
     profile = (1 - kappa) / 8 * ((1 + kappa) + (1 - kappa) * u)
-    settled = np.array([place.loss(*place.settled_at(k)) for k in kappa])
-    saddle_loss = place.loss(*place.settled(stated)) if exists else math.nan
+    settled = place.loss(*place.settled_at(kappa))
+    saddle_loss = float(place.loss(*place.settled(stated))) if exists else math.nan
     return {
         "u": u,
         "as_stated": (found is not None) == exists and ("spurious" in kinds) == exists,
@@ -58,7 +60,7 @@ def _teacher(settings: PointSettings, rng: np.random.Generator) -> dict[str, flo
         "least_rise": place.least_change(*spurious, rng, settings.tries),
         "profile_error": float(np.abs(profile - settled).max()),
         "values_error": max(
-            abs(place.loss(*spurious) - total**2 / (2 * (m + 1))),
+            abs(float(place.loss(*spurious)) - total**2 / (2 * (m + 1))),
             abs(saddle_loss - 1 / (8 * (1 - u))) if exists else 0.0,
         ),
         "identity_norm_error": abs(
@@ -80,34 +82,37 @@ def _zeros(place: "_Place", exists: bool, saddle: float, count: int) -> dict[str
     The output's gradient vanishes at the settled weights and nowhere else, so that joint zeros are
     to be sought along the angle alone.
     """
-    angles = np.linspace(0, math.pi, count)
-    critical = _critical(exists, saddle)
-    away = np.min([np.abs(angles - angle) for angle in critical], axis=0) > NEAR
+    angles, critical = np.linspace(0, math.pi, count), np.array(_critical(exists, saddle))
+    away = angles[np.abs(angles - critical[:, None]).min(axis=0) > NEAR]
     found = {}
     for name in THEOREM:
-        here = max(float(np.hypot(*place.coarse(name, angle))) for angle in critical)
-        other = min(float(np.hypot(*place.coarse(name, angle))) for angle in angles[away])
-        found |= {f"{name}_at_critical": here, f"{name}_elsewhere": other}
+        found[f"{name}_at_critical"] = float(np.hypot(*place.coarse(name, critical)).max())
+        found[f"{name}_elsewhere"] = float(np.hypot(*place.coarse(name, away)).min())
     return found
 
 
 class _Place:
-    """One teacher in plain NumPy: the paper's formulas, for one length of the filter."""
+    """One teacher in plain NumPy: the paper's formulas, for one length of the filter.
+
+    Angles, and what follows from them, may have any shape; output weights have one axis more.
+    """
 
     def __init__(self, m: int, star: np.ndarray, total: float, length: float) -> None:
         self.m, self.star, self.total, self.length = m, star, total, length
 
-    def settled_at(self, kappa: float) -> tuple[np.ndarray, float]:
+    def settled_at(self, kappa: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """`v_opt(kappa) = kappa v* + S* (1 - kappa) / (m + 1) 1`, and kappa."""
-        return kappa * self.star + self.total * (1 - kappa) / (self.m + 1), kappa
+        kappa = np.asarray(kappa)
+        along = kappa[..., None]
+        return along * self.star + self.total * (1 - along) / (self.m + 1), kappa
 
-    def settled(self, angle: float) -> tuple[np.ndarray, float]:
-        return self.settled_at(1 - 2 * angle / math.pi)
+    def settled(self, angle: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        return self.settled_at(1 - 2 * np.asarray(angle) / math.pi)
 
-    def loss(self, v: np.ndarray, kappa: float) -> float:
-        s, overlap = v.sum(), v @ self.star
+    def loss(self, v: np.ndarray, kappa: ArrayLike) -> np.ndarray:
+        s, overlap = v.sum(axis=-1), v @ self.star
         cross = kappa * overlap + s * self.total
-        return float((v @ v + s**2 - 2 * cross + 1 + self.total**2) / 8)
+        return ((v * v).sum(axis=-1) + s**2 - 2 * cross + 1 + self.total**2) / 8
 
     def residual(self, angle: float) -> float:
         """Both gradients: of the output, and of the filter where it has one."""
@@ -117,34 +122,34 @@ class _Place:
         inside = 1e-9 < angle < math.pi - 1e-9
         return float(max(np.abs(by_output).max(), turning if inside else 0.0))
 
-    def coarse(self, name: str, angle: float) -> tuple[float, float]:
+    def coarse(self, name: str, angle: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """The expected coarse gradient along the filter, and across it."""
         v, _ = self.settled(angle)
-        s, overlap, size = v.sum(), v @ self.star, v @ v
-        cos, sin = math.cos(angle), math.sin(angle)
+        s, overlap, size = v.sum(axis=-1), v @ self.star, (v * v).sum(axis=-1)
+        cos, sin = np.cos(angle), np.sin(angle)
         if name == "identity":
-            return float(size - overlap * cos) / ROOT, float(-overlap * sin) / ROOT
+            return (size - overlap * cos) / ROOT, -overlap * sin / ROOT
         t = 1 / self.length
-        near = 0.0 if name == "relu" else math.exp(-(t**2) / 2)
-        passed, share = 1.0, 0.0
+        near, passed, share = 0.0, 1.0, 0.0
         if name == "clipped_relu":
-            passed = math.erf(t / (math.sqrt(2) * sin)) if sin else 1.0
-            share = 0.5 * math.erfc(-t * cos / sin / math.sqrt(2)) if sin else float(cos > 0)
+            near = math.exp(-(t**2) / 2)
+            with np.errstate(divide="ignore"):  # at angle 0 both are limits
+                passed = erf(t / (math.sqrt(2) * sin))
+                share = 0.5 * erfc(-t * cos / sin / math.sqrt(2))
         h = size + s**2 - s * self.total + overlap
         along = (1 - near) * h - overlap * (1 - 2 * near * share) - overlap * passed * cos
-        return float(along) / (2 * ROOT), float(-overlap * passed * sin) / (2 * ROOT)
+        return along / (2 * ROOT), -overlap * passed * sin / (2 * ROOT)
 
     def least_change(
-        self, v: np.ndarray, kappa: float, rng: np.random.Generator, tries: int
+        self, v: np.ndarray, kappa: np.ndarray, rng: np.random.Generator, tries: int
     ) -> float:
         """The least change of the loss under small random moves, over the size of the move."""
-        base, changes = self.loss(v, kappa), []
-        for _ in range(tries):
-            far = 10 ** rng.uniform(-4, -1)
-            turn = far * abs(rng.normal())
-            moved = v + far * rng.normal(size=self.m) * (rng.uniform() < 0.5)
-            changes.append((self.loss(moved, kappa + turn) - base) / (far**2 + turn))
-        return min(changes)
+        far = 10 ** rng.uniform(-4, -1, tries)
+        turn = far * np.abs(rng.normal(size=tries))
+        size = far * (rng.uniform(size=tries) < 0.5)  # half of the moves only turn
+        moved = v + size[:, None] * rng.normal(size=(tries, self.m))
+        changes = (self.loss(moved, kappa + turn) - self.loss(v, kappa)) / (far**2 + turn)
+        return float(changes.min())
 
 
 def summarize(dataset: xr.Dataset, settings: PointSettings) -> dict:
@@ -164,4 +169,5 @@ POINTS = Experiment(
     summarize=summarize,
     runs=200,
     block=256,
+    version=2,
 )
