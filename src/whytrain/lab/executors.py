@@ -111,8 +111,8 @@ class Processes(Executor):
     `ProcessPoolExecutor` one dead process ends all.) A worker whose driver is gone finds its pipe
     closed, and ends.
 
-    A worker prefers calls of a kind that it has done before (`kind` of a call's first argument), for
-    which it need not compile again.
+    A worker prefers calls of a kind that it has done before (`kind` of a call's first argument),
+    for which it need not compile again.
 
     Args:
         workers: How many.
