@@ -51,6 +51,7 @@ def _teacher(settings: PointSettings, rng: np.random.Generator) -> dict[str, flo
     profile = (1 - kappa) / 8 * ((1 + kappa) + (1 - kappa) * u)
     settled = place.loss(*place.settled_at(kappa))
     saddle_loss = float(place.loss(*place.settled(stated))) if exists else math.nan
+    radial, across = map(float, place.coarse("identity", math.pi))
     return {
         "u": u,
         "as_stated": (found is not None) == exists and ("spurious" in kinds) == exists,
@@ -64,10 +65,9 @@ def _teacher(settings: PointSettings, rng: np.random.Generator) -> dict[str, flo
             abs(saddle_loss - 1 / (8 * (1 - u))) if exists else 0.0,
         ),
         "identity_norm_error": abs(
-            np.hypot(*place.coarse("identity", math.pi))
-            - 2 * (m - 1) * total**2 / (ROOT * (m + 1) ** 2)
+            math.hypot(radial, across) - 2 * (m - 1) * total**2 / (ROOT * (m + 1) ** 2)
         ),
-        "identity_radial": place.coarse("identity", math.pi)[0],
+        "identity_radial": radial,
         **_zeros(place, exists, stated, settings.angles),
     }
 
