@@ -6,14 +6,18 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike
+from jaxtyping import Float
 from scipy.special import erf, erfc
 
+from whytrain._types import Numeric
 from whytrain.lab import Experiment, Runs, Settings, setting
 from whytrain.studies.yin2019.setup import ROOT, THEOREM, TeacherSettings
 
 EDGE = 0.02  # teachers so close to u = 1/2 are not drawn: their saddle is at pi
 NEAR = 0.02  # angles so close to a critical one are not searched for others
+
+Many = Float[Numeric, "*places"]  # angles, and what is one number for each
+Outputs = Float[np.ndarray, "*places m"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,24 +96,21 @@ def _zeros(place: "_Place", exists: bool, saddle: float, count: int) -> dict[str
 
 
 class _Place:
-    """One teacher in plain NumPy: the paper's formulas, for one length of the filter.
-
-    Angles, and what follows from them, may have any shape; output weights have one axis more.
-    """
+    """One teacher in plain NumPy: the paper's formulas, for one length of the filter."""
 
     def __init__(self, m: int, star: np.ndarray, total: float, length: float) -> None:
         self.m, self.star, self.total, self.length = m, star, total, length
 
-    def settled_at(self, kappa: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    def settled_at(self, kappa: Many) -> tuple[Outputs, Many]:
         """`v_opt(kappa) = kappa v* + S* (1 - kappa) / (m + 1) 1`, and kappa."""
         kappa = np.asarray(kappa)
         along = kappa[..., None]
         return along * self.star + self.total * (1 - along) / (self.m + 1), kappa
 
-    def settled(self, angle: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    def settled(self, angle: Many) -> tuple[Outputs, Many]:
         return self.settled_at(1 - 2 * np.asarray(angle) / math.pi)
 
-    def loss(self, v: np.ndarray, kappa: ArrayLike) -> np.ndarray:
+    def loss(self, v: Outputs, kappa: Many) -> Many:
         s, overlap = v.sum(axis=-1), v @ self.star
         cross = kappa * overlap + s * self.total
         return ((v * v).sum(axis=-1) + s**2 - 2 * cross + 1 + self.total**2) / 8
@@ -122,7 +123,7 @@ class _Place:
         inside = 1e-9 < angle < math.pi - 1e-9
         return float(max(np.abs(by_output).max(), turning if inside else 0.0))
 
-    def coarse(self, name: str, angle: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    def coarse(self, name: str, angle: Many) -> tuple[Many, Many]:
         """The expected coarse gradient along the filter, and across it."""
         v, _ = self.settled(angle)
         s, overlap, size = v.sum(axis=-1), v @ self.star, (v * v).sum(axis=-1)
@@ -141,7 +142,7 @@ class _Place:
         return along / (2 * ROOT), -overlap * passed * sin / (2 * ROOT)
 
     def least_change(
-        self, v: np.ndarray, kappa: np.ndarray, rng: np.random.Generator, tries: int
+        self, v: Float[np.ndarray, " m"], kappa: Many, rng: np.random.Generator, tries: int
     ) -> float:
         """The least change of the loss under small random moves, over the size of the move."""
         far = 10 ** rng.uniform(-4, -1, tries)
