@@ -40,3 +40,11 @@ def test_nothing_done_yet_promises_nothing(clock, capsys):
     clock[0] += 31
     bar.show(Counts(3, running=1), "")
     assert capsys.readouterr().err == "whytrain: 0 of 3 done, 1 running\n"
+
+
+def test_pieces_of_several_experiments_do_not_tell_how_long_the_rest_takes(clock, capsys):
+    bar = LiveProgress()
+    bar.start(Counts(92, alike=False))
+    clock[0] += 300
+    bar.show(Counts(92, computed=2, running=2, alike=False), "networks")
+    assert capsys.readouterr().err == "whytrain: 2 of 92 done, 2 running, 5 min so far\n"

@@ -71,6 +71,20 @@ def test_tasks_are_of_one_kind_where_only_numbers_differ():
     assert not kinds() & kinds(kind="coin")
 
 
+def test_progress_is_told_whether_the_tasks_are_of_one_experiment():
+    told = []
+
+    class Told(Silent):
+        def start(self, counts):
+            told.append(counts.alike)
+
+    tasks = results(MemoryStore()).tasks([request()])
+    other = dataclasses.replace(tasks[0], experiment="jump", key="other")
+    for wanted in (tasks, [*tasks, other]):
+        execute(wanted, MemoryStore(), Inline(), Told(), keep_going=True)
+    assert told == [True, False]
+
+
 def test_what_is_there_is_not_computed_again(tmp_path):
     first = walk(out=tmp_path)
     again = walk(out=tmp_path)

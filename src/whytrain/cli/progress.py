@@ -58,13 +58,15 @@ class LiveProgress:
 
 
 def _in_words(counts: Counts, seconds: float) -> str:
-    """Say how far the work is, how fast it goes, and how long it will take."""
+    """Say how far the work is, and how long it will take or, where nothing tells that, took."""
     done = counts.computed + counts.failed
     todo = counts.total - counts.found - done
     parts = [f"{counts.found + done} of {counts.total} done"]
     parts += [f"{counts.running} running"] if counts.running else []
     parts += [f"{counts.failed} failed"] if counts.failed else []
-    if done and seconds > 0:
+    if not counts.alike:
+        parts += [f"{_time(seconds)} so far"]
+    elif done and seconds > 0:
         rate = done / seconds
         parts += [f"{rate:.3g}/s", f"{_time(todo / rate)} left"]
     return ", ".join(parts)

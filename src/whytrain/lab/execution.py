@@ -33,6 +33,7 @@ class Counts:
         computed: How many have been computed.
         failed: How many could not be computed.
         running: How many are being computed.
+        alike: Whether all are of one experiment, so that those done tell how long the rest takes.
     """
 
     total: int
@@ -40,6 +41,7 @@ class Counts:
     computed: int = 0
     failed: int = 0
     running: int = 0
+    alike: bool = True
 
 
 @runtime_checkable
@@ -131,7 +133,8 @@ def execute(
     wanted = {task.key: task for task in tasks}
     missing = [task for task in wanted.values() if not task.found(store)]
     failures: dict[str, Failure] = {}
-    counts = Counts(len(wanted), found=len(wanted) - len(missing))
+    alike = len({task.experiment for task in missing}) == 1
+    counts = Counts(len(wanted), found=len(wanted) - len(missing), alike=alike)
     progress.start(counts)
     try:
         for task, done, running in _in_order_of_completion(missing, store, executor):
