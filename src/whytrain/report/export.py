@@ -19,11 +19,16 @@ _SIZE = re.compile(r'<svg\b[^>]*?viewBox="0 0 ([\d.]+) ([\d.]+)"[^>]*>', re.DOTA
 _RESET = re.compile(r'<style type="text/css">\*\{[^}]*\}</style>')
 
 
+def lay_out(figure: Figure) -> None:
+    """Compute a figure's layout as it stands, without drawing it."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+
+
 def arrange(figure: Figure) -> None:
     """Give a figure its layout for good: each picture of it would compute one, and draw twice."""
-    layout = figure.get_layout_engine()
-    if layout is not None:
-        layout.execute(figure)
+    lay_out(figure)
     with matplotlib.rc_context({"figure.constrained_layout.use": False}):
         figure.set_layout_engine(None)
 

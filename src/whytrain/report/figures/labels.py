@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
+from whytrain.report.export import lay_out
 from whytrain.report.style import theme
 
 _LINE_HEIGHT = 1.25
@@ -106,9 +107,8 @@ def label_right_edges(figure: Figure, panels: Mapping[Axes, Sequence[EndLabel]])
     must have room for them: it is computed once here, and again when all has been drawn.
     """
     texts = {axes: [_write(axes, label) for label in labels] for axes, labels in panels.items()}
-    layout = figure.get_layout_engine()
-    if layout is not None and any(texts.values()):
-        layout.execute(figure)
+    if any(texts.values()):
+        lay_out(figure)
     line = _LINE_HEIGHT * matplotlib.rcParams["font.size"]
     for axes, written in texts.items():
         room = float(axes.get_window_extent().height * 72 / figure.dpi)
