@@ -12,7 +12,7 @@ from whytrain.lab import Store
 from whytrain.lab.checkpoints import Checkpoints, StoredCheckpoint
 from whytrain.lab.claims import Request
 from whytrain.lab.store import piece_files
-from whytrain.lab.tasks import Source, cell, split
+from whytrain.lab.tasks import Source, split, summary
 from whytrain.measures import capacity, read_checkpoint
 from whytrain.studies import load as load_study
 from whytrain.studies.neyshabur2019.width import WidthSettings, prepared
@@ -113,5 +113,5 @@ def test_a_sweep_keeps_networks_only_if_asked_to(tmp_path):
     source, study = Source(load_study, "neyshabur2019"), load_study("neyshabur2019")
     for keep in (False, True):
         store = Store.open(tmp_path / str(keep))
-        cell(source, study, WIDTH, 5, keep=keep).make(store)
+        summary(source, study, WIDTH, 5, keep=keep).make(store)
         assert bool(store.files.names("checkpoints")) == keep

@@ -196,8 +196,8 @@ def sweep(
 
     plan = lab.read_plan(file, studies.source)
     if dry_run:
-        cost = lab.estimate(plan, out)
-        _print_json(dataclasses.asdict(cost)) if as_json else tables.show_estimate(cost)
+        cost = lab.sweep_cost(plan, out)
+        _print_json(dataclasses.asdict(cost)) if as_json else tables.show_cost(cost)
         return Status.DONE
     with lab.open_executor(workers, scheduler) as executor:
         tally = lab.run_sweep(

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from whytrain.lab import Claim, Experiment, Reproduction, Study, Verdict
 from whytrain.lab.settings import allowed
-from whytrain.lab.sweep_directory import Estimate
+from whytrain.lab.sweep_directory import Cost
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,11 +82,11 @@ def show_status(found: Mapping[str, Any]) -> None:
         console.print(f"and {len(found['errors']) - _MOST_ERRORS} more; --json shows all")
 
 
-def show_estimate(cost: Estimate) -> None:
+def show_cost(cost: Cost) -> None:
     """Print what a sweep will cost.
 
     Args:
-        cost: What `estimate` returned.
+        cost: What `sweep_cost` returned.
     """
     console = _console()
     hours = cost.missing * cost.seconds

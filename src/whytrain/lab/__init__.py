@@ -1,42 +1,65 @@
 """Running it: experiments, executors, the store of results, claims and verdicts."""
 
-from whytrain.lab.claims import Claim, Request, Verdict
-from whytrain.lab.execution import Counts, NotYetRun, Progress
+from whytrain.lab.claims import Cell, Cells, Claim, Fault, Part, Request
+from whytrain.lab.execution import Counts, NotYetRun, PieceFailed, Progress
 from whytrain.lab.executors import open_executor
 from whytrain.lab.experiment import Experiment
 from whytrain.lab.jsonable import jsonable
 from whytrain.lab.opening import export, open, query, table
+from whytrain.lab.parts import altered, closed_form, identity, in_every_run, moved
 from whytrain.lab.plan import Plan, make_plan, read_plan
 from whytrain.lab.randomness import Runs, normals
 from whytrain.lab.reproduction import Reproduction, reopen, reproduce
 from whytrain.lab.run import run_experiment
 from whytrain.lab.settings import Derived, Settings, as_dict, fingerprint, parse, setting
 from whytrain.lab.statistics import (
-    binomial_interval,
-    contrast_interval,
-    mean_interval,
-    slope_interval,
+    Estimate,
+    estimate_contrast,
+    estimate_mean,
+    estimate_rate,
+    estimate_rate_difference,
+    estimate_slope,
+    largest,
 )
 from whytrain.lab.store import MemoryStore, Store
 from whytrain.lab.study import Figure, Paper, Study
 from whytrain.lab.sweep import sweep
-from whytrain.lab.sweep_directory import Sweep, estimate, run_sweep, verify
+from whytrain.lab.sweep_directory import Sweep, run_sweep, sweep_cost, verify
 from whytrain.lab.tasks import Source
-from whytrain.lab.verdicts import all_of, always, coverage, exact, nearest, one_sided, within
+from whytrain.lab.verdicts import (
+    Finding,
+    Rule,
+    Verdict,
+    above,
+    at_most,
+    below,
+    corrected,
+    covers,
+    equals,
+    every_run,
+)
 
 __all__ = [
+    "Cell",
+    "Cells",
     "Claim",
     "Counts",
     "Derived",
+    "Estimate",
     "Experiment",
+    "Fault",
     "Figure",
+    "Finding",
     "MemoryStore",
     "NotYetRun",
     "Paper",
+    "Part",
+    "PieceFailed",
     "Plan",
     "Progress",
     "Reproduction",
     "Request",
+    "Rule",
     "Runs",
     "Settings",
     "Source",
@@ -44,22 +67,30 @@ __all__ = [
     "Study",
     "Sweep",
     "Verdict",
-    "all_of",
-    "always",
+    "above",
+    "altered",
     "as_dict",
-    "binomial_interval",
-    "contrast_interval",
-    "coverage",
-    "estimate",
-    "exact",
+    "at_most",
+    "below",
+    "closed_form",
+    "corrected",
+    "covers",
+    "equals",
+    "estimate_contrast",
+    "estimate_mean",
+    "estimate_rate",
+    "estimate_rate_difference",
+    "estimate_slope",
+    "every_run",
     "export",
     "fingerprint",
+    "identity",
+    "in_every_run",
     "jsonable",
+    "largest",
     "make_plan",
-    "mean_interval",
-    "nearest",
+    "moved",
     "normals",
-    "one_sided",
     "open",
     "open_executor",
     "parse",
@@ -70,9 +101,8 @@ __all__ = [
     "run_experiment",
     "run_sweep",
     "setting",
-    "slope_interval",
     "sweep",
+    "sweep_cost",
     "table",
     "verify",
-    "within",
 ]

@@ -1,12 +1,20 @@
-"""A claim of a paper, the numbers it asks for, and the verdict they lead to."""
+"""A claim of a paper: what it states, the numbers it asks for, and the rules they are held to."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, overload
 
+import numpy as np
 import xarray as xr
 
-Word = Literal["supported", "contradicted", "inconclusive"]
+from whytrain.lab.settings import as_dict, fingerprint
+from whytrain.lab.statistics import Estimate
+from whytrain.lab.verdicts import Finding, Rule, Verdict, Word
+
+Group = Literal["definitions", "landscape", "dynamics", "experiments", "caveats"]
+
+SHARES = (0.5, 0.25, 0.25)
+"""What part of the probability of error each look at the data may spend."""
 
 
 @dataclass(frozen=True)
@@ -17,51 +25,237 @@ class Request:
         experiment: The experiment's name within the study.
         settings: Its settings.
         runs: How many runs.
+        cuts: Numbers of runs at which the work is cut besides, so that more runs find the first
+            ones in the store.
     """
 
     experiment: str
     settings: Any  # of the experiment's own subclass of Settings
     runs: int
+    cuts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What the numbers say about a claim.
+class Cell:
+    """All runs of one request.
 
     Attributes:
-        verdict: The word.
-        estimate: The measured quantity.
-        interval: Its confidence interval, `(low, high)`.
-        threshold: The value that the interval was held against.
-        runs: The number of runs behind it.
-        note: One sentence that says it in words.
+        settings: At which settings.
+        data: The numbers, over the dimension `run`.
     """
 
-    verdict: Word
-    estimate: float
-    interval: tuple[float, float]
-    threshold: float
-    runs: int
-    note: str = ""
+    settings: Any
+    data: xr.Dataset
+
+    @property
+    def runs(self) -> int:
+        """How many runs."""
+        return self.data.sizes["run"]
+
+    def assign(self, **variables: Any) -> "Cell":
+        """The cell with other numbers: arrays of the shape of what they replace.
+
+        Args:
+            **variables: New values by the name of a variable that is there.
+        """
+        new = {name: self.data[name].copy(data=values) for name, values in variables.items()}
+        return replace(self, data=self.data.assign(new))
+
+
+class Cells(Sequence[Cell]):
+    """The numbers that a claim asked for, a cell a request, in their order."""
+
+    def __init__(self, cells: Sequence[Cell]) -> None:
+        self._cells = tuple(cells)
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    @overload
+    def __getitem__(self, place: int) -> Cell: ...
+    @overload
+    def __getitem__(self, place: slice) -> "Cells": ...
+    def __getitem__(self, place: int | slice) -> "Cell | Cells":
+        return Cells(self._cells[place]) if isinstance(place, slice) else self._cells[place]
+
+    def __iter__(self) -> Iterator[Cell]:
+        return iter(self._cells)
+
+    def sel(self, **settings: Any) -> "Cells":
+        """Those at these settings.
+
+        Args:
+            **settings: Values by the name of a setting.
+        """
+        return Cells([
+            cell for cell in self
+            if all(getattr(cell.settings, name) == value for name, value in settings.items())
+        ])  # fmt: skip
+
+    def by(self, name: str) -> "dict[Any, Cells]":
+        """Those at each value of a setting, in the order of appearance.
+
+        Args:
+            name: The setting.
+        """
+        values = dict.fromkeys(getattr(cell.settings, name) for cell in self)
+        return {value: self.sel(**{name: value}) for value in values}
+
+    def pooled(self, name: str) -> np.ndarray:
+        """One variable of all runs of all cells, as a vector.
+
+        Args:
+            name: The variable.
+        """
+        return np.concatenate([np.ravel(cell.data[name].values) for cell in self])
+
+    def change(self, function: Callable[[Cell], Cell]) -> "Cells":
+        """What a function makes of each cell.
+
+        Args:
+            function: Gives another cell.
+        """
+        return Cells([function(cell) for cell in self])
+
+    @property
+    def runs(self) -> int:
+        """The runs of all cells."""
+        return sum(cell.runs for cell in self)
 
 
 @dataclass(frozen=True)
+class Part:
+    """One thing that a claim states of the numbers.
+
+    Attributes:
+        what: What is measured, in words.
+        measure: Gives its estimate; or several, to each of which the rule applies.
+        rule: What it is held against.
+    """
+
+    what: str
+    measure: Callable[[Cells], Estimate | Sequence[Estimate]]
+    rule: Rule
+
+    def findings(self, cells: Cells, share: float = 1.0) -> list[Finding]:
+        """Hold the numbers against the rule.
+
+        Args:
+            cells: The numbers.
+            share: The part of the probability of error that may be spent on it.
+        """
+        found = self.measure(cells)
+        level = 1 - (1 - self.rule.level) * share
+        several = [found] if isinstance(found, Estimate) else found
+        return [Finding(self.what, one.at(level), self.rule, share) for one in several]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A wrong statement that a claim must refuse, planted in its numbers.
+
+    Attributes:
+        what: What is wrong, in words, such as "the rate is off by 2 %".
+        plant: Gives the numbers that would be measured if it were so, from those that were.
+        requests: Asks for other numbers in place of the claim's own, at the preset.
+    """
+
+    what: str
+    plant: Callable[[Cells], Cells] = lambda cells: cells
+    requests: Callable[[str], Sequence[Request]] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Claim:
     """A statement of a paper that can turn out false.
 
     Attributes:
         id: Its short name, such as `escape`.
+        title: What it says, in a few words.
+        group: What it is about.
         source: Where it is stated: paper, theorem or table.
         statement: What it says, in words and a formula in plain text.
         requests: The numbers it needs under a preset.
-        check: Gives the verdict, from the datasets in the order of the requests.
+        parts: What is measured, and the rules; all of them must hold.
+        faults: Wrong statements that it must refuse.
+        does_not_show: What the numbers leave open, in one sentence.
+        note: Gives what else the numbers say, in words.
         expected: The verdict that the study expects: a statement known to fail as printed is
             expected to be `contradicted`.
+        growth: How many times as many runs each further look has, where a rule has a resolution.
+        figures: Names of the figures that show it.
+        no_fault: Why no fault can be planted, where there is none.
     """
 
     id: str
+    title: str
+    group: Group
     source: str
     statement: str
     requests: Callable[[str], Sequence[Request]]
-    check: Callable[[Sequence[xr.Dataset]], Verdict]
+    parts: tuple[Part, ...]
+    faults: tuple[Fault, ...] = ()
+    does_not_show: str = ""
+    note: Callable[[Cells], str] | None = None
     expected: Word = "supported"
+    growth: int = 4
+    figures: tuple[str, ...] = ()
+    no_fault: str = ""
+
+    @property
+    def looks(self) -> int:
+        """How often its numbers may be looked at."""
+        again = any(part.rule.resolution is not None for part in self.parts)
+        return len(SHARES) if again else 1
+
+    def at_look(self, look: int, asked: Sequence[Request]) -> list[Request]:
+        """What a look needs: from the second on, more runs that begin with those of the first.
+
+        Args:
+            look: Its number, from 1.
+            asked: What the first look needs.
+        """
+        sizes = [self.growth**i for i in range(look)]
+        return [
+            replace(r, runs=r.runs * sizes[-1], cuts=tuple(r.runs * n for n in sizes[:-1]))
+            for r in asked
+        ]
+
+    def judge(self, cells: Cells, look: int = 1) -> Verdict:
+        """Hold the numbers against the rules.
+
+        Args:
+            cells: The numbers.
+            look: Which look at them this is.
+
+        Returns:
+            The verdict.
+        """
+        share = SHARES[look - 1] if self.looks > 1 else 1.0
+        findings = [found for part in self.parts for found in part.findings(cells, share)]
+        note = self.note(cells) if self.note else ""
+        return Verdict(tuple(findings), cells.runs, note, look=look)
+
+    def needs_more(self, verdict: Verdict) -> bool:
+        """Whether a further look may decide what this one did not.
+
+        Args:
+            verdict: What this one said.
+        """
+        if verdict.word != "inconclusive" or verdict.look >= self.looks:
+            return False
+        return any(f.word == "inconclusive" and f.may_be_sharper for f in verdict.findings)
+
+    def plan(self, preset: str) -> str:
+        """Hash what is fixed before numbers are seen: statement, rules, looks and requests.
+
+        Args:
+            preset: The preset.
+        """
+        rules = [[part.what, asdict(part.rule)] for part in self.parts]
+        asked = [
+            [request.experiment, as_dict(request.settings), request.runs]
+            for request in self.requests(preset)
+        ]
+        looks = [self.growth, SHARES]
+        return fingerprint(self.id, self.statement, self.expected, rules, looks, asked)

@@ -23,6 +23,10 @@ class NotYetRun(LookupError):
     """Some pieces of a request are not in the store."""
 
 
+class PieceFailed(NotYetRun):
+    """Some pieces of a request could not be computed."""
+
+
 @dataclass(frozen=True)
 class Counts:
     """How far the work is.
@@ -197,7 +201,7 @@ class Results:
             One dataset a request, of all its runs.
 
         Raises:
-            NotYetRun: If a piece is missing.
+            NotYetRun: If a piece is missing; `PieceFailed` if it could not be computed.
         """
         return [self._dataset(request) for request in requests]
 
@@ -209,14 +213,24 @@ class Results:
             found = [piece.dataset for piece in pieces if piece and piece.dataset is not None]
             if len(found) < len(tasks):
                 missing = len(tasks) - len(found)
-                raise NotYetRun(self._why(tasks) or f"{missing} of {len(tasks)} pieces are missing")
+                self._raise_failure(tasks)
+                raise NotYetRun(f"{missing} of {len(tasks)} pieces are missing")
             self._read[keys] = join(found)
         return self._read[keys].copy()  # variables that one adds are not there for the next
 
-    def _why(self, tasks: Sequence[Block]) -> str:
-        """Say what failed."""
-        errors = [self.failures[task.key] for task in tasks if task.key in self.failures]
-        return f"it failed: {errors[0].error}" if errors else ""
+    def runs(self, requests: Iterable[Request]) -> int:
+        """How many of the runs asked for are in the store, each counted once."""
+        counts = {task.key: task.runs.count for task in self.tasks(requests)}
+        present = self.store.keys()
+        return sum(count for key, count in counts.items() if key in present)
+
+    def _raise_failure(self, tasks: Sequence[Block]) -> None:
+        """Say what failed, in this call or in one that left its failure on record."""
+        for task in tasks:
+            failure = self.failures.get(task.key)
+            record = self.store.failure(task.key) if isinstance(self.store, Store) else None
+            if failure or record:
+                raise PieceFailed(failure.error if failure else (record or {})["error"])
 
 
 Done = Piece | Failure | None

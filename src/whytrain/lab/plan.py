@@ -14,7 +14,7 @@ import numpy as np
 from whytrain.errors import UserError, nearest
 from whytrain.lab.claims import Request
 from whytrain.lab.settings import Scalar, Settings, check_name, check_value, value_type
-from whytrain.lab.tasks import Cell, Source, cell, check_runs, check_seed
+from whytrain.lab.tasks import Source, Summary, check_runs, check_seed, summary
 
 _KEYS = ("experiment", "runs", "seed", "settings", "grid", "zip")
 _SPAN = ("start", "stop", "num", "scale")
@@ -53,7 +53,7 @@ class Plan:
     settings: dict[str, Scalar | None]
     axes: tuple[Axis, ...]
 
-    def cells(self, *, keep: bool = False) -> list[Cell]:
+    def cells(self, *, keep: bool = False) -> list[Summary]:
         """Describe every point of the grid, the last axis moving fastest.
 
         Args:
@@ -77,7 +77,7 @@ class Plan:
                     for name, value in zip(axis.names, values, strict=True)
                 }
                 request = Request(self.experiment, self._made(settings, chosen), self.runs)
-                cells.append(cell(self.source, study, request, self.seed, keep=keep))
+                cells.append(summary(self.source, study, request, self.seed, keep=keep))
         _warn_once(caught, len(cells))
         return cells
 

@@ -5,24 +5,27 @@ import logging
 import math
 import shlex
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
 from whytrain.errors import UserError
-from whytrain.lab.claims import Claim, Request, Verdict
-from whytrain.lab.execution import NotYetRun, Progress, Results, Silent, Tally, execute
+from whytrain.lab.claims import Claim, Request
+from whytrain.lab.execution import Progress, Results, Silent, Tally, execute
 from whytrain.lab.executors import Inline
 from whytrain.lab.files import write_atomically, writing_to
 from whytrain.lab.jsonable import jsonable
+from whytrain.lab.judging import Trial, trials, undecided
 from whytrain.lab.provenance import provenance
+from whytrain.lab.settings import fingerprint
 from whytrain.lab.store import MemoryStore, Store
 from whytrain.lab.study import Study
 from whytrain.lab.tasks import Source
+from whytrain.lab.verdicts import Finding, Verdict, Word, corrected
 
 _RECORD = "reproduction.json"
 
@@ -40,9 +43,15 @@ class Reproduction:
         seconds: How long the last call took; NaN for one that was interrupted.
         computed: How many pieces it computed.
         reused: How many it found in the run directory.
+        wanted: How many pieces claims and figures ask for at first.
         outcomes: The claims in the order of the study, each with its verdict.
+        faults: The planted faults, each with its claim and the verdict on that; those whose numbers
+            were never asked for are left out.
         datasets: Gives the datasets of requests (a figure's, say) in their order; raises
             `NotYetRun` where a piece is missing.
+        runs: How many runs there are behind claims and figures, each counted once.
+        plan: The hash of what was fixed before numbers were seen: statements, rules and requests.
+        planned: That hash at the time when the numbers were asked for.
         commands: The commands that do it again.
         versions: The version of each package that matters, and of Python.
         started: When the last call began, ISO 8601, in UTC.
@@ -54,8 +63,13 @@ class Reproduction:
     seconds: float
     computed: int
     reused: int
+    wanted: int
     outcomes: list[tuple[Claim, Verdict]]
+    faults: list[tuple[Trial, Verdict]] = field(default_factory=list)
     datasets: Callable[[Sequence[Request]], list[xr.Dataset]]
+    runs: int
+    plan: str
+    planned: str
     commands: list[str]
     versions: dict[str, str]
     started: str
@@ -63,7 +77,17 @@ class Reproduction:
     @property
     def as_expected(self) -> bool:
         """Whether every verdict is the one that the study expects."""
-        return all(verdict.verdict == claim.expected for claim, verdict in self.outcomes)
+        return all(verdict.word == claim.expected for claim, verdict in self.outcomes)
+
+    @property
+    def corrected(self) -> list[Word]:
+        """The words that survive Holm's correction over the report, in the order of the claims."""
+        return corrected([verdict for _, verdict in self.outcomes])
+
+    @property
+    def all_turned(self) -> bool:
+        """Whether each planted fault turned the verdict of its claim."""
+        return all(trial.turned(verdict) for trial, verdict in self.faults)
 
     def document(self, report: str | None = None) -> dict[str, Any]:
         """Give what `whytrain reproduce --json` prints.
@@ -74,18 +98,31 @@ class Reproduction:
         Returns:
             Values that JSON can hold.
         """
+        found = zip(self.outcomes, self.corrected, strict=True)
         return {
             "study": self.study.name,
             "preset": self.preset,
             "seed": self.seed,
             "seconds": jsonable(self.seconds),
             "report": report,
-            "claims": [_claim_document(claim, verdict) for claim, verdict in self.outcomes],
+            "claims": [
+                _claim_document(claim, verdict) | {"corrected": word, "faults": self._tried(claim)}
+                for (claim, verdict), word in found
+            ],
             "as_expected": self.as_expected,
-            "pieces": {"computed": self.computed, "reused": self.reused},
+            "plan": self.plan,
+            "as_planned": self.plan == self.planned,
+            "pieces": {"computed": self.computed, "reused": self.reused, "wanted": self.wanted},
             "started": self.started,
             "versions": self.versions,
         }
+
+    def _tried(self, claim: Claim) -> list[dict[str, Any]]:
+        return [
+            {"fault": fault.what, "verdict": verdict.word, "turned": trial.turned(verdict)}
+            for trial, verdict in self.faults
+            if trial.claim is claim and (fault := trial.fault) is not None
+        ]
 
 
 def reproduce(
@@ -94,19 +131,22 @@ def reproduce(
     out: Path,
     *,
     seed: int = 0,
+    check: bool = False,
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Reproduction:
     """Compute what a study's claims and figures need, and judge the claims.
 
-    A piece that cannot be computed, or a check that fails, costs its claim the verdict
-    (`inconclusive`, with a note) and no other.
+    A claim that its numbers do not decide is looked at again with more runs, as its rules allow. A
+    piece that cannot be computed, or a check that fails, costs its claim the verdict (`failed`,
+    with a note) and no other.
 
     Args:
         source: Where the study comes from.
         preset: The size at which it is reproduced.
         out: The run directory; what it holds is not computed again.
         seed: The seed.
+        check: Whether the numbers are computed that planted faults ask for besides.
         executor: Who computes; this thread by default.
         progress: Who is told.
 
@@ -119,22 +159,30 @@ def reproduce(
     clock = time.perf_counter()
     study = source.study()
     study.preset(preset)
-    plan = Results(source, study, seed, MemoryStore())
-    tasks = plan.tasks(_requests(study, preset))  # before anything is written
+    those = trials(study, preset) + (trials(study, preset, faults=True) if check else [])
+    asked = [*_first(study, preset), *(r for trial in those for r in trial.requests())]
+    planned = Results(source, study, seed, MemoryStore()).tasks(asked)  # before a word is written
     store = Store.open(out)
     record = provenance(source, seed) | {
         "preset": preset,
+        "plan": plan(study, preset),
         "commands": [_command(source, preset, seed, out)],
     }
     _write_record(out, record | {"seconds": None, "computed": 0, "reused": 0})
-    tally = execute(tasks, store, executor or Inline(), progress or Silent(), keep_going=True)
-    _report_failures(tally)
+    execution = (store, executor or Inline(), progress or Silent())
+    tally = execute(planned, *execution, keep_going=True)
     results = Results(source, study, seed, store, tally.failures)
-    outcomes = judge(study, preset, results)
+    while more := _missing(results, undecided(those, results)):
+        further = execute(more, *execution, keep_going=True)
+        tally = Tally(
+            tally.computed + further.computed, tally.reused, {**tally.failures, **further.failures}
+        )
+        results = Results(source, study, seed, store, tally.failures)
+    _report_failures(tally)
     done = {"computed": tally.computed, "reused": tally.reused}
     done |= {"seconds": round(time.perf_counter() - clock, 3)}
     _write_record(out, record | done)
-    return _reproduction(record | done, study, results, outcomes)
+    return _reproduction(record | done, study, results)
 
 
 def reopen(out: Path, source: Callable[[str], Source]) -> Reproduction:
@@ -145,7 +193,7 @@ def reopen(out: Path, source: Callable[[str], Source]) -> Reproduction:
         source: Finds the source of a study by its reference.
 
     Returns:
-        The reproduction; a claim whose numbers are missing is `inconclusive`, and says so.
+        The reproduction; a claim whose numbers are missing is `not run`, and says so.
 
     Raises:
         UserError: If `reproduce` never ran in the directory, or its study is not found.
@@ -158,60 +206,59 @@ def reopen(out: Path, source: Callable[[str], Source]) -> Reproduction:
         raise UserError(f"{out} holds no reproduction; run whytrain reproduce first") from error
     found = source(reference)
     study = found.study()
-    results = Results(found, study, seed, store)
-    return _reproduction(record, study, results, judge(study, study.preset(preset), results))
+    study.preset(preset)
+    return _reproduction(record, study, Results(found, study, seed, store))
 
 
-def judge(study: Study, preset: str, results: Results) -> list[tuple[Claim, Verdict]]:
-    """Give the verdict on every claim of a study.
+def plan(study: Study, preset: str) -> str:
+    """Hash what a study fixes before it sees numbers: statements, rules, looks and requests.
 
     Args:
         study: The study.
-        preset: The preset, which says what numbers the claims need.
-        results: The numbers.
+        preset: The preset.
 
     Returns:
-        The claims in the order of the study, each with its verdict.
+        A SHA-256 digest in hexadecimal.
     """
-    return [(claim, _verdict(claim, preset, results)) for claim in study.claims]
+    return fingerprint(*(claim.plan(preset) for claim in study.claims))
 
 
-def _verdict(claim: Claim, preset: str, results: Results) -> Verdict:
-    try:
-        return claim.check(results(claim.requests(preset)))
-    except NotYetRun as error:
-        return _no_verdict(f"not yet run: {error}")
-    except Exception as error:  # a study's bug must not cost the user the rest of the report
-        _log.warning("the check of claim %r failed: %r", claim.id, error)
-        return _no_verdict(f"the check failed: {type(error).__name__}: {error}")
-
-
-def _no_verdict(note: str) -> Verdict:
-    return Verdict("inconclusive", math.nan, (math.nan, math.nan), math.nan, 0, note)
-
-
-def _requests(study: Study, preset: str) -> Iterable[Request]:
+def _first(study: Study, preset: str) -> list[Request]:
+    """What claims and figures need at first; what a claim has no further look at is cut alike."""
     return [
         request for part in (*study.claims, *study.figures) for request in part.requests(preset)
     ]
 
 
-def _reproduction(
-    record: dict[str, Any],
-    study: Study,
-    results: Results,
-    outcomes: list[tuple[Claim, Verdict]],
-) -> Reproduction:
-    seconds = record["seconds"]
+def _missing(results: Results, asked: Sequence[Request]) -> list[Any]:
+    """The tasks whose pieces are neither there nor known to fail."""
+    present = results.store.keys() | set(results.failures)
+    return [task for task in results.tasks(asked) if task.key not in present]
+
+
+def _reproduction(record: dict[str, Any], study: Study, results: Results) -> Reproduction:
+    preset, seconds = record["preset"], record["seconds"]
+    first = _first(study, preset)
+    wanted = {task.key for task in results.tasks(first)}
+    outcomes = [(trial.claim, trial.verdict(results)) for trial in trials(study, preset)]
+    faults = [(trial, trial.verdict(results)) for trial in trials(study, preset, faults=True)]
+    fixed = plan(study, preset)
+    unfinished = {"computed": len(wanted & results.store.keys()), "reused": 0}
+    counted = record if seconds is not None else unfinished
     return Reproduction(
         study=study,
-        preset=record["preset"],
+        preset=preset,
         seed=record["seed"],
         seconds=math.nan if seconds is None else seconds,
-        computed=record["computed"],
-        reused=record["reused"],
+        computed=counted["computed"],
+        reused=counted["reused"],
+        wanted=len(wanted),
         outcomes=outcomes,
+        faults=[(trial, verdict) for trial, verdict in faults if verdict.state != "not run"],
         datasets=results,
+        runs=results.runs(first),
+        plan=fixed,
+        planned=record.get("plan", fixed),
         commands=record["commands"],
         versions=record["versions"],
         started=record["started"],
@@ -221,15 +268,40 @@ def _reproduction(
 def _claim_document(claim: Claim, verdict: Verdict) -> dict[str, Any]:
     return {
         "id": claim.id,
+        "title": claim.title,
+        "group": claim.group,
         "statement": claim.statement,
         "source": claim.source,
-        "verdict": verdict.verdict,
+        "verdict": verdict.word,
         "expected": claim.expected,
-        "estimate": jsonable(verdict.estimate),
-        "interval": jsonable(verdict.interval),
-        "threshold": jsonable(verdict.threshold),
+        **_finding_document(verdict.deciding),
+        "p_value": verdict.p_value,
         "runs": verdict.runs,
+        "look": verdict.look,
         "note": verdict.note,
+        "does_not_show": claim.does_not_show,
+        "no_fault": claim.no_fault,
+        "figures": list(claim.figures),
+        "parts": [
+            _finding_document(finding) | {"verdict": finding.word} for finding in verdict.findings
+        ],
+    }
+
+
+def _finding_document(finding: Finding | None) -> dict[str, Any]:
+    """What the word follows from: the numbers, and the rule they are held against."""
+    if finding is None:
+        names = ("what", "estimate", "relation", "threshold", "tolerance", "level")
+        return {**dict.fromkeys(names), "interval": [None, None]}
+    estimate, rule = finding.estimate, finding.rule
+    return {
+        "what": finding.what,
+        "estimate": jsonable(estimate.value),
+        "interval": jsonable(estimate.interval),
+        "relation": rule.relation,
+        "threshold": jsonable(rule.threshold),
+        "tolerance": jsonable(rule.tolerance),
+        "level": estimate.level,
     }
 
 

@@ -67,6 +67,10 @@ class Pieces(Protocol):
         """Whether a piece that another process puts is found here."""
         ...
 
+    def keys(self) -> set[str]:
+        """Give the names of all pieces, whole or not."""
+        ...
+
     def has(self, key: str) -> bool:
         """Say whether a piece is there, whole."""
         ...
@@ -86,6 +90,10 @@ class MemoryStore:
 
     pieces: dict[str, Piece] = field(default_factory=dict)
     shared: bool = False
+
+    def keys(self) -> set[str]:
+        """Give the names of all pieces."""
+        return set(self.pieces)
 
     def has(self, key: str) -> bool:
         """Say whether a piece is there."""

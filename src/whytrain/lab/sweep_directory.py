@@ -17,13 +17,13 @@ from whytrain.lab.executors import Inline
 from whytrain.lab.plan import Axis, Plan
 from whytrain.lab.provenance import provenance
 from whytrain.lab.store import Record, Store, piece_files
-from whytrain.lab.tasks import Cell, Source, from_record
+from whytrain.lab.tasks import Source, Summary, from_record
 
 RECORD = "sweep.json"
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Cost:
     """What a sweep will cost, from one cell that was measured.
 
     Attributes:
@@ -82,7 +82,7 @@ def run_sweep(
     return Tally(tally.computed, tally.reused, {**known, **tally.failures})
 
 
-def estimate(plan: Plan, out: str | Path) -> Estimate:
+def sweep_cost(plan: Plan, out: str | Path) -> Cost:
     """Measure one setting of a sweep, and write nothing.
 
     Args:
@@ -111,7 +111,7 @@ def estimate(plan: Plan, out: str | Path) -> Estimate:
     seconds = time.perf_counter() - start
     size = sum(map(len, piece_files(middle.key, piece).values()))
     unique = {cell.key for cell in cells}
-    return Estimate(len(cells), len(unique - present), seconds, size)
+    return Cost(len(cells), len(unique - present), seconds, size)
 
 
 @dataclass(frozen=True)
@@ -268,7 +268,7 @@ def _same_again(store: Store, key: str, source: Callable[[str], Source]) -> bool
     return all(store.files.read(name) == content for name, content in files.items())
 
 
-def _write_record(store: Store, plan: Plan, cells: Sequence[Cell]) -> None:
+def _write_record(store: Store, plan: Plan, cells: Sequence[Summary]) -> None:
     record = {
         "command": "sweep",
         "experiment": f"{plan.source.reference}/{plan.experiment}",

@@ -1,5 +1,6 @@
 """Tasks: pieces of work, described so that any process can do them."""
 
+import itertools
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -138,7 +139,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Cell:
+class Summary:
     """All runs of one setting, summarized where they are computed.
 
     Attributes:
@@ -230,7 +231,7 @@ def split(
     reduced = reduced and experiment.reduce is not None
     return [
         _block(source, study, experiment, settings, seed, first, count, reduced)
-        for first, count in _extents(request.runs, experiment)
+        for first, count in _extents(request, experiment)
     ]
 
 
@@ -245,7 +246,9 @@ def _block(
     return Block(source, experiment.name, settings, Runs(seed, stream, first, count), reduced, key)
 
 
-def cell(source: Source, study: Study, request: Request, seed: int, *, keep: bool = False) -> Cell:
+def summary(
+    source: Source, study: Study, request: Request, seed: int, *, keep: bool = False
+) -> Summary:
     """Describe the summary of a request.
 
     Args:
@@ -267,10 +270,10 @@ def cell(source: Source, study: Study, request: Request, seed: int, *, keep: boo
     settings = as_dict(request.settings)
     identity = [study.name, experiment.name, settings, seed, request.runs]
     key = fingerprint("cell", *identity, experiment.version, source.edition, FORMAT)
-    return Cell(source, experiment.name, settings, seed, request.runs, keep, key)
+    return Summary(source, experiment.name, settings, seed, request.runs, keep, key)
 
 
-def from_record(record: Record, source: Source) -> Block | Cell:
+def from_record(record: Record, source: Source) -> Block | Summary:
     """Make the task again that left a piece.
 
     Args:
@@ -285,7 +288,7 @@ def from_record(record: Record, source: Source) -> Block | Cell:
     if record["kind"] == "cell":
         with warnings.catch_warnings(action="ignore"):
             settings = experiment.settings(**record["settings"])
-        return cell(
+        return summary(
             source, study, Request(experiment.name, settings, record["runs"]), record["seed"]
         )
     return _block(
@@ -345,13 +348,13 @@ def check_runs(runs: int) -> None:
         raise UserError(f"the number of runs must be an integer from 1 to 2**32, got {runs}")
 
 
-def _kind(task: Block | Cell) -> Hashable:
+def _kind(task: Block | Summary) -> Hashable:
     """Words choose what is computed, numbers with what."""
     words = {name: value for name, value in task.settings.items() if isinstance(value, str)}
     return task.experiment, *words.items()
 
 
-def _described(task: Block | Cell, kind: str) -> Record:
+def _described(task: Block | Summary, kind: str) -> Record:
     return {
         "kind": kind,
         "study": task.source.reference,
@@ -361,11 +364,14 @@ def _described(task: Block | Cell, kind: str) -> Record:
     }
 
 
-def _settings(task: Block | Cell, experiment: Experiment) -> Settings:
+def _settings(task: Block | Summary, experiment: Experiment) -> Settings:
     with warnings.catch_warnings(action="ignore"):  # whoever made the task has been warned
         return experiment.settings(**task.settings)
 
 
-def _extents(runs: int, experiment: Experiment) -> Iterator[tuple[int, int]]:
-    for first in range(0, runs, experiment.block):
-        yield first, min(experiment.block, runs - first)
+def _extents(request: Request, experiment: Experiment) -> Iterator[tuple[int, int]]:
+    """First run and number of runs of each block; blocks end at every cut of the request."""
+    cuts = [0, *request.cuts, request.runs]
+    for start, stop in itertools.pairwise(cuts):
+        for first in range(start, stop, experiment.block):
+            yield first, min(experiment.block, stop - first)

@@ -1,165 +1,259 @@
-"""From numbers to verdicts: the ways in which most claims are judged."""
+"""Verdicts: the word follows, in one place, from an interval and the rule it is held against."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from whytrain.lab.claims import Verdict
-from whytrain.lab.statistics import binomial_interval, mean_interval
+from whytrain.lab.statistics import LEVEL, Estimate
+
+Word = Literal["supported", "contradicted", "inconclusive", "not run", "failed"]
+Relation = Literal[">", "<", "=", "covers", "<=", "every"]
+
+_LEAST_P = 1e-12
 
 
-def one_sided(
-    low: float,
-    high: float,
-    threshold: float,
-    estimate: float,
-    runs: int,
-    note: str,
-    above: bool = True,
-) -> Verdict:
-    """Judge an interval that is to lie on one side of a threshold.
+@dataclass(frozen=True)
+class Rule:
+    """What an estimate is held against, fixed before it is known.
 
-    Supported where the whole interval is on the claim's side, contradicted where it is on the
-    other, inconclusive where it holds the threshold.
+    Attributes:
+        relation: What is stated of the number: `>` and `<` the threshold; `=` it, up to the
+            tolerance; its interval `covers` it; all values found are `<=` it; it holds in `every`
+            run, which the interval shows for more than the threshold's share of all.
+        threshold: The number stated.
+        tolerance: How far from it still counts as equal.
+        level: The probability with which the interval covers.
+        resolution: The length of an interval that need not be any shorter: where it still holds a
+            border, the number is as good as there. None where more runs would tell nothing.
+    """
+
+    relation: Relation
+    threshold: float
+    tolerance: float = 0.0
+    level: float = LEVEL
+    resolution: float | None = None
+
+    def word(self, found: Estimate) -> Word:
+        """The verdict on an estimate: it needs the whole interval on one side.
+
+        Example:
+            >>> above(0.5).word(Estimate(0.8, 0.7, 0.9, 0.95, 100))
+            'supported'
+        """
+        return word(self.relation, self.threshold, self.tolerance, found.value, *found.interval)
+
+    def p_value(self, found: Estimate) -> float | None:
+        """The least probability of missing at which the interval still decides.
+
+        None where no probability comes in: nothing is random, or one exception has been found, or
+        an interval that covers its target does not refuse it.
+
+        Example:
+            >>> from whytrain.lab.statistics import estimate_rate
+            >>> round(above(0.5).p_value(estimate_rate(60, 100)), 4)  # twice the binomial tail
+            0.0569
+        """
+        decided = self.word(found)
+        if found.bound is None or (self.relation, decided) in (
+            ("covers", "supported"), ("every", "contradicted"),
+        ):  # fmt: skip
+            return None
+        low, high = np.log(_LEAST_P), 0.0
+        if self._open(found, low) is False:
+            return _LEAST_P
+        for _ in range(40):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self._open(found, middle) else (low, middle)
+        return float(np.exp(high))
+
+    def _open(self, found: Estimate, log_miss: float) -> bool:
+        there = self.word(found.at(1 - float(np.exp(log_miss))))
+        return there == ("supported" if self.relation == "covers" else "inconclusive")
+
+    def __str__(self) -> str:
+        sign = {"<=": "≤", "every": "in every run, share >"}.get(self.relation, self.relation)
+        about = f" ± {self.tolerance:g}" if self.tolerance else ""
+        return f"{sign} {self.threshold:g}{about}"
+
+
+def word(
+    relation: str, threshold: float, tolerance: float, value: float, low: float, high: float
+) -> Word:
+    """The verdict that printed numbers lead to; nothing else comes in.
 
     Args:
-        low: The lower end of the interval.
-        high: Its upper end.
-        threshold: The threshold.
-        estimate: The measured quantity.
+        relation: As in `Rule`.
+        threshold: As in `Rule`.
+        tolerance: As in `Rule`.
+        value: The estimate.
+        low: The lower end of its interval.
+        high: The upper end.
+
+    Returns:
+        `supported`, `contradicted` or `inconclusive`. Of a value that is not a number an identity
+        is contradicted, and of an interval that is not one everything else is inconclusive.
+    """
+    below, above_ = threshold - tolerance, threshold + tolerance
+    holds, fails = {
+        ">": (low > threshold, high <= threshold),
+        "<": (high < threshold, low >= threshold),
+        "=": (below <= low and high <= above_, high < below or low > above_),
+        "covers": (low <= threshold <= high, high < threshold or low > threshold),
+        "<=": (high <= threshold, not high <= threshold),
+        "every": (value == 1 and low > threshold, value < 1),
+    }[relation]
+    return "supported" if holds else "contradicted" if fails else "inconclusive"
+
+
+def above(threshold: float, *, resolution: float | None = None) -> Rule:
+    """The number is above a threshold."""
+    return Rule(">", threshold, resolution=resolution)
+
+
+def below(threshold: float, *, resolution: float | None = None) -> Rule:
+    """The number is below a threshold."""
+    return Rule("<", threshold, resolution=resolution)
+
+
+def equals(threshold: float, tolerance: float, *, resolution: float | None = None) -> Rule:
+    """The number is another one, up to a tolerance: the whole interval lies within it."""
+    return Rule("=", threshold, tolerance, resolution=resolution)
+
+
+def covers(threshold: float, level: float = 0.999) -> Rule:
+    """The interval holds a number: nothing speaks against it, at this level."""
+    return Rule("covers", threshold, level=level)
+
+
+def at_most(threshold: float) -> Rule:
+    """No value found is above a threshold, such as what rounding may leave of an identity."""
+    return Rule("<=", threshold)
+
+
+def every_run(share: float = LEVEL, *, resolution: float | None = None) -> Rule:
+    """It held in every run: one exception contradicts it, and too few runs show nothing.
+
+    Args:
+        share: The share of all runs that the exact interval has to exceed.
+        resolution: As in `Rule`.
+    """
+    return Rule("every", share, resolution=resolution)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One number of a claim beside its rule.
+
+    Attributes:
+        what: What was measured, in words.
+        estimate: The number.
+        rule: What it is held against.
+        share: The part of the probability of error that this look at the data may spend.
+    """
+
+    what: str
+    estimate: Estimate
+    rule: Rule
+    share: float = 1.0
+
+    @property
+    def word(self) -> Word:
+        """The verdict on this number alone."""
+        return self.rule.word(self.estimate)
+
+    @property
+    def p_value(self) -> float | None:
+        """That of the rule, over the share: comparable whichever look it is."""
+        found = self.rule.p_value(self.estimate)
+        return None if found is None else min(1.0, found / self.share)
+
+    @property
+    def may_be_sharper(self) -> bool:
+        """Whether its interval is longer than need be, which NaN counts as."""
+        resolution = self.rule.resolution
+        return resolution is not None and not (self.estimate.high - self.estimate.low <= resolution)
+
+    @property
+    def distance(self) -> float:
+        """How far the interval is from the border of its verdict, in widths of the interval."""
+        rule, (low, high) = self.rule, self.estimate.interval
+        borders = (rule.threshold - rule.tolerance, rule.threshold + rule.tolerance)
+        gap = min(abs(end - border) for end in (low, high) for border in borders)
+        return gap / max(high - low, 1e-300) if np.isfinite(gap) else 0.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the numbers say about a claim.
+
+    A claim of several parts is contradicted where a part is, else inconclusive where a part is,
+    else supported. The fields of one number are those of the finding that decides.
+
+    Attributes:
+        findings: The numbers beside their rules; none where nothing could be judged.
         runs: The number of runs behind it.
-        note: One sentence that says it in words.
-        above: Whether the claim's side is the upper one.
-
-    Returns:
-        The verdict.
+        note: What it says in words, or why there is no verdict.
+        state: `judged`, or `not run` or `failed`, which are no verdicts.
+        look: How often the data were looked at, each time with more runs.
     """
-    holds, fails = (
-        (low > threshold, high < threshold) if above else (high < threshold, low > threshold)
-    )
-    word = "supported" if holds else "contradicted" if fails else "inconclusive"
-    return Verdict(word, estimate, (low, high), threshold, runs, note)
+
+    findings: tuple[Finding, ...] = ()
+    runs: int = 0
+    note: str = ""
+    state: Literal["judged", "not run", "failed"] = "judged"
+    look: int = 1
+
+    @property
+    def word(self) -> Word:
+        """The verdict."""
+        if self.state != "judged":
+            return self.state
+        words = [finding.word for finding in self.findings]
+        return next(w for w in ("contradicted", "inconclusive", "supported") if w in words)
+
+    @property
+    def deciding(self) -> Finding | None:
+        """The finding that decides: of the first part of the verdict, the nearest to its border."""
+        if not self.findings:
+            return None
+        having = [finding for finding in self.findings if finding.word == self.word]
+        first = [f for f in having if (f.what, f.rule) == (having[0].what, having[0].rule)]
+        return min(first, key=lambda finding: finding.distance)
+
+    @property
+    def p_value(self) -> float | None:
+        """The probability of so clear a verdict by chance; None where none comes in.
+
+        Supported needs every part, so that the largest counts; one part contradicts, and it was
+        chosen among all (Bonferroni).
+        """
+        found = [f.p_value for f in self.findings if f.word == self.word]
+        known = [p for p in found if p is not None]
+        if self.word == "contradicted":
+            return None if None in found else min(1.0, min(known) * len(self.findings))
+        return max(known, default=None)
 
 
-def within(
-    values: np.ndarray, target: float, tolerance: float, note: str, runs: int | None = None
-) -> Verdict:
-    """Judge a mean that is to lie within `tolerance` of `target`, by its 95 % interval.
+def corrected(verdicts: Sequence[Verdict], miss: float = 1 - LEVEL) -> list[Word]:
+    """The words that stand after Holm's correction for there being so many claims.
+
+    Of claims whose verdicts leave chance a part, at most `miss` of all reports hold a false one.
 
     Args:
-        values: Independent measurements; those that are not finite are left out.
-        target: The value claimed.
-        tolerance: How far off the mean may be.
-        note: One sentence that says it in words.
-        runs: The number of runs, if it is not that of the values.
+        verdicts: All verdicts of a report.
+        miss: The probability of one false verdict or more.
 
     Returns:
-        The verdict.
+        Each word, or `inconclusive` where it does not survive. Source: Holm, Scandinavian Journal
+        of Statistics 6 (1979).
     """
-    values = values[np.isfinite(values)]
-    low, high = mean_interval(values)
-    inside = target - tolerance < low and high < target + tolerance
-    outside = high < target - tolerance or low > target + tolerance
-    word = "supported" if inside else "contradicted" if outside else "inconclusive"
-    return Verdict(word, float(values.mean()), (low, high), target, runs or len(values), note)
-
-
-def coverage(z: np.ndarray, note: str, error: float = 0.0, tolerance: float = 1e-10) -> Verdict:
-    """Judge a closed form by how often Monte Carlo's 95 % intervals cover it.
-
-    The interval of the coverage has 99.9 %, so that a correct closed form is not refused by chance;
-    one that is ever missed by six standard errors is refused.
-
-    Args:
-        z: Closed form less Monte Carlo at independent points, in standard errors.
-        note: What was compared, to be continued.
-        error: The largest error of an exact comparison, if there was one.
-        tolerance: What that error may be.
-
-    Returns:
-        The verdict.
-    """
-    covered = int((np.abs(z) < 1.959964).sum())
-    low, high = binomial_interval(covered, len(z), 0.999)
-    note = f"95 % Monte Carlo intervals cover {note} at {covered} of {len(z)} points"
-    good = low <= 0.95 <= high and np.abs(z).max() < 6 and error <= tolerance
-    word = "supported" if good else "contradicted"
-    if error:
-        note += f"; exact comparisons differ by {error:.1e} at most"
-    return Verdict(word, covered / len(z), (low, high), 0.95, len(z), note)
-
-
-def exact(errors: ArrayLike | Sequence[float], tolerance: float, note: str) -> Verdict:
-    """Judge an identity by the largest error of all points at which it was evaluated.
-
-    Args:
-        errors: The errors; one that is not a number refuses the identity.
-        tolerance: What rounding may leave.
-        note: One sentence that says it in words.
-
-    Returns:
-        The verdict; its interval is the range of the errors.
-    """
-    found = np.ravel(np.asarray(errors, dtype=float))
-    worst = float(found.max())
-    word = "supported" if worst <= tolerance else "contradicted"
-    return Verdict(word, worst, (float(found.min()), worst), tolerance, len(found), note)
-
-
-def always(good: ArrayLike | Sequence[bool], note: str, least: float = 0.95) -> Verdict:
-    """Judge a statement about every run: one exception contradicts it.
-
-    Args:
-        good: Whether it held, run by run.
-        note: One sentence that says it in words.
-        least: The share that the exact interval has to exceed.
-
-    Returns:
-        The verdict; its estimate is the share of the runs in which it held.
-    """
-    held = np.ravel(np.asarray(good, dtype=bool))
-    count, runs = int(held.sum()), len(held)
-    low, high = binomial_interval(count, runs)
-    word = "contradicted" if count < runs else "supported" if low > least else "inconclusive"
-    return Verdict(word, count / runs, (low, high), least, runs, f"{note} ({count} of {runs})")
-
-
-def all_of(*parts: Verdict, note: str | None = None) -> Verdict:
-    """Judge a statement of several parts, all of which must hold.
-
-    Contradicted where a part is, else inconclusive where a part is, else supported; it reports the
-    first part of that verdict.
-
-    Args:
-        *parts: The verdicts on the parts, one or more.
-        note: One sentence for the whole; default: that of the part reported, or, where all hold,
-            those of all parts.
-
-    Returns:
-        The verdict.
-    """
-    words = [part.verdict for part in parts]
-    word = next(word for word in ("contradicted", "inconclusive", "supported") if word in words)
-    deciding = parts[words.index(word)]
-    if note is None:
-        told = parts if word == "supported" else [deciding]
-        note = "; ".join(dict.fromkeys(part.note for part in told if part.note))
-    return replace(deciding, note=note)
-
-
-def nearest(*parts: Verdict) -> Verdict:
-    """As `all_of` for parts of one kind, of which it reports the one nearest to its threshold.
-
-    Args:
-        *parts: The verdicts on the parts, in the same units.
-
-    Returns:
-        The verdict.
-    """
-    return all_of(*sorted(parts, key=_reach))
-
-
-def _reach(found: Verdict) -> float:
-    return min(abs(end - found.threshold) for end in found.interval)
+    chances = {i: p for i, v in enumerate(verdicts) if (p := v.p_value) is not None}
+    words = [verdict.word for verdict in verdicts]
+    refused = False
+    for place, i in enumerate(sorted(chances, key=lambda i: chances[i])):
+        refused |= chances[i] > miss / (len(chances) - place)
+        if refused and words[i] in ("supported", "contradicted"):
+            words[i] = "inconclusive"
+    return words

@@ -8,7 +8,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from whytrain.dynamics import count
-from whytrain.lab import Figure, binomial_interval
+from whytrain.lab import Figure, estimate_rate
 from whytrain.landscapes import Outcome, SphereOrder, SphereReduction, at_each
 from whytrain.report import figures as draw
 from whytrain.studies.liu2019 import requests
@@ -27,7 +27,7 @@ def _rate_series(
     rates, lows, highs = [], [], []
     for dataset in datasets:
         successes, runs = count(dataset, Outcome.GLOBAL), dataset.sizes["run"]
-        low, high = binomial_interval(successes, runs)
+        low, high = estimate_rate(successes, runs).interval
         rates.append(successes / runs)
         lows.append(low)
         highs.append(high)

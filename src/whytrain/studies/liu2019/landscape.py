@@ -31,8 +31,9 @@ class LandscapeSettings(Settings):
 def compute(settings: LandscapeSettings, runs: Runs) -> xr.Dataset:
     """One random student and one random teacher a run.
 
-    `loss_z` and `gradient_z`: closed form less Monte Carlo, in standard errors (of the gradient,
-    along one random direction). `autodiff_error`: closed gradient less autodiff of the closed loss,
+    `loss_z` and `gradient_z`: Monte Carlo less closed form, in standard errors (of the gradient,
+    along one random direction); `loss_size` and `gradient_size`: the closed form in the same units,
+    which says how small an error could be seen. `autodiff_error`: closed gradient less autodiff of the closed loss,
     over its length. `reduction_error`: largest difference of the order parameters between full and
     reduced descent at its end.
     """
@@ -74,8 +75,8 @@ def _closed_forms(k: int, p: int, samples: int, drawn: Array, key: Array) -> dic
     change = jax.jvp(lambda w: landscape.predict(w, patches), (student,), (towards,))[1]
     slope = jnp.sum(grad.filter * towards.filter) + jnp.sum(grad.output * towards.output)
     return {
-        "loss_z": _z(landscape.loss(student), 0.5 * residual**2),
-        "gradient_z": _z(slope, residual * change),
+        **_compared("loss", landscape.loss(student), 0.5 * residual**2),
+        **_compared("gradient", slope, residual * change),
         "autodiff_error": _distance(grad, auto) / _distance(grad, Weights(0.0, 0.0)),
     }
 
@@ -98,8 +99,9 @@ def _reduction_error(
     return {"reduction_error": jnp.max(jnp.abs(apart))}
 
 
-def _z(exact: Array, sample: Array) -> Array:
-    return (jnp.mean(sample) - exact) / (jnp.std(sample, ddof=1) / np.sqrt(sample.shape[0]))
+def _compared(name: str, exact: Array, sample: Array) -> dict[str, Array]:
+    error = jnp.std(sample, ddof=1) / np.sqrt(sample.shape[0])
+    return {f"{name}_z": (jnp.mean(sample) - exact) / error, f"{name}_size": exact / error}
 
 
 def _distance(a: Weights, b: Weights) -> Array:
@@ -123,7 +125,7 @@ LANDSCAPE = Experiment(
     settings=LandscapeSettings,
     compute=compute,
     summarize=summarize,
-    version=2,
+    version=3,
     runs=64,
     block=1024,
 )

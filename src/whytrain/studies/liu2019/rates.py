@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from whytrain.dynamics import NormalizedGradientDescent, counts, log_times, simulate
-from whytrain.lab import Derived, Experiment, Runs, mean_interval, normals, setting
+from whytrain.lab import Derived, Experiment, Runs, estimate_mean, normals, setting
 from whytrain.landscapes import SphereOrder, Weights
 from whytrain.studies.liu2019.setup import TeacherSettings, warn_if_unstable
 
@@ -119,8 +119,7 @@ def _mean(values: np.ndarray) -> dict:
     values = values[np.isfinite(values)]
     if not len(values):
         return {"estimate": math.nan, "low": math.nan, "high": math.nan}
-    low, high = mean_interval(values)
-    return {"estimate": float(np.mean(values)), "low": low, "high": high}
+    return estimate_mean(values).document()
 
 
 RATES = Experiment(

@@ -96,9 +96,11 @@ def near_global(preset: str) -> Sequence[Request]:
     ]
 
 
-def near_spurious(preset: str) -> Sequence[Request]:
-    """Runs that start near the spurious minimum."""
+def near_spurious(preset: str, share: float | None = None) -> Sequence[Request]:
+    """Runs that start near the spurious minimum; or near angle pi, at a share of the threshold."""
     runs = {"quick": 64, "paper": 500}[preset]
+    if share is not None:
+        return [Request("rates", _at_threshold(k, share), runs) for k in (25, 100)]
     return [
         Request("rates", RateSettings(k=k, optimum="spurious", alignment=alignment), runs)
         for k, alignment in ((25, 1.0), (25, 4.0), (100, 1.0))
@@ -118,6 +120,11 @@ def threshold(preset: str) -> Sequence[Request]:
 def threshold_shares() -> np.ndarray:
     """The alignments of the sweep over the threshold's, in steps of 0.5 %."""
     return np.linspace(0.98, 1.02, 9) + 0.0025
+
+
+def threshold_share(settings: RateSettings) -> float:
+    """The alignment of a teacher over the threshold's."""
+    return settings.alignment * math.pi / (settings.k + math.pi - 1)
 
 
 def _at_threshold(k: int, share: float) -> RateSettings:

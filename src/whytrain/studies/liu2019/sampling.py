@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from whytrain.dynamics import StochasticGradientDescent, simulate
-from whytrain.lab import Experiment, Runs, binomial_interval, setting
+from whytrain.lab import Experiment, Runs, estimate_rate, setting
 from whytrain.landscapes import Outcome, Weights, at_each
 from whytrain.studies.liu2019.setup import DescentSettings, draw_weights
 
@@ -62,8 +62,7 @@ def summarize(dataset: xr.Dataset, settings: SamplingSettings) -> dict:
     results: dict = {"deviation": math.sqrt(float((dataset.deviation**2).mean()))}
     for name in ("population", "sampled"):
         successes = int((dataset[f"{name}_outcome"] == Outcome.GLOBAL).sum())
-        low, high = binomial_interval(successes, runs)
-        results[f"{name}_success_rate"] = {"estimate": successes / runs, "low": low, "high": high}
+        results[f"{name}_success_rate"] = estimate_rate(successes, runs).document()
     return results
 
 

@@ -3,7 +3,7 @@
 import xarray as xr
 
 from whytrain.dynamics import counts, simulate
-from whytrain.lab import Experiment, Runs, binomial_interval
+from whytrain.lab import Experiment, Runs, estimate_rate
 from whytrain.landscapes import Outcome
 from whytrain.studies.liu2019.setup import DescentSettings, draw_orders
 
@@ -26,10 +26,9 @@ def summarize(sums: xr.Dataset, settings: DescentSettings) -> dict:
     numbers = {str(name): int(value) for name, value in sums.items()}
     steps = numbers.pop("trajectory_steps")
     successes, runs = numbers[Outcome.GLOBAL.word], sum(numbers.values())
-    low, high = binomial_interval(successes, runs)
     return {
         "outcomes": numbers,
-        "success_rate": {"estimate": successes / runs, "low": low, "high": high},
+        "success_rate": estimate_rate(successes, runs).document(),
         "trajectory_steps": steps,
     }
 
