@@ -428,11 +428,12 @@ CLAIMS = (
     Claim(
         id="warmup-needed", title="Without warm-up it can fail", group="experiments",
         source=f"{LIU}, success table",
-        statement="Without warm-up the ResNet can fail, and fails more often as η_w/η_a grows.",
+        statement="Without warm-up the ResNet can fail (here: in more than one run of a hundred), "
+        "and fails more often as η_w/η_a grows.",
         requests=requests.norms,
         parts=(
             Part("success rate at η_w/η_a = 1, ‖a*‖ = k", _last_rate,
-                 below(1.0, resolution=0.01)),
+                 below(0.99, resolution=0.005)),
             Part("how much it is lower than at η_w/η_a = 1/16", _fall,
                  above(0.0, resolution=0.01)),
             Part("rise from one ratio to the next", _rises, below(0.05, resolution=0.01)),
