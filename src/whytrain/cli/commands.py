@@ -94,6 +94,9 @@ def reproduce(
         str | None,
         typer.Option(metavar="DIR", help="Run directory; whytrain-results/STUDY-PRESET if none."),
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Plant each claim's faults: do they turn its verdict?")
+    ] = False,
     workers: Workers = None,
     scheduler: Scheduler = None,
     as_json: Json = False,
@@ -113,7 +116,13 @@ def reproduce(
     directory = Path(out or f"whytrain-results/{found.name}-{preset}")
     with lab.open_executor(workers, scheduler) as executor:
         reproduction = lab.reproduce(
-            source, preset, directory, seed=seed, executor=executor, progress=LiveProgress(where)
+            source,
+            preset,
+            directory,
+            seed=seed,
+            check=check,
+            executor=executor,
+            progress=LiveProgress(where),
         )
     _tell_if_nothing_computed(reproduction.computed, reproduction.reused, directory)
     path = report.write(reproduction, directory)
@@ -121,7 +130,9 @@ def reproduce(
         _print_json(reproduction.document(str(path)))
     else:
         tables.show_claims(reproduction, path)
-    return _status(reproduction)
+        if check:
+            tables.show_faults(reproduction)
+    return _status(reproduction, check)
 
 
 @app.command()
@@ -341,8 +352,9 @@ def measure_ste(
         tables.show_ste(found, document.get("picture"))
 
 
-def _status(reproduction: "lab.Reproduction") -> Status:
-    return Status.DONE if reproduction.as_expected else Status.DIFFERS
+def _status(reproduction: "lab.Reproduction", check: bool = False) -> Status:
+    good = reproduction.as_expected and (reproduction.all_turned or not check)
+    return Status.DONE if good else Status.DIFFERS
 
 
 def _split_target(target: str) -> tuple[str, str]:

@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from whytrain.lab import Claim, Experiment, Reproduction, Study, Verdict
+from whytrain.lab import Claim, Experiment, Finding, Reproduction, Study, Verdict
 from whytrain.lab.settings import allowed
 from whytrain.lab.sweep_directory import Cost
+from whytrain.lab.verdicts import SIGNS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +22,6 @@ from whytrain.measures import SteMeasure
 
 _WIDTH = 80
 _MOST_ERRORS = 5
-_SIGNS = {"supported": "✓", "contradicted": "✗", "inconclusive": "?"}
 
 
 def show_claims(reproduction: Reproduction, report: Path) -> None:
@@ -33,18 +33,52 @@ def show_claims(reproduction: Reproduction, report: Path) -> None:
     """
     console, study = _console(), reproduction.study
     console.print(f"[bold]{escape(study.name)}[/]: {escape(study.title)}")
-    table = _table("claim", "verdict", ">estimate", ">95 % interval", ">runs")
+    table = _table("claim", "verdict", ">measured", ">%", "rule")
+    table.columns[2].no_wrap = True
     for claim, verdict in reproduction.outcomes:
         table.add_row(*_claim_row(claim, verdict))
     console.print(table)
-    for claim, verdict in reproduction.outcomes:
-        if verdict.verdict != claim.expected:
-            note = verdict.note or f"{verdict.verdict}, where {claim.expected} was expected"
-            console.print(f"[red]{escape(claim.id)}[/]: {escape(note)}")
+    console.print(
+        escape(
+            "measured: estimate [interval] at the confidence in %, or [range found] where nothing "
+            "is random"
+        )
+    )
+    for (claim, verdict), kept in zip(reproduction.outcomes, reproduction.corrected, strict=True):
+        if verdict.word != claim.expected:
+            console.print(f"[red]{escape(claim.id)}[/]: {escape(_why(claim, verdict))}")
+        elif kept != verdict.word:
+            console.print(
+                f"{escape(claim.id)}: {verdict.word}, but not after correction for "
+                f"{len(reproduction.outcomes)} claims"
+            )
     # No wrapping here: a path is there to be copied.
     console.print(f"report: {escape(str(report))}", soft_wrap=True)
     if not math.isnan(reproduction.seconds):
         console.print(f"{reproduction.seconds:.1f} s")
+
+
+def show_faults(reproduction: Reproduction) -> None:
+    """Print which planted faults turned the verdicts of their claims.
+
+    Args:
+        reproduction: The study, with its faults tried.
+    """
+    console = _console()
+    table = _table("claim", "planted fault", "verdict", "turned")
+    for trial, verdict in reproduction.faults:
+        assert trial.fault is not None
+        turned = trial.turned(verdict)
+        word = f"{SIGNS[verdict.word]} {verdict.word}"
+        answer = "yes" if turned else "[red]no[/]"
+        table.add_row(escape(trial.claim.id), escape(trial.fault.what), word, answer)
+    console.print(table)
+    for claim in reproduction.study.claims:
+        if not claim.faults:
+            why = claim.no_fault or "none is planted"
+            console.print(f"{escape(claim.id)}: no fault, {escape(why)}")
+    turned = sum(trial.turned(verdict) for trial, verdict in reproduction.faults)
+    console.print(f"{turned} of {len(reproduction.faults)} planted faults turned the verdict")
 
 
 def show_results(document: Mapping[str, Any]) -> None:
@@ -198,15 +232,30 @@ def _table(*columns: str) -> Table:
 
 
 def _claim_row(claim: Claim, verdict: Verdict) -> list[str]:
-    color = "green" if verdict.verdict == claim.expected else "red"
-    low, high = verdict.interval
+    color = "green" if verdict.word == claim.expected else "red"
     return [
         escape(claim.id),
-        f"[{color}]{_SIGNS[verdict.verdict]} {verdict.verdict}[/]",
-        _number(verdict.estimate),
-        f"{_number(low)} … {_number(high)}",
-        f"{verdict.runs}",
+        f"[{color}]{SIGNS[verdict.word]} {verdict.word}[/]",
+        *_finding_cells(verdict.deciding),
     ]
+
+
+def _finding_cells(finding: Finding | None) -> list[str]:
+    """Estimate with interval, its level, and the rule."""
+    if finding is None:
+        return ["–", "", ""]
+    found = finding.estimate
+    numbers = f"{_number(found.value)} [{_number(found.low)}, {_number(found.high)}]"
+    level = "" if found.level is None else f"{100 * found.level:.4g}"
+    return [escape(numbers), level, escape(str(finding.rule).replace("run, share ", ""))]
+
+
+def _why(claim: Claim, verdict: Verdict) -> str:
+    """Why a verdict is not the expected one, as far as it is known."""
+    finding = verdict.deciding
+    what = f"{finding.what}: {verdict.word}" if finding else verdict.word
+    told = [f"{what}, where {claim.expected} was expected", verdict.note]
+    return "; ".join(filter(None, told))
 
 
 def _number(value: float) -> str:

@@ -106,7 +106,7 @@ class Reproduction:
             "seconds": jsonable(self.seconds),
             "report": report,
             "claims": [
-                _claim_document(claim, verdict) | {"corrected": word, "faults": self._tried(claim)}
+                claim_document(claim, verdict) | {"corrected": word, "faults": self._tried(claim)}
                 for (claim, verdict), word in found
             ],
             "as_expected": self.as_expected,
@@ -265,7 +265,13 @@ def _reproduction(record: dict[str, Any], study: Study, results: Results) -> Rep
     )
 
 
-def _claim_document(claim: Claim, verdict: Verdict) -> dict[str, Any]:
+def claim_document(claim: Claim, verdict: Verdict) -> dict[str, Any]:
+    """Give what JSON says of a claim: the word, and all that it follows from.
+
+    Args:
+        claim: The claim.
+        verdict: The verdict on it.
+    """
     return {
         "id": claim.id,
         "title": claim.title,

@@ -1,6 +1,6 @@
 """Verdicts: the word follows, in one place, from an interval and the rule it is held against."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +10,15 @@ from whytrain.lab.statistics import LEVEL, Estimate
 
 Word = Literal["supported", "contradicted", "inconclusive", "not run", "failed"]
 Relation = Literal[">", "<", "=", "covers", "<=", "every"]
+
+SIGNS: Mapping[Word, str] = {
+    "supported": "✓",
+    "contradicted": "✗",
+    "inconclusive": "?",
+    "not run": "…",
+    "failed": "!",
+}
+"""The sign of each verdict, so that it does not hang on color alone."""
 
 _LEAST_P = 1e-12
 
@@ -73,9 +82,30 @@ class Rule:
         return there == ("supported" if self.relation == "covers" else "inconclusive")
 
     def __str__(self) -> str:
-        sign = {"<=": "≤", "every": "in every run, share >"}.get(self.relation, self.relation)
-        about = f" ± {self.tolerance:g}" if self.tolerance else ""
-        return f"{sign} {self.threshold:g}{about}"
+        return rule_text(self.relation, self.threshold, self.tolerance)
+
+
+def rule_text(
+    relation: str,
+    threshold: float,
+    tolerance: float,
+    number: Callable[[float], str] = "{:g}".format,
+) -> str:
+    """A rule as it is printed beside an estimate.
+
+    Args:
+        relation: As in `Rule`.
+        threshold: As in `Rule`.
+        tolerance: As in `Rule`.
+        number: Gives the text of a number.
+
+    Example:
+        >>> rule_text("=", 1.0, 0.01), rule_text("every", 0.95, 0.0)
+        ('= 1 ± 0.01', 'every run, share > 0.95')
+    """
+    sign = {"<=": "≤", "every": "every run, share >"}.get(relation, relation)
+    about = f" ± {number(tolerance)}" if tolerance else ""
+    return f"{sign} {number(threshold)}{about}"
 
 
 def word(

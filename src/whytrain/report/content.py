@@ -9,8 +9,9 @@ from typing import Any
 
 from whytrain.lab import Paper
 from whytrain.lab.reproduction import Reproduction
+from whytrain.lab.verdicts import SIGNS
 from whytrain.report.drawing import Drawing
-from whytrain.report.words import SIGNS
+from whytrain.report.words import score_line
 
 _log = logging.getLogger("whytrain")
 
@@ -33,7 +34,8 @@ def content(reproduction: Reproduction, drawings: Sequence[Drawing]) -> dict[str
         "finding": _finding(reproduction),
         "paper": _paper(study.paper),
         "verdicts": _verdicts(printed["claims"]),
-        "runs": _runs(reproduction),
+        "runs": reproduction.runs,
+        "score": score_line(printed["claims"]),
         "figures": [_figure(drawing) for drawing in drawings],
         "commands": list(reproduction.commands),
     }
@@ -63,16 +65,6 @@ def _paper(paper: Paper) -> dict[str, Any]:
 def _verdicts(claims: Sequence[dict[str, Any]]) -> dict[str, int]:
     counts = Counter(claim["verdict"] for claim in claims)
     return {word: counts[word] for word in SIGNS}
-
-
-def _runs(reproduction: Reproduction) -> int:
-    """Count the runs behind the report; those that several claims or figures share count once."""
-    study, runs = reproduction.study, {}
-    for part in (*study.claims, *study.figures):
-        for request in part.requests(reproduction.preset):
-            cell = (request.experiment, request.settings)
-            runs[cell] = max(request.runs, runs.get(cell, 0))
-    return sum(runs.values())
 
 
 def _figure(drawing: Drawing) -> dict[str, Any]:

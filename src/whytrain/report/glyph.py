@@ -11,31 +11,35 @@ _LEAST = 1e-300
 
 
 def interval_glyph(claim: Mapping[str, Any]) -> str:
-    """Draw estimate, interval and threshold on one line, as an SVG element.
+    """Draw estimate, interval and threshold on one line, the tolerance as a band: an SVG element.
 
     The element says nothing that the numbers beside it do not, and is hidden from screen readers;
     its colors come from the page.
 
     Args:
-        claim: An entry of the report's claims.
+        claim: An entry of the report's claims, or of the parts of one.
 
     Returns:
         The element; empty where a number is missing or infinite, or where all are equal.
 
     Example:
-        >>> interval_glyph({"estimate": None, "interval": [None, None], "threshold": 0.5})
+        >>> nothing = {"estimate": None, "interval": [None, None], "threshold": 0.5, "tolerance": 0}
+        >>> interval_glyph(nothing)
         ''
     """
-    values = [claim["estimate"], *claim["interval"], claim["threshold"]]
+    border, width = claim["threshold"], claim["tolerance"]
+    values = [claim["estimate"], *claim["interval"], border]
     if any(value is None or not math.isfinite(value) for value in values):
         return ""
     if max(values) - min(values) < _LEAST:
         return ""
-    estimate, low, high, threshold = _places(values)
+    places = _places([*values, border - width, border + width])
+    estimate, low, high, threshold, least, most = places
     middle = _HEIGHT / 2
+    band = f'<path class="band" d="M{least} 1H{most}V{_HEIGHT - 1}H{least}Z"/>' if width else ""
     return (
         f'<svg class="glyph" viewBox="0 0 {_WIDTH} {_HEIGHT}" aria-hidden="true">'
-        f'<path class="axis" d="M0 {middle}H{_WIDTH}"/>'
+        f'{band}<path class="axis" d="M0 {middle}H{_WIDTH}"/>'
         f'<path class="threshold" d="M{threshold} 1V{_HEIGHT - 1}"/>'
         f'<path class="interval" d="M{low} {middle}H{high}"/>'
         f'<circle class="estimate" cx="{estimate}" cy="{middle}" r="3.5"/></svg>'

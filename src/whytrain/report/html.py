@@ -8,11 +8,18 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from whytrain.lab.verdicts import SIGNS
 from whytrain.report.drawing import Drawing
 from whytrain.report.export import inline_svg
 from whytrain.report.glyph import interval_glyph
 from whytrain.report.numbers import duration, measurement, number
-from whytrain.report.words import SIGNS, summary_line, verdict_words
+from whytrain.report.words import (
+    corrected_words,
+    level_words,
+    rule_words,
+    summary_line,
+    verdict_words,
+)
 
 
 def render(content: Mapping[str, Any], drawings: Sequence[Drawing]) -> str:
@@ -44,14 +51,26 @@ def render(content: Mapping[str, Any], drawings: Sequence[Drawing]) -> str:
 
 def _claim(claim: Mapping[str, Any]) -> dict[str, Any]:
     """Return a claim with what the page shows of it."""
-    estimate, low, high = measurement(claim["estimate"], claim["interval"])
+    words = [verdict_words(claim), corrected_words(claim)]
     return {
-        **claim,
+        **_finding(claim),
         "sign": SIGNS[claim["verdict"]],
-        "words": verdict_words(claim),
+        "class": claim["verdict"].replace(" ", "-"),
+        "words": "; ".join(filter(None, words)),
+        "parts": [_finding(part) | {"sign": SIGNS[part["verdict"]]} for part in claim["parts"]],
+    }
+
+
+def _finding(finding: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a number with what the page shows of it."""
+    estimate, low, high = measurement(finding["estimate"], finding["interval"])
+    return {
+        **finding,
         "estimate_text": estimate,
         "interval_text": f"[{low}, {high}]",
-        "glyph": Markup(interval_glyph(claim)),
+        "level_text": level_words(finding),
+        "rule_text": rule_words(finding),
+        "glyph": Markup(interval_glyph(finding)),
     }
 
 

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from whytrain.report.numbers import duration, measurement, number
-from whytrain.report.words import SIGNS, summary_line, verdict_words
+from whytrain.lab.verdicts import SIGNS
+from whytrain.report.numbers import duration, measurement
+from whytrain.report.words import (
+    corrected_words,
+    level_words,
+    rule_words,
+    summary_line,
+    verdict_words,
+)
 
 
 def render(content: Mapping[str, Any]) -> str:
@@ -23,6 +30,7 @@ def render(content: Mapping[str, Any]) -> str:
         _inline(content["question"]),
         _citation(content["paper"]),
         f"**{summary_line(content)}.** {_inline(content['finding'])}".strip(),
+        *filter(None, [content["score"] and f"{content['score']}."]),
         "## Claim beside measurement",
         _table(content),
         "## Figures",
@@ -34,23 +42,23 @@ def render(content: Mapping[str, Any]) -> str:
 
 
 def _table(content: Mapping[str, Any]) -> str:
-    header = "| claim | source | statement | measured | threshold | runs | verdict |"
-    rule = "|---|---|---|---|---:|---:|---|"
+    header = "| claim | source | statement | measured | rule | runs | verdict |"
+    rule = "|---|---|---|---|---|---:|---|"
     return "\n".join([header, rule, *[_row(claim) for claim in content["claims"]]])
 
 
 def _row(claim: Mapping[str, Any]) -> str:
     estimate, low, high = measurement(claim["estimate"], claim["interval"])
-    numbers = "" if claim["estimate"] is None else f"{estimate} [{low}, {high}]"
-    measured = f"{numbers} {claim['note']}".strip()
+    numbers = f"{claim['what']}: {estimate} [{low}, {high}] ({level_words(claim)})"
+    measured = "; ".join(filter(None, [numbers if claim["what"] else "", claim["note"]]))
     verdict = f"{SIGNS[claim['verdict']]} {claim['verdict']}"
-    words = verdict_words(claim)
+    words = "; ".join(filter(None, [verdict_words(claim), corrected_words(claim)]))
     cells = [
-        f"`{claim['id']}`",
+        f"`{claim['id']}` {_inline(claim['title'])}",
         _inline(claim["source"]),
         _inline(claim["statement"]),
         _inline(measured),
-        number(claim["threshold"]),
+        _inline(rule_words(claim)),
         f"{claim['runs']:,}",
         f"{verdict} ({words})" if words else verdict,
     ]

@@ -5,12 +5,71 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-SIGNS: Mapping[str, str] = {
-    "supported": "✓",
-    "contradicted": "✗",
-    "inconclusive": "?",
-}
-"""The sign of each verdict, so that it does not hang on color alone."""
+from whytrain.lab.verdicts import rule_text
+from whytrain.report.numbers import number
+
+
+def rule_words(finding: Mapping[str, Any]) -> str:
+    """Say what a number is held against.
+
+    Args:
+        finding: An entry of the report's claims, or of the parts of one.
+
+    Returns:
+        The rule; nothing where nothing was judged.
+
+    Example:
+        >>> rule_words({"relation": "=", "threshold": 1.0, "tolerance": 1e-12})
+        '= 1 ± 10⁻¹²'
+    """
+    if finding["relation"] is None:
+        return ""
+    return rule_text(finding["relation"], finding["threshold"], finding["tolerance"], number)
+
+
+def level_words(finding: Mapping[str, Any]) -> str:
+    """Say what kind of interval stands beside a number.
+
+    Args:
+        finding: As for `rule_words`.
+
+    Example:
+        >>> level_words({"level": 0.975}), level_words({"level": None})
+        ('97.5 % interval', 'range found')
+    """
+    level = finding["level"]
+    return "range found" if level is None else f"{100 * level:.4g} % interval"
+
+
+def corrected_words(claim: Mapping[str, Any]) -> str:
+    """Say so where a verdict does not survive the correction for many claims.
+
+    Args:
+        claim: An entry of the report's claims.
+
+    Example:
+        >>> corrected_words({"verdict": "supported", "corrected": "inconclusive"})
+        'not after correction for many claims'
+    """
+    kept = claim["corrected"] == claim["verdict"]
+    return "" if kept else "not after correction for many claims"
+
+
+def score_line(claims: Sequence[Mapping[str, Any]]) -> str:
+    """Say how many planted faults turned the verdicts of their claims.
+
+    Args:
+        claims: The report's claims.
+
+    Returns:
+        The line; nothing where no fault was tried.
+
+    Example:
+        >>> score_line([{"faults": [{"turned": True}, {"turned": False}]}])
+        '1 of 2 planted faults turned'
+    """
+    tried = [fault["turned"] for claim in claims for fault in claim["faults"]]
+    return f"{sum(tried)} of {len(tried)} planted faults turned" if tried else ""
 
 
 def verdict_words(claim: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """The fourteen claims, each with the parts that decide it and the faults that it must refuse."""
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 
@@ -214,7 +215,7 @@ def _fall(cells: Cells) -> Estimate:
 def _rises(cells: Cells) -> list[Estimate]:
     """How much the rate rises from one ratio to the next."""
     ladder = [successes(cell) for cell in _ladder(cells)]
-    return [estimate_rate_difference(b, a) for a, b in zip(ladder, ladder[1:], strict=False)]
+    return [estimate_rate_difference(b, a) for a, b in itertools.pairwise(ladder)]
 
 
 def _upside_down(cells: Cells) -> Cells:

@@ -33,9 +33,9 @@ def compute(settings: LandscapeSettings, runs: Runs) -> xr.Dataset:
 
     `loss_z` and `gradient_z`: Monte Carlo less closed form, in standard errors (of the gradient,
     along one random direction); `loss_size` and `gradient_size`: the closed form in the same units,
-    which says how small an error could be seen. `autodiff_error`: closed gradient less autodiff of the closed loss,
-    over its length. `reduction_error`: largest difference of the order parameters between full and
-    reduced descent at its end.
+    which says how small an error could be seen. `autodiff_error`: closed gradient less autodiff
+    of the closed loss, over its length. `reduction_error`: largest difference of the order
+    parameters between full and reduced descent at its end.
     """
     k, p = settings.k, settings.p
     closed = jax.jit(jax.vmap(functools.partial(_closed_forms, k, p, settings.samples)))
