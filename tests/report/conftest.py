@@ -1,11 +1,25 @@
-import math
-
 import numpy as np
 import pytest
 import xarray as xr
 
-from whytrain.lab import Claim, Figure, Paper, Request, Settings, Study, Verdict
+from whytrain.lab import (
+    Claim,
+    Estimate,
+    Fault,
+    Figure,
+    Finding,
+    Paper,
+    Part,
+    Request,
+    Settings,
+    Study,
+    Verdict,
+    above,
+    at_most,
+    equals,
+)
 from whytrain.lab.execution import NotYetRun
+from whytrain.lab.judging import Trial
 from whytrain.lab.reproduction import Reproduction
 from whytrain.report import figures
 
@@ -19,7 +33,16 @@ def never(datasets):
 
 
 def claim(name, expected="supported", statement="L = 0 at φ = 0"):
-    return Claim(name, "Liu 2019, Thm 1", statement, no_requests, never, expected)
+    return Claim(
+        id=name, title=f"About {name}", group="dynamics", source="Liu 2019, Thm 1",
+        statement=statement, requests=no_requests, parts=(Part("rate", never, above(0.0)),),
+        faults=(Fault("off by 2 %"),), does_not_show="All the rest.", expected=expected,
+        figures=("rate",),
+    )  # fmt: skip
+
+
+def found(value, low, high, rule, what="rate", level=0.975):
+    return Finding(what, Estimate(value, low, high, level, 100), rule)
 
 
 def draw_rate(datasets):
@@ -49,13 +72,17 @@ FIGURES = (
 OUTCOMES = [
     (
         claim("escape", statement="if a < b & c: <script>alert(1)</script>"),
-        Verdict("supported", 0.0, (0.0, 7.4e-4), 1e-3, 5000, "No run of a|b failed."),
+        Verdict(
+            (
+                found(0.0, 0.0, 7.4e-4, at_most(1e-3), "failures", level=None),
+                found(1.0, 0.995, 1.005, equals(1.0, 0.01), "ratio"),
+            ),
+            5000,
+            "No run of a|b failed.",
+        ),
     ),
-    (claim("as-printed", "contradicted"), Verdict("contradicted", 0.9, (0.88, 0.92), 1.0, 100)),
-    (
-        claim("unknown"),
-        Verdict("inconclusive", math.nan, (math.nan, math.nan), math.nan, 0, "not yet run"),
-    ),
+    (claim("as-printed", "contradicted"), Verdict((found(0.9, 0.88, 0.92, above(1.0)),), 100)),
+    (claim("unknown"), Verdict(state="not run", note="not run: 1 of 1 pieces are missing")),
 ]
 
 
@@ -73,7 +100,15 @@ def reproduction():
         seconds=12.5,
         computed=3,
         reused=1,
+        wanted=4,
         outcomes=OUTCOMES,
+        faults=[
+            (Trial(stated, "quick", stated.faults[0]), verdict)
+            for stated, verdict in OUTCOMES[:2]
+        ],
+        runs=500,
+        plan="c0ffee" * 10,
+        planned="c0ffee" * 10,
         datasets=datasets,
         commands=["whytrain reproduce toy --seed 7"],
         versions={"whytrain": "0.1.0"},

@@ -7,6 +7,7 @@ import pytest
 
 from whytrain import report
 from whytrain.errors import UserError
+from whytrain.report.glyph import interval_glyph
 
 LOADS = {"src", "srcset", "poster", "data", "action", "background"}
 
@@ -60,8 +61,32 @@ def test_every_claim_is_there_with_its_verdict(page, reproduction):
     for claim, verdict in reproduction.outcomes:
         assert f"claim-{claim.id}" in page.ids()
         assert verdict.note in page.text
-    assert "1 of 3 claims supported, 1 contradicted (as expected), 1 inconclusive" in page.text
-    assert "[0, 7.4·10⁻⁴]" in page.text
+    assert "1 of 3 claims supported, 1 contradicted (as expected), 1 not run" in page.text
+    assert "[0, 7.4·10⁻⁴] range found" in page.text
+
+
+def test_every_number_stands_beside_its_level_and_its_rule(page):
+    assert "rule: ≤ 0.001" in page.text
+    assert "97.5 % interval; rule: = 1 ± 0.01; ratio: supported" in page.text
+    assert 'class="band"' not in page.text.split("claim-as-printed")[1].split("</tr>")[0]
+
+
+def test_the_tolerance_is_a_band_of_the_small_picture():
+    shown = {"estimate": 1.0, "interval": [0.9, 1.1], "threshold": 1.0, "tolerance": 0.5}
+    assert 'class="band" d="M6.0 1H126.0V15H6.0Z"' in interval_glyph(shown)
+    assert "band" not in interval_glyph(shown | {"tolerance": 0.0})
+
+
+def test_faults_that_do_not_turn_a_claim_are_told(page):
+    assert "0 of 2 planted faults turned" in page.text
+    assert "off by 2 %: supported (not turned)" in page.text
+    assert "no fault was tried" in page.text  # of the claim that was not run
+
+
+def test_a_plan_that_was_changed_afterwards_is_told(reproduction, tmp_path):
+    assert reproduction.document()["as_planned"]
+    path = report.write(replace(reproduction, planned="0" * 64), tmp_path)
+    assert "not the one that was fixed before the numbers" in path.read_text(encoding="utf-8")
 
 
 def test_table_is_a_table_for_screen_readers(page):

@@ -34,7 +34,8 @@ def show_claims(reproduction: Reproduction, report: Path) -> None:
     console, study = _console(), reproduction.study
     console.print(f"[bold]{escape(study.name)}[/]: {escape(study.title)}")
     table = _table("claim", "verdict", ">measured", ">%", "rule")
-    table.columns[2].no_wrap = True
+    for column in table.columns[1:3]:
+        column.no_wrap = True
     for claim, verdict in reproduction.outcomes:
         table.add_row(*_claim_row(claim, verdict))
     console.print(table)
@@ -245,7 +246,9 @@ def _finding_cells(finding: Finding | None) -> list[str]:
     if finding is None:
         return ["–", "", ""]
     found = finding.estimate
-    numbers = f"{_number(found.value)} [{_number(found.low)}, {_number(found.high)}]"
+    numbers = _number(found.value)
+    if finding.rule.relation != "<=":  # of errors the largest says it all
+        numbers += f" [{_number(found.low)}, {_number(found.high)}]"
     level = "" if found.level is None else f"{100 * found.level:.4g}"
     return [escape(numbers), level, escape(str(finding.rule).replace("run, share ", ""))]
 
