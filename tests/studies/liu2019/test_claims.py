@@ -162,7 +162,7 @@ FALSE = {
     "warmup-needed": [norms((0.5, 0.6, 0.7, 0.8, 0.9))],
     "prior-is-not-tight": [border(0.02), border(-0.02), border(9.0)],
     "spurious-is-slow": [
-        near(requests.near_spurious("quick"), lambda *at: factor * slow(*at), 0)
+        near(requests.near_spurious("quick"), lambda *at, factor=factor: factor * slow(*at), 0)
         for factor in (0.01, 0.95, 1.05)
     ],
     "samples": [batches(-0.1), batches(-1.0)],
