@@ -351,7 +351,7 @@ CLAIMS = (
                 *cells[1:], *every_outcome(Outcome.SPURIOUS, 0.0)(cells[:1])])),
             Fault("no warm-up", requests=requests.norms),
         ),
-        does_not_show="Priors and warm-ups beyond those listed; of weaker priors another claim speaks.",
+        does_not_show="Other priors and warm-ups; of weaker priors another claim speaks.",
         figures=("success-rate", "phase-prior", "trajectories"),
     ),
     Claim(
