@@ -10,6 +10,6 @@ BROKEN = dataclasses.replace(
     id="broken",
     requests=lambda preset: [whytrain.Request("walk", toy.Walk(broken=True), 10)],
 )
-CARELESS = dataclasses.replace(toy.UP, id="careless", check=lambda datasets: 1 / 0)
+CARELESS = dataclasses.replace(toy.UP, id="careless", note=lambda cells: 1 / 0)
 
 study = toy.make("surprising", toy.UP, BROKEN, CARELESS)

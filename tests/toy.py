@@ -9,7 +9,19 @@ import numpy as np
 import xarray as xr
 
 import whytrain
-from whytrain.lab import Figure, Paper, Request, Settings, Verdict, mean_interval, setting
+from whytrain.lab import (
+    Fault,
+    Figure,
+    Paper,
+    Part,
+    Request,
+    Settings,
+    above,
+    altered,
+    below,
+    estimate_mean,
+    setting,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +52,10 @@ def compute(settings, runs):
 
 
 def summarize(dataset, settings):
-    low, high = mean_interval(dataset.end)
     sum_of_bits = int(np.bitwise_xor.reduce(dataset.end.values.view(np.int64)))
     undefined = float("nan")
-    mean = dataset.end.mean().item()
     return {
-        "mean": {"estimate": mean, "low": low, "high": high},
+        "mean": estimate_mean(dataset.end).document(),
         "bits": sum_of_bits,
         "u": undefined,
     }
@@ -60,15 +70,12 @@ def slow_requests(preset):
     return [Request("walk", Walk(pause=0.3), 800)]
 
 
-def goes_up(datasets):
-    low, high = mean_interval(datasets[0].end)
-    word = "supported" if low > 0 else "contradicted" if high < 0 else "inconclusive"
-    return Verdict(word, float(datasets[0].end.mean()), (low, high), 0.0, datasets[0].sizes["run"])
+def mean_end(cells):
+    return estimate_mean(cells.sel(drift=0.5).pooled("end"))
 
 
-def goes_down(datasets):
-    up = goes_up(datasets)
-    return Verdict("contradicted", up.estimate, up.interval, 0.0, up.runs, "it goes up")
+def turned(cells):
+    return altered("end", lambda ends: -ends)(cells)
 
 
 def draw(datasets):
@@ -93,9 +100,20 @@ def make(name="toy", *claims):
     )
 
 
-UP = whytrain.Claim("up", "Theorem 1", "With a drift d > 0 a walk goes up.", requests, goes_up)
+UP = whytrain.Claim(
+    id="up", title="Walks go up", group="dynamics", source="Theorem 1",
+    statement="With a drift d > 0 a walk goes up.", requests=requests,
+    parts=(Part("mean end of a walk", mean_end, above(0.0, resolution=0.01)),),
+    faults=(Fault("the drift is turned round", turned),),
+    does_not_show="Walks without a drift.", figures=("ends",),
+)  # fmt: skip
 DOWN = whytrain.Claim(
-    "down", "Theorem 2", "With a drift d > 0 a walk goes down.", requests, goes_down, "contradicted"
-)
+    id="down", title="Walks go down", group="caveats", source="Theorem 2",
+    statement="With a drift d > 0 a walk goes down.", requests=requests,
+    parts=(Part("mean end of a walk", mean_end, below(0.0)),),
+    faults=(Fault("the drift is turned round", turned),),
+    does_not_show="Walks without a drift.", expected="contradicted",
+    note=lambda cells: "it goes up",
+)  # fmt: skip
 
 study = make("toy", UP, DOWN)

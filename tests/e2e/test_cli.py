@@ -107,6 +107,21 @@ def test_reproduce_shows_people_a_table_that_fits(call):
     assert max(map(len, out.splitlines())) <= 80
 
 
+def test_planted_faults_are_tried_and_told(call):
+    status, out, _ = call("reproduce", TOY, "--check", "--out", "here")
+    assert status == 0
+    assert "2 of 2 planted faults turned the verdict" in out
+    assert max(map(len, out.splitlines())) <= 80
+    status, out, _ = call("reproduce", TOY, "--check", "--out", "here", "--json")
+    assert [f["turned"] for c in json.loads(out)["claims"] for f in c["faults"]] == [True, True]
+
+
+def test_a_fault_that_turns_nothing_is_status_1(call):
+    status, out, _ = call("reproduce", TESTS / "surprising.py", "--check", "--out", "here")
+    assert status == 1
+    assert "no" in out
+
+
 def test_a_second_reproduction_computes_nothing(call):
     call("reproduce", TOY, "--out", "here")
     status, _, err = call("reproduce", TOY, "--out", "here")
@@ -116,7 +131,7 @@ def test_a_second_reproduction_computes_nothing(call):
 def test_an_unexpected_verdict_is_status_1(call):
     status, out, err = call("reproduce", TESTS / "surprising.py", "--out", "here")
     assert status == 1
-    assert "the check failed: ZeroDivisionError" in out
+    assert "the check failed: ZeroDivisionError" in " ".join(out.split())
     assert "broken on purpose" in err
     assert "Traceback" not in err
 
@@ -135,7 +150,7 @@ def test_the_report_of_half_a_directory_says_so(call):
     min(Path("here", "pieces").glob("*.json")).unlink()
     status, out, _ = call("report", "here")
     assert status == 1
-    assert "not yet run" in out
+    assert "not run: 1 of 3 pieces are missing" in out
     assert Path("here", "report.html").is_file()
 
 

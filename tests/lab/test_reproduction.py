@@ -1,13 +1,23 @@
 import dataclasses
 import json
-import math
 
 import pytest
 
 import surprising
 import toy
+from judged import rederived
 from whytrain.errors import UserError
-from whytrain.lab import NotYetRun, Source, reopen, reproduce
+from whytrain.lab import (
+    Fault,
+    NotYetRun,
+    Part,
+    Request,
+    Source,
+    above,
+    estimate_mean,
+    reopen,
+    reproduce,
+)
 
 
 def source_of(study):
@@ -15,7 +25,7 @@ def source_of(study):
 
 
 def verdicts(reproduction):
-    return {claim.id: verdict.verdict for claim, verdict in reproduction.outcomes}
+    return {claim.id: verdict.word for claim, verdict in reproduction.outcomes}
 
 
 @pytest.fixture
@@ -47,16 +57,133 @@ def test_the_document_is_json(done):
     assert document["report"] == "report.html"
     assert document["claims"][0] == {
         "id": "up",
+        "title": "Walks go up",
+        "group": "dynamics",
         "statement": toy.UP.statement,
         "source": "Theorem 1",
         "verdict": "supported",
+        "corrected": "supported",
         "expected": "supported",
+        **(shown := found()),
+        "p_value": pytest.approx(0, abs=1e-9),
+        "runs": 500,
+        "look": 1,
+        "note": "",
+        "does_not_show": "Walks without a drift.",
+        "no_fault": "",
+        "figures": ["ends"],
+        "parts": [shown | {"verdict": "supported"}],
+        "faults": [
+            {
+                "fault": "the drift is turned round", "verdict": "contradicted", "turned": True,
+            }
+        ],
+    }  # fmt: skip
+
+
+def found():
+    return {
+        "what": "mean end of a walk",
         "estimate": pytest.approx(2, abs=0.5),
         "interval": pytest.approx([2, 2], abs=0.5),
+        "relation": ">",
         "threshold": 0.0,
-        "runs": 250,
-        "note": "",
+        "tolerance": 0.0,
+        "level": 0.975,
     }
+
+
+def test_a_word_follows_from_what_is_printed(done):
+    for claim, verdict in done.outcomes:
+        assert rederived(claim, verdict) == verdict.word
+
+
+def weak(scale, **changes):
+    """A walk whose drift is seen by many runs only."""
+    part = Part(
+        "mean end of a walk",
+        lambda cells: estimate_mean(cells.pooled("end")),
+        above(0.0, resolution=0.01),
+    )
+    return dataclasses.replace(
+        toy.UP,
+        requests=lambda preset: [Request("walk", toy.Walk(drift=0.05, scale=scale), 40)],
+        parts=(part,),
+        **changes,
+    )
+
+
+def test_what_few_runs_do_not_decide_gets_more_that_begin_with_them(tmp_path):
+    claim = weak(0.5)
+    done = reproduce(source_of(toy.make("weak", claim)), "quick", tmp_path / "out")
+    [(_, verdict)] = done.outcomes
+    assert (verdict.word, verdict.look, verdict.runs) == ("supported", 2, 160)
+    labels = (tmp_path / "out" / "pieces").glob("*.json")
+    blocks = [json.loads(label.read_text()) for label in labels]
+    walks = [b for b in blocks if b["settings"]["drift"] == 0.05]
+    assert sorted((b["first"], b["count"]) for b in walks) == [(0, 40), (40, 100), (140, 20)]
+    assert done.document("r") == reopen(
+        tmp_path / "out", lambda _: source_of(toy.make("weak", claim))
+    ).document("r")
+
+
+def test_a_budget_that_ends_leaves_a_claim_inconclusive(tmp_path):
+    done = reproduce(source_of(toy.make("weak", weak(50.0))), "quick", tmp_path / "out")
+    [(_, verdict)] = done.outcomes
+    assert (verdict.word, verdict.look, verdict.runs) == ("inconclusive", 3, 640)
+    assert verdict.findings[0].estimate.level == 0.9875
+
+
+def test_no_more_runs_are_made_than_the_resolution_asks_for(tmp_path):
+    part = Part(
+        "mean end of a walk",
+        lambda cells: estimate_mean(cells.pooled("end")),
+        above(0.2, resolution=9.0),
+    )
+    claim = dataclasses.replace(weak(1.0), parts=(part,))
+    done = reproduce(source_of(toy.make("weak", claim)), "quick", tmp_path / "out")
+    assert (done.outcomes[0][1].word, done.outcomes[0][1].look) == ("inconclusive", 1)
+
+
+def test_a_further_look_that_cannot_be_had_leaves_the_verdict_and_says_so(tmp_path):
+    claim = weak(0.5)
+    source = source_of(toy.make("weak", claim))
+    reproduce(source, "quick", tmp_path / "out")
+    for label in (tmp_path / "out" / "pieces").glob("*.json"):
+        if json.loads(label.read_text()).get("first", 0) >= 40:
+            label.unlink()
+    [(_, verdict)] = reopen(tmp_path / "out", lambda _: source).outcomes
+    assert (verdict.word, verdict.look) == ("inconclusive", 1)
+    assert "more runs are missing" in verdict.note
+
+
+def test_faults_with_runs_of_their_own_are_tried_when_asked_for(tmp_path):
+    other = Fault("no drift", requests=lambda preset: [Request("walk", toy.Walk(drift=-0.5), 250)])
+    claim = dataclasses.replace(
+        weak(1.0), faults=(other,), requests=toy.requests, parts=toy.UP.parts
+    )
+    claim = dataclasses.replace(
+        claim,
+        parts=(dataclasses.replace(
+            claim.parts[0], measure=lambda cells: estimate_mean(cells[0].data.end)
+        ),),
+    )  # fmt: skip
+    source = source_of(toy.make("tried", claim))
+    assert reproduce(source, "quick", tmp_path / "out").faults == []
+    done = reproduce(source, "quick", tmp_path / "out", check=True)
+    [(trial, verdict)] = done.faults
+    assert trial.turned(verdict)
+    assert done.all_turned
+    assert done.document()["claims"][0]["faults"][0]["turned"]
+
+
+def test_a_plan_is_fixed_before_numbers_are_seen(done, tmp_path):
+    assert done.document()["as_planned"]
+    easier = dataclasses.replace(toy.UP, parts=(
+        dataclasses.replace(toy.UP.parts[0], rule=above(-1.0)),))  # fmt: skip
+    again = reopen(tmp_path / "out", lambda _: source_of(toy.make("toy", easier, toy.DOWN)))
+    assert not again.document()["as_planned"]
+    assert again.plan != done.plan
 
 
 def test_what_did_it_is_on_record(done):
@@ -69,8 +196,8 @@ def test_a_failure_costs_no_other_claim_its_verdict(tmp_path, caplog):
     reproduction = reproduce(source_of(surprising.study), "quick", tmp_path)
     assert verdicts(reproduction) == {
         "up": "supported",
-        "broken": "inconclusive",
-        "careless": "inconclusive",
+        "broken": "failed",
+        "careless": "failed",
     }
     assert not reproduction.as_expected
     notes = [verdict.note for _, verdict in reproduction.outcomes]
@@ -90,9 +217,11 @@ def test_half_a_directory_tells_half_of_it(done, tmp_path):
         if json.loads(label.read_text())["settings"]["drift"] == 0:
             label.unlink()
     half = reopen(tmp_path / "out", lambda reference: source_of(toy.study))
-    assert verdicts(half) == {"up": "inconclusive", "down": "inconclusive"}
-    assert half.outcomes[0][1].note == "not yet run: 3 of 3 pieces are missing"
-    assert math.isnan(half.outcomes[0][1].estimate)
+    assert verdicts(half) == {"up": "not run", "down": "not run"}
+    assert half.outcomes[0][1].note == "not run: 3 of 3 pieces are missing"
+    assert half.document()["claims"][0]["estimate"] is None
+    assert half.faults == []
+    assert half.runs == 250
     with pytest.raises(NotYetRun):
         half.datasets(toy.requests("quick"))
 
