@@ -42,7 +42,7 @@ def show_claims(reproduction: Reproduction, report: Path) -> None:
     console.print(
         escape(
             "measured: estimate [interval] at the confidence in %, or [range found] where nothing "
-            "is random"
+            "is random; all > t: in every run, which shows it for more than this share of all"
         )
     )
     for (claim, verdict), kept in zip(reproduction.outcomes, reproduction.corrected, strict=True):
@@ -250,7 +250,8 @@ def _finding_cells(finding: Finding | None) -> list[str]:
     if finding.rule.relation != "<=":  # of errors the largest says it all
         numbers += f" [{_number(found.low)}, {_number(found.high)}]"
     level = "" if found.level is None else f"{100 * found.level:.4g}"
-    return [escape(numbers), level, escape(str(finding.rule).replace("run, share ", ""))]
+    rule = str(finding.rule).replace("every run, share", "all").replace(" ± ", "±")  # to fit a line
+    return [escape(numbers), level, escape(rule)]
 
 
 def _why(claim: Claim, verdict: Verdict) -> str:
