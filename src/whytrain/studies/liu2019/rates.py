@@ -84,11 +84,15 @@ def predicted(settings: RateSettings) -> dict[str, float]:
 
 
 def measured(dataset: xr.Dataset, name: str, low: float = 1e-11, high: float = 1e-4) -> np.ndarray:
-    """The rate of every run: how much the log error falls a step between `high` and `low`."""
+    """The rate of every run: how much the log error falls a step between `high` and `low`.
+
+    Of an error that changes sign on its way, only what comes after it was last above `high` counts.
+    """
     error, time = dataset[name].values, dataset.time.values
     rates = np.full(len(error), np.nan)
     for run, path in enumerate(error):
-        inside = (path > low) & (path < high)
+        small = np.flip(np.logical_and.accumulate(np.flip(path < high)))
+        inside = small & (path > low)
         if inside.sum() >= 2:
             rates[run] = -np.polyfit(time[inside], np.log(path[inside]), 1)[0]
     return rates
@@ -128,7 +132,7 @@ RATES = Experiment(
     settings=RateSettings,
     compute=compute,
     summarize=summarize,
-    version=2,
+    version=3,
     runs=64,
     block=1024,
 )
