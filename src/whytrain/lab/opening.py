@@ -130,9 +130,7 @@ def query(
     return rows if columns is None else rows.filter(items=list(columns))
 
 
-def export(
-    rows: "pd.DataFrame", *, csv: Path | None = None, parquet: Path | None = None
-) -> None:
+def export(rows: "pd.DataFrame", *, csv: Path | None = None, parquet: Path | None = None) -> None:
     """Write a table to a file, or to two.
 
     Args:
