@@ -261,9 +261,9 @@ def test_of_two_files_none_is_written_where_one_cannot_be(wrong, done, tmp_path,
     monkeypatch.setattr(pd.DataFrame, "to_parquet", lambda *_, **__: b"")
     (tmp_path / "there").mkdir()
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(UserError, match="cannot write to|need a file each"):
+    with pytest.raises(UserError, match=r"cannot write to|need a file each"):
         export(table(done), parquet=tmp_path / "a.pq", csv=tmp_path / wrong)
-    with pytest.raises(UserError, match="cannot write to|need a file each"):
+    with pytest.raises(UserError, match=r"cannot write to|need a file each"):
         export(table(done), csv=tmp_path / "a.pq", parquet=tmp_path / wrong)
     assert sorted(tmp_path.rglob("*")) == before
 

@@ -1,7 +1,5 @@
 """Small losses that are hard: each a finite number with its uncertainty, or one line."""
 
-import itertools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -70,8 +68,9 @@ def attempt(call):
     try:
         return call()
     except UserError as error:
-        assert len(str(error).splitlines()) == 1
-        return None
+        told = str(error)
+    assert len(told.splitlines()) == 1
+    return None
 
 
 def check(number):
@@ -83,7 +82,9 @@ def check(number):
     trace = attempt(lambda: hessian_trace(family, w, *which, products=products, seed=number))
     top = attempt(lambda: top_eigenvalue(family, w, *which, seed=number))
     flat = attempt(
-        lambda: flatness(family, np.zeros_like(w), w, *which, seed=number, draws=2, groups=3, target=0.1)
+        lambda: flatness(
+            family, np.zeros_like(w), w, *which, seed=number, draws=2, groups=3, target=0.1
+        )
     )
     if trace is not None:
         assert known
@@ -97,26 +98,27 @@ def check(number):
         assert np.isfinite(list(vars(flat).values())).all()
         assert 0 < flat.low <= flat.sigma <= flat.high
     if known and np.isfinite(matrix).all():
-        compare(matrix, trace, top, exact=products == SIZE)
+        moderate = max(*np.abs(w), *np.abs(which[1]), np.abs(matrix).max()) < 1e100
+        assert not moderate or (trace is not None and top is not None)
+        # What is far smaller than the slope is lost in rounding before it reaches an instrument.
+        if not matrix.any() or np.abs(matrix).max() > 1e-9 * np.abs(gradient).max():
+            compare(matrix, trace if products == SIZE else None, top)
     return sum(found is not None for found in (trace, top, flat))
 
 
-def compare(matrix, trace, top, exact):
-    """With the Hessian written out; where that is finite there must be numbers."""
-    largest = np.abs(matrix).max(initial=0.0)
-    if largest > 1e250:
-        return
-    assert trace is not None
-    assert top is not None
-    scale = max(largest, 1e-290)  # XLA takes less than the normal numbers for zero
+def compare(matrix, trace, top):
+    """With the Hessian written out."""
+    scale = max(np.abs(matrix).max(), 1e-290)  # XLA takes less than the normal numbers for zero
     true = np.linalg.eigvalsh(matrix / scale)
     rounding = 1e-9
-    if exact:
+    if trace is not None:
         assert abs(trace.value / scale - np.trace(matrix / scale)) <= rounding
-    assert top.value / scale <= true[-1] + rounding
-    assert np.abs(true - top.value / scale).min() <= top.residual / scale + rounding
-    if top.converged:
-        assert abs(true[-1] - top.value / scale) <= top.residual / scale + rounding
+    if top is not None:
+        value, residual = top.value / scale, top.residual / scale + rounding
+        assert value <= true[-1] + residual
+        assert np.abs(true - value).min() <= residual
+        # Of a cluster that is narrower than the tolerance it may be another one.
+        assert not top.converged or true[-1] - value <= residual + 1e-5 * abs(value)
 
 
 def test_a_hard_loss_is_a_number_or_one_line():
@@ -126,7 +128,7 @@ def test_a_hard_loss_is_a_number_or_one_line():
 
 @pytest.mark.slow
 def test_ten_thousand_hard_losses():
-    for number in itertools.chain(range(150, 10_150)):
+    for number in range(150, 10_150):
         try:
             check(number)
         except Exception as error:
