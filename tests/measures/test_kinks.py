@@ -10,7 +10,7 @@ def test_jumps_drawn_at_random_are_found():
     rng = np.random.default_rng(0)
     for _ in range(5):
         hidden = np.sort(rng.choice([-1, 1], 8) * rng.uniform(1e-3, 50, 8))
-        heights = rng.normal(size=8)
+        heights = rng.choice([-1, 1], 8) * rng.uniform(0.5, 2, 8)
 
         def function(x, hidden=hidden, heights=heights):
             return np.sin(x) + ((x[..., None] > hidden) * heights).sum(-1)

@@ -8,6 +8,7 @@ import pytest
 
 from whytrain import UserError
 from whytrain.measures import flatness, hessian_trace, hutchpp, lanczos, top_eigenvalue
+from whytrain.measures.rademacher import theorem1, theorem1_by_norms
 from whytrain.measures.trained import trained
 
 X = np.random.default_rng(0).normal(size=(20, 3))
@@ -160,7 +161,11 @@ def test_a_loss_that_is_none_is_one_line(wrong, message):
     ("function", "place", "message"),
     [
         (lambda w: jnp.linalg.norm(w) ** 2, np.zeros(200), r"gradient .* params \(200 of 200"),
-        (lambda w: jnp.sum(jnp.abs(w) ** 1.5), np.array([0.0, 1.0]), "second derivative .* 1 of 2"),
+        (
+            lambda w: jnp.sum(jnp.abs(w) ** 1.5),
+            np.array([0.0, 1.0]),
+            r"second derivative .* \(1 of 2",
+        ),
         (lambda w: jnp.sum(jnp.sqrt(w["b"]) + w["a"]), {"a": np.ones(2), "b": np.zeros(2)}, "to b"),
     ],
 )
@@ -218,3 +223,13 @@ def test_no_more_products_are_spent_than_allowed(most):
     )
     assert not found.converged
     assert found.products == most
+
+
+@pytest.mark.parametrize(
+    ("gamma", "m", "size"), [(0.0, 4, 1.0), (-1.0, 4, 1.0), (1.0, 0, 1.0), (1.0, 4, np.nan)]
+)
+def test_a_complexity_of_no_margin_or_no_examples_is_refused(gamma, m, size):
+    one = np.ones(1)
+    for bound in (theorem1, theorem1_by_norms):
+        with pytest.raises(UserError, match=r"needed: gamma > 0|norms must be finite"):
+            bound(one, one, size, 0 * one, 2, gamma, m)

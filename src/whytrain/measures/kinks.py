@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from numpy.polynomial.legendre import leggauss
 
 Function = Callable[[np.ndarray], np.ndarray]
-Places = Float[np.ndarray, "_"]
+Places = Float[np.ndarray, " _"]
 
 SPACING = 2e-4  # of places, relative to their distance from zero
 NEAREST = 1e-9  # of the places that are not zero's two sides
@@ -80,7 +80,7 @@ def _places(reach: float) -> Places:
     return np.concatenate([-right[::-1], [-SIDE, SIDE], right])
 
 
-def _near(places: Places, known: np.ndarray) -> Bool[np.ndarray, "_"]:
+def _near(places: Places, known: np.ndarray) -> Bool[np.ndarray, " _"]:
     apart = np.abs(places[:, None] - known)
     return (apart < 1e-11 * np.maximum(1, np.abs(known))).any(axis=1)
 
