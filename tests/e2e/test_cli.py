@@ -88,6 +88,20 @@ def test_run_a_second_time_computes_nothing(call, tmp_path):
     assert result_of(json.loads(again[1])) == result_of(json.loads(first[1]))
 
 
+def test_outcomes_stand_in_one_order_whether_kept_or_not(call):
+    words = ("run", "liu2019/success-rate", "--runs", 20, "--set", "steps=9", "--json")
+    told = [call(*words, *out)[1] for out in ((), ("--out", "here"), ("--out", "here"))]
+    orders = {tuple(json.loads(text)["results"]["outcomes"]) for text in told}
+    assert orders == {("undecided", "global", "spurious", "saddle", "diverged")}
+
+
+@pytest.mark.parametrize("words", ["list", "--version", "list liu2019", "nonsense 2>&1"])
+def test_a_reader_that_has_gone_is_no_error(words):
+    command = f"({sys.executable} -m whytrain {words}; echo $? >&3) 3>status | :"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert (Path("status").read_text(), done.stderr) == ("141\n", "")
+
+
 def test_reproduce_prints_one_json_document_and_writes_a_report(call):
     status, out, err = call("reproduce", TOY, "--json")
     document = json.loads(out)

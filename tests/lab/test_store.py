@@ -56,6 +56,13 @@ def local(tmp_path):
     return Store.open(tmp_path / "out" / "here")
 
 
+def test_the_order_of_the_arrays_is_the_same_at_every_reading(store, piece):
+    """Five arrays come in one order by chance with probability 1/120 a reading."""
+    store.put("a", piece)
+    orders = {tuple(store.get("a").dataset.variables) for _ in range(20)}
+    assert orders == {("end", "fine", "name", "outcome", "steps")}
+
+
 def label(store, key="a"):
     return f"pieces/{key}.json"
 

@@ -238,10 +238,10 @@ def test_a_question_that_is_not_understood_is_told(words, message, done):
 def test_exports(done, tmp_path):
     import pandas as pd
 
-    export(table(done), tmp_path / "a.csv", "csv")
+    export(table(done), csv=tmp_path / "a.csv")
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "a.csv"), table(done), check_dtype=False)
     with pytest.raises(UserError, match="cannot write to"):
-        export(table(done), tmp_path / "none" / "a.csv", "csv")
+        export(table(done), csv=tmp_path / "none" / "a.csv")
 
 
 def test_parquet_needs_a_package(done, tmp_path, monkeypatch):
@@ -250,7 +250,22 @@ def test_parquet_needs_a_package(done, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setitem(sys.modules, "fastparquet", None)
     with pytest.raises(UserError, match=r"pip install 'whytrain\[parquet\]'"):
-        export(table(done), tmp_path / "a.pq", "parquet")
+        export(table(done), csv=tmp_path / "a.csv", parquet=tmp_path / "a.pq")
+    assert not list(tmp_path.glob("*a.*"))
+
+
+@pytest.mark.parametrize("wrong", ["none/a.csv", "there", "a.pq"])
+def test_of_two_files_none_is_written_where_one_cannot_be(wrong, done, tmp_path, monkeypatch):
+    import pandas as pd
+
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", lambda *_, **__: b"")
+    (tmp_path / "there").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UserError, match=r"cannot write to|need a file each"):
+        export(table(done), parquet=tmp_path / "a.pq", csv=tmp_path / wrong)
+    with pytest.raises(UserError, match=r"cannot write to|need a file each"):
+        export(table(done), csv=tmp_path / "a.pq", parquet=tmp_path / wrong)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_verification_finds_damage_and_difference(done):

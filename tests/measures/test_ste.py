@@ -4,7 +4,10 @@ import json
 import math
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
+from scipy.integrate import quad
+from scipy.special import ndtr
 
 from whytrain.cli import main
 from whytrain.errors import UserError
@@ -69,13 +72,59 @@ def test_the_scale_of_a_derivative_changes_no_verdict(name, scale):
         assert (ours.collapse is None) == (theirs.collapse is None)
 
 
-def test_a_jump_that_is_not_named_is_warned_of():
-    def window(x):
-        return jnp.where((x > 0) & (x < 0.7), 1.0, 0.0)
+HIDDEN = {
+    "rounded": (lambda x: 1.0 * (jnp.abs(jnp.round(3 * x) / 3) < 1), 2 * ndtr(2.5 / 3) - 1),
+    "rounded up": (lambda x: jnp.abs(jnp.round(3 * x) / 3) <= 1, 2 * ndtr(3.5 / 3) - 1),
+    "whole numbers": (lambda x: (jnp.abs(x) <= 1).astype(int), 2 * ndtr(1.0) - 1),
+    "staircase": (
+        lambda x: jnp.clip(jnp.floor(8 * x), 0, 32) / 32, np.mean(ndtr(-np.arange(1, 33) / 8)),
+    ),
+    "kink": (
+        lambda x: jnp.maximum(0, x - 0.3), np.exp(-0.045) / np.sqrt(2 * np.pi) - 0.3 * ndtr(-0.3),
+    ),
+    "spike": (
+        lambda x: 1 + 1e4 * (jnp.abs(x - 0.7001) < 8e-5), 1 + 1e4 * (ndtr(0.70018) - ndtr(0.70002)),
+    ),
+    "value at 0": (lambda x: jnp.where(x == 0, 5.0, 1.0), 1.0),
+}  # fmt: skip
 
-    with pytest.warns(UserWarning, match=r"seems to jump between x = 0.695 and 0.7"):
-        measure_ste(Estimator("window", window, (), "", ""))
-    measure_ste(Estimator("window", window, (0.7,), "", ""))
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_what_nobody_declared_is_found(name):
+    derivative, expected = HIDDEN[name]
+    found = measure_ste(Estimator(name, derivative, (), "", ""))
+    assert found.lengths[40] == pytest.approx(1)
+    assert found.passed[40] == pytest.approx(expected, abs=1e-9 * max(1, expected))
+    assert found.error < 1e-6
+    assert "two rules of which agree" in found.assumptions
+
+
+def test_what_cannot_be_integrated_is_refused():
+    pole = Estimator("pole", lambda x: 1 / jnp.abs(x - 0.3), (), "", "")
+    with pytest.raises(UserError, match="two rules of quadrature for 'pole' differ by"):
+        measure_ste(pole)
+
+
+def test_nothing_is_found_where_all_is_declared():
+    """So that the numbers of registered estimators are those of their declared kinks."""
+    for estimator in ESTIMATORS.values():
+        assert measure_ste(estimator).found == ()
+
+
+def test_the_time_until_a_filter_is_gone():
+    """By SciPy's adaptive quadrature, twice: of `E |x| mu'(r x) 1{x < 0}`, and of its inverse."""
+
+    def leak(r):
+        def integrand(x):
+            return x * max(2 - 2 * r * x, 0) * math.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
+
+        return quad(integrand, 0, min(1 / r, 40), epsabs=1e-12)[0]
+
+    for length in (0.5, 3.0):
+        spurious = points(measure_ste(ESTIMATORS["approx_sign"], length=length))["spurious"]
+        push = spurious.slope / leak(length)
+        expected = quad(lambda r: 1 / leak(r), 0, length, epsabs=1e-10)[0] / push
+        assert spurious.collapse == pytest.approx(expected, rel=1e-8)
 
 
 @pytest.mark.parametrize(

@@ -258,9 +258,7 @@ def query(
     rows = lab.query(
         lab.table(directory), condition, sort, descending, columns and columns.split(",")
     )
-    for path, kind in ((csv, "csv"), (parquet, "parquet")):
-        if path is not None:
-            lab.export(rows, path, kind)
+    lab.export(rows, csv=csv, parquet=parquet)
     tables.show_rows(rows, limit)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import shlex
 import sys
 import warnings
@@ -23,9 +24,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0 done and every verdict as the study expects, 1 a verdict differs, 2 the
-        user's mistake, 130 interrupted.
+        user's mistake, 130 interrupted, 141 where nobody reads the output any more.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = _run(words)
+        sys.stdout.flush()  # here, where a reader that has gone is no traceback
+    except BrokenPipeError:
+        return _unread()
+    except SystemExit as end:  # what Rich and Typer make of it
+        if isinstance(end.__context__, BrokenPipeError):
+            return _unread()
+        raise
+    return status
+
+
+def _run(words: list[str]) -> int:
     with _messages_in_one_line():
         try:
             status = app(words or ["--help"], prog_name="whytrain", standalone_mode=False)
@@ -36,6 +50,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if status == Status.INTERRUPTED:  # what Typer makes of Ctrl-C
             _say(_how_to_resume(words))
     return status or Status.DONE
+
+
+def _unread() -> Status:
+    """Drop what is left to print, or Python complains of it when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(nowhere, stream.fileno())
+    return Status.UNREAD
 
 
 def _say(line: str) -> None:

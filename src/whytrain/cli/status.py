@@ -11,9 +11,12 @@ class Status(enum.IntEnum):
         DIFFERS: Done, and a verdict differs.
         MISTAKE: The user's mistake; nothing was done.
         INTERRUPTED: Ctrl-C.
+        UNREAD: Nobody reads the output any more, as in `whytrain list | head -1`: what the shell
+            reports of other commands then, 128 and the number of SIGPIPE.
     """
 
     DONE = 0
     DIFFERS = 1
     MISTAKE = 2
     INTERRUPTED = 130
+    UNREAD = 141

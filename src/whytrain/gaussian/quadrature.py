@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from whytrain._types import Numeric
 from whytrain.gaussian.activation import Activation, Scalar
 
 # Beyond this radius a two-dimensional standard normal holds 3e-18 of its mass.
@@ -144,10 +145,11 @@ def _away_from_zero(x: Array) -> Array:
 
 
 def panels(
-    ends: Sequence[Scalar], low: float, high: float, nodes: int
+    ends: Sequence[Float[Numeric, "..."]], low: float, high: float, nodes: int
 ) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
     """Gauss-Legendre nodes and weights on the panels that `ends` cut out of `[low, high]`."""
-    inside = jnp.sort(jnp.clip(jnp.stack([jnp.asarray(end) * 1.0 for end in ends]), low, high))
+    inside = jnp.concatenate([jnp.ravel(jnp.asarray(end) * 1.0) for end in ends])
+    inside = jnp.sort(jnp.clip(inside, low, high))
     edges = jnp.concatenate([jnp.array([low]), inside, jnp.array([high])])
     points, weights = np.polynomial.legendre.leggauss(nodes)
     half = (edges[1:] - edges[:-1])[:, None] / 2

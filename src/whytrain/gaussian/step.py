@@ -186,7 +186,7 @@ class StepQuadrature(Step):
     ) -> Array:
         """`E f(x)`; where the radius is zero, that of the surrogate's two sides of zero."""
         radius = jnp.maximum(radius, 1e-300)
-        own = [kink / radius for kink in self.kinks]
+        own = [jnp.asarray(self.kinks) / radius]  # in one operation: there may be a thousand
         own += [side * rung / radius for side in (-1, 1) for rung in _LADDER]
         fixed = [0.0, -3.0, 3.0]
         x, weights = panels([*fixed, *own, *ends], -CUTOFF, CUTOFF, self.nodes)

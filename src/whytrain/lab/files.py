@@ -5,7 +5,7 @@ import errno
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -201,14 +201,43 @@ def write_atomically(path: Path, content: bytes) -> None:
     """
     temporary = path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}")
     try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        _write(temporary, content)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
     _force_to_disk(path.parent)
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Write files, none of them before all are known to fit where they go.
+
+    Args:
+        contents: What to write, by file; those that are there already are replaced.
+
+    Raises:
+        StoreError: A place cannot be written; then none has changed.
+    """
+    temporary = {path: path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}") for path in contents}
+    try:
+        for path, content in contents.items():
+            with writing_to(path):
+                if path.is_dir():
+                    raise IsADirectoryError(errno.EISDIR, "it is a directory")
+                _write(temporary[path], content)
+        for path in contents:
+            with writing_to(path):
+                temporary[path].replace(path)
+                _force_to_disk(path.parent)
+    finally:
+        for path in temporary.values():
+            path.unlink(missing_ok=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextlib.contextmanager

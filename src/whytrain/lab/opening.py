@@ -12,7 +12,7 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from whytrain.errors import UserError, nearest
-from whytrain.lab.files import write_atomically, writing_to
+from whytrain.lab.files import write_together
 from whytrain.lab.sweep_directory import Sweep
 
 if TYPE_CHECKING:
@@ -130,28 +130,34 @@ def query(
     return rows if columns is None else rows.filter(items=list(columns))
 
 
-def export(rows: "pd.DataFrame", path: Path, kind: str) -> None:
-    """Write a table to a file.
+def export(rows: "pd.DataFrame", *, csv: Path | None = None, parquet: Path | None = None) -> None:
+    """Write a table to a file, or to two.
 
     Args:
         rows: The table.
-        path: The file; if there is one already, it is replaced.
-        kind: `csv` or `parquet`.
+        csv: Where to, as CSV; if there is a file already, it is replaced.
+        parquet: Where to, as Parquet.
 
     Raises:
-        UserError: If the file cannot be written, or a package is wanting.
+        UserError: If a file cannot be written, or a package is wanting; then none is written.
     """
-    with writing_to(path):
-        if kind == "csv":
-            content = rows.to_csv(index=False).encode()
-        else:
-            try:
-                content = rows.to_parquet(index=False)
-            except ImportError:
-                raise UserError(
-                    "Parquet needs pyarrow, which is not installed; pip install 'whytrain[parquet]'"
-                ) from None
-        write_atomically(path, content)
+    if csv is not None and csv == parquet:
+        raise UserError(f"CSV and Parquet need a file each, got {csv} for both")
+    contents = {}
+    if csv is not None:
+        contents[csv] = rows.to_csv(index=False).encode()
+    if parquet is not None:
+        contents[parquet] = _parquet(rows)
+    write_together(contents)
+
+
+def _parquet(rows: "pd.DataFrame") -> bytes:
+    try:
+        return rows.to_parquet(index=False)
+    except ImportError:
+        raise UserError(
+            "Parquet needs pyarrow, which is not installed; pip install 'whytrain[parquet]'"
+        ) from None
 
 
 def flatten(results: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -329,7 +329,8 @@ def _from_archive(content: bytes) -> xr.Dataset:
         files: dict[str, Any] = {
             name: Buffer.from_bytes(zipped.read(name)) for name in zipped.namelist()
         }
-    return xr.open_zarr(ZarrMemory(files), consolidated=False, chunks=None).load()
+    found = xr.open_zarr(ZarrMemory(files), consolidated=False, chunks=None).load()
+    return found[sorted(found.variables)]  # Zarr lists the arrays of a group in no order
 
 
 def _marked(files: Files) -> bool:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,13 +14,20 @@ from scipy import stats
 
 from whytrain._random import normal
 from whytrain.errors import UserError
-from whytrain.measures.parts import check_mean, parts
+from whytrain.measures.hessian import cast, check_parts
+from whytrain.measures.loss import seen_by_jax, told
+from whytrain.measures.parts import parts
+from whytrain.measures.seeds import jax_key
+from whytrain.measures.trained import OfTrained, check_same
+from whytrain.measures.trained import trained as moving
 
-_STEPS = 40  # halvings of the logarithm of sigma
+_FINE = 1e-9  # of the binary logarithm of sigma
+_FARTHEST = 480.0  # the binary logarithm of the least and the largest sigma whose square is one
+_ROUNDING = 1e-10  # of a loss; with 16 digits six are left of a rise that small
 
 
 @dataclass(frozen=True)
-class Flatness:
+class Flatness(OfTrained):
     """The noise that raises a loss by a given amount.
 
     Attributes:
@@ -41,11 +48,12 @@ class Flatness:
 
 
 def flatness(
-    loss: Callable[..., Any],
+    loss: Any,
     initial: PyTree,
     trained: PyTree,
     *data: Any,
-    key: Array,
+    seed: Any = 0,
+    key: Any = None,
     target: float = 0.1,
     draws: int = 8,
     groups: int = 12,
@@ -58,16 +66,19 @@ def flatness(
     After McAllester 2003 and Neyshabur, Bhojanapalli, McAllester and Srebro 2017; the noise has one
     size for all parameters, so that the measure is not invariant under rescaling of layers. Each
     group of draws is solved for its own `sigma` by bisection, with the same draws at every
-    step; the interval is Student's t of the logarithms over groups. Implementations that pass the
-    variance where a standard deviation is wanted, or draw anew at every step, give another number
-    or none.
+    step; the interval is Student's t of the logarithms over groups. Where the loss rises and falls
+    again it is the first rise that counts, as far as a search by factors of four sees it.
+    Implementations that pass the variance where a standard deviation is wanted, or draw anew at
+    every step, give another number or none.
 
     Args:
         loss: `loss(params, *data)`: a mean loss, or an error rate.
         initial: The parameters before training.
-        trained: The parameters after it.
+        trained: The parameters after it: a pytree of arrays, or an Equinox module, of which the
+            arrays of floating-point numbers are moved and nothing else.
         *data: What else the loss takes.
-        key: Where the noise comes from.
+        seed: Where the noise comes from: an integer.
+        key: A JAX key in place of a seed.
         target: The rise.
         draws: Draws a group.
         groups: Groups, two or more.
@@ -78,7 +89,9 @@ def flatness(
         The noise that is borne, with its interval.
 
     Raises:
-        UserError: A number is out of range, or no noise raises the loss that much.
+        UserError: A number is out of range, the parameters are not of one network, the loss cannot
+            be computed, no noise raises the loss that much, or it is not finite before it has
+            risen.
 
     Example:
         >>> half = lambda w: 0.5 * jnp.sum(w**2)   # rises by 100 sigma^2 / 2
@@ -86,36 +99,69 @@ def flatness(
         >>> found.low < 0.1 < found.high
         True
     """
-    if target <= 0 or draws < 1 or groups < 2:
+    if not (0 < target < math.inf) or draws < 1 or groups < 2:
         raise UserError(
             f"needed: target > 0, draws >= 1, groups >= 2; got {target:g}, {draws}, {groups}"
         )
+    keys = jax.random.split(jax_key(seed, key), (groups, draws))
     with jax.enable_x64(True):
-        params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), trained)
-        keys = jax.random.split(key, (groups, draws))
-        if batch is not None:
-            check_mean(loss, params, next(parts(data, batch))[1])
-        base = sum(share * float(loss(params, *part)) for share, part in parts(data, batch))
-        if not math.isfinite(base):
-            raise UserError(f"the loss is {base} at the trained parameters")
+        found = moving(loss, trained)
+        params, distance = cast(found.arrays, jnp.float64), _distance(initial, trained)
+        check_parts(replace(found, arrays=params), data, batch)
+        with told():
+            base = sum(
+                share * float(found.loss(params, *part)) for share, part in parts(data, batch)
+            )
+        if not abs(base) * _ROUNDING < target:
+            raise UserError(
+                f"a rise by {target:g} is lost in the rounding of the loss, {base:g}; choose a "
+                "larger target"
+            )
 
         def raised(sigmas: np.ndarray) -> np.ndarray:
-            means = [
-                share * np.asarray(_mean_loss(loss, params, part, keys, jnp.asarray(sigmas)))
-                for share, part in parts(data, batch)
-            ]
+            with told():
+                means = [
+                    share
+                    * np.asarray(_mean_loss(found.loss, params, part, keys, jnp.asarray(sigmas)))
+                    for share, part in parts(data, batch)
+                ]
             return np.sum(means, axis=0)
 
-        found = np.log(_solve(raised, groups, base + target))
-        moved = jax.tree.map(lambda a, b: float(jnp.sum((a - b) ** 2)), params, initial)
-    distance = sum(jax.tree.leaves(moved))
-    center, error = float(found.mean()), float(found.std(ddof=1)) / math.sqrt(groups)
+        logs = np.log(_solve(raised, groups, base + target))
+    return _summary(logs, distance, found.left_out)
+
+
+def _summary(logs: Float[np.ndarray, " group"], distance: float, left_out: str) -> Flatness:
+    groups = len(logs)
+    center, error = float(logs.mean()), float(logs.std(ddof=1)) / math.sqrt(groups)
     reach = float(stats.t.ppf(0.975, groups - 1)) * error
-    sigma = math.exp(center)
+    with np.errstate(over="ignore"):
+        sigma, low, high = np.exp([center, center - reach, center + reach])
+        divergence = distance / (2 * sigma**2)
+    if not np.isfinite([high, divergence]).all() or low == 0:
+        raise UserError(
+            f"the noise that is borne is not known even roughly, from {low:.3g} to {high:.3g}, or "
+            "its divergence is beyond the largest number; give more groups or scale the loss"
+        )
     return Flatness(
-        sigma, math.exp(center - reach), math.exp(center + reach), sigma**-2,
-        distance / (2 * sigma**2),
-    )  # fmt: skip
+        float(sigma),
+        float(low),
+        float(high),
+        float(sigma**-2),
+        float(divergence),
+        left_out=left_out,
+    )
+
+
+def _distance(initial: PyTree, trained: PyTree) -> float:
+    """`||w - w0||^2`."""
+    begin = check_same(initial, trained)
+    end = check_same(trained, trained)
+    with np.errstate(over="ignore"):
+        return sum(
+            float(np.sum((a.astype(np.float64) - b.astype(np.float64)) ** 2))
+            for a, b in zip(end, begin, strict=True)
+        )
 
 
 def _solve(
@@ -123,17 +169,27 @@ def _solve(
 ) -> Float[np.ndarray, " group"]:
     """For every group a sigma at which its mean loss is the goal."""
     low, high = np.full(groups, -np.inf), np.full(groups, np.inf)
-    guess = np.full(groups, -12.0)
-    for _ in range(_STEPS):
-        above = ~(
-            raised(np.exp2(guess)) < goal
-        )  # noise that makes the loss infinite or NaN is too much
+    guess, at_high = np.full(groups, -12.0), np.zeros(groups)
+    while (np.abs(guess) < _FARTHEST).all() and not (high - low < _FINE).all():
+        means = raised(np.exp2(guess))
+        above = ~(means < goal)  # noise that makes the loss infinite or NaN is too much
+        at_high = np.where(above, means, at_high)
         high, low = np.where(above, guess, high), np.where(above, low, guess)
         with np.errstate(invalid="ignore"):
             middle = (low + high) / 2
-        guess = np.select([np.isinf(high), np.isinf(low)], [guess + 2, guess - 2], middle)
-    if not np.isfinite(low).all() or not np.isfinite(high).all():
-        raise UserError(f"no noise raises the loss to {goal:.4g}; choose another target")
+        step = np.maximum(2, np.abs(guess) / 8)
+        guess = np.select([np.isinf(high), np.isinf(low)], [guess + step, guess - step], middle)
+    if not (high - low < _FINE).all():
+        raise UserError(
+            f"no noise raises the loss to {goal:.4g}, tried up to a standard deviation of "
+            f"{2**_FARTHEST:.0e}, in each of {groups} groups of draws; choose another target"
+        )
+    if not np.isfinite(at_high).all():
+        raise UserError(
+            f"noise of standard deviation {np.exp2(high[~np.isfinite(at_high)][0]):.3g} makes the "
+            f"loss {at_high[~np.isfinite(at_high)][0]}, and before it does not reach {goal:.4g}; "
+            "choose a smaller target, or a loss that is finite"
+        )
     return np.exp2((low + high) / 2)
 
 
@@ -153,6 +209,8 @@ def _mean_loss(
 ) -> Float[Array, " group"]:
     def group(at: tuple) -> Array:
         draws, sigma = at
-        return jnp.mean(jax.lax.map(lambda key: loss(_noisy(params, key, sigma), *data), draws))
+        return jnp.mean(
+            jax.lax.map(lambda key: seen_by_jax(loss)(_noisy(params, key, sigma), *data), draws)
+        )
 
     return jax.lax.map(group, (keys, sigmas))

@@ -1,6 +1,8 @@
 """Products with the Hessian of a loss, in the precision that is asked for."""
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -11,18 +13,17 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
 from whytrain.errors import UserError
+from whytrain.measures.loss import check_finite, check_loss, seen_by_jax, told
+from whytrain.measures.naming import a
 from whytrain.measures.parts import check_mean, parts
+from whytrain.measures.trained import Trained, trained
 
 Vector = Float[np.ndarray, " parameter"]
 Product = Callable[[Vector], Vector]
 
 
 def hessian_product(
-    loss: Callable[..., Any],
-    params: PyTree,
-    *data: Any,
-    dtype: Any = jnp.float64,
-    batch: int | None = None,
+    loss: Any, params: PyTree, *data: Any, dtype: Any = jnp.float64, batch: int | None = None
 ) -> tuple[Product, int]:
     """Give `v -> H v` with `H` the Hessian of `loss(params, *data)` at `params`.
 
@@ -36,52 +37,143 @@ def hessian_product(
 
     Args:
         loss: A scalar function of the parameters and the data; without randomness, such as dropout.
-        params: A pytree of arrays.
+        params: A pytree of arrays, or an Equinox module, of which the arrays of floating-point
+            numbers are differentiated in and nothing else.
         *data: Pytrees of arrays; those of floating point are brought to `dtype`, as `params` are.
         dtype: The precision.
         batch: How many examples are held at a time, for a loss that is a mean over examples, which
             the first axis of every array of `data` counts; None for all, and any loss.
 
     Returns:
-        The product, and how many parameters there are.
+        The product, and how many parameters there are. A product that is not finite raises a
+        `UserError` that names the parameters.
 
     Raises:
-        UserError: `loss` is no scalar, its value changes from call to call or is not finite, or
-            with a batch it is no mean over examples.
+        UserError: `loss` is no scalar, its value changes from call to call or is not finite, its
+            gradient is not finite, JAX cannot trace it, with a batch it is no mean over examples,
+            or among `params` there is what cannot be differentiated.
 
     Example:
         >>> product, size = hessian_product(lambda p: 3 * p[0] ** 2 + p[0] * p[1], np.ones(2))
         >>> product(np.array([1.0, 0.0])), size
         (array([6., 1.]), 2)
     """
-    with jax.enable_x64(True):
-        _, first = next(parts(data, batch))
-        known, first = _cast((params, first), jnp.float64)
-        _check(loss, known, first)
-        if batch is not None:
-            check_mean(loss, known, first)
-        params = _cast(params, dtype)
-        size = sum(leaf.size for leaf in jax.tree.leaves(params))
-        pull = _linearize(loss, params, _cast(data, dtype)) if batch is None else None
+    place = Place.of(loss, params, data, batch)
+    return place.product(dtype), place.size
 
-    def product(vector: Vector) -> Vector:
+
+@dataclass(frozen=True)
+class Place:
+    """A loss at a point, checked; the products with its Hessian.
+
+    Attributes:
+        trained: The loss and its parameters, in float64.
+        data: What else the loss takes.
+        batch: How many examples are held at a time, or None.
+    """
+
+    trained: Trained
+    data: tuple
+    batch: int | None
+
+    @classmethod
+    def of(cls, loss: Any, params: PyTree, data: tuple, batch: int | None) -> "Place":
+        """Check a loss at a point, see `hessian_product`."""
         with jax.enable_x64(True):
-            v = jnp.asarray(vector, dtype)
-            if pull is not None:
-                return np.array(_apply(pull, params, v))
-            total = jnp.zeros_like(v)
-            for share, part in parts(data, batch):
-                total += share * _part(loss, params, _cast(part, dtype), v)
-            return np.array(total)
+            found = trained(loss, params)
+            found = replace(found, arrays=cast(found.arrays, jnp.float64))
+            check_parts(found, data, batch)
+        return cls(found, data, batch)
 
-    return product, size
+    @property
+    def size(self) -> int:
+        """How many parameters there are."""
+        return sum(leaf.size for leaf in jax.tree.leaves(self.trained.arrays))
+
+    def product(self, dtype: Any = jnp.float64, *, check: bool = True) -> Product:
+        """Give `v -> H v` in a precision; unless told otherwise, it refuses what is not finite."""
+        loss = self.trained.loss
+
+        def checked(vector: Array, what: str) -> np.ndarray:
+            found = np.array(vector)
+            if check:
+                check_finite(found, self.trained.names, self.trained.arrays, what)
+            return found
+
+        with jax.enable_x64(True):
+            params = cast(self.trained.arrays, dtype)
+            whole = None
+            if self.batch is None:
+                with told():
+                    gradient, whole = _linearize(loss, params, cast(self.data, dtype))
+                checked(gradient, "gradient")
+
+        def product(vector: Vector) -> Vector:
+            with jax.enable_x64(True):
+                v = jnp.asarray(vector, dtype)
+                if whole is not None:
+                    return checked(_apply(whole, params, v), "second derivative")
+                total = jnp.zeros_like(v)
+                for share, part in parts(self.data, self.batch):
+                    with told():
+                        gradient, moved = _part(loss, params, cast(part, dtype), v)
+                    checked(gradient, "gradient")
+                    total += share * moved
+                return checked(total, "second derivative")
+
+        return product
+
+
+def check_parts(found: Trained, data: tuple, batch: int | None) -> None:
+    """Check a loss on the first part of the data, and whether it is a mean over parts.
+
+    Args:
+        found: The loss and its parameters.
+        data: What else the loss takes.
+        batch: How many examples are held at a time, or None.
+
+    Raises:
+        UserError: See `hessian_product`.
+    """
+    if batch is not None and not isinstance(batch, int | np.integer):
+        raise UserError(f"a batch must be a whole number of examples, got {batch!r}")
+    _, first = next(parts(data, batch))
+    first = cast(first, jnp.float64)
+    check_loss(found.loss, found.arrays, first)
+    if batch is not None:
+        with told():
+            check_mean(found.loss, found.arrays, first)
+
+
+def cast(tree: PyTree, dtype: Any) -> Any:
+    """Bring the arrays of floating-point numbers of a pytree to a precision.
+
+    Raises:
+        UserError: A leaf is no array.
+    """
+
+    def to(leaf: Any) -> Array:
+        try:
+            array = jnp.asarray(leaf)
+        except (TypeError, ValueError):
+            raise UserError(f"data must be pytrees of arrays, got {a(leaf)} in them") from None
+        return array.astype(dtype) if jnp.issubdtype(array.dtype, jnp.floating) else array
+
+    return jax.tree.map(to, tree)
+
+
+def power_of_two(vector: np.ndarray) -> float:
+    """A power of two near the largest number of a vector; 1 where there is none."""
+    largest = float(np.abs(vector).max(initial=0.0))
+    return math.ldexp(1.0, max(math.frexp(largest)[1] - 1, -1000)) if largest else 1.0
 
 
 @partial(jax.jit, static_argnums=0)
-def _linearize(loss: Callable, params: PyTree, data: tuple) -> Any:
+def _linearize(loss: Callable, params: PyTree, data: tuple) -> tuple[Array, Any]:
     # The Hessian is symmetric, so that the transposed derivative is the derivative; and unlike what
     # `jax.linearize` returns, what `jax.vjp` returns is a pytree that a compiled call can take.
-    return jax.vjp(lambda point: jax.grad(loss)(point, *data), params)[1]
+    gradient, pull = jax.vjp(lambda point: jax.grad(seen_by_jax(loss))(point, *data), params)
+    return ravel_pytree(gradient)[0], pull
 
 
 @jax.jit
@@ -91,28 +183,6 @@ def _apply(pull: Callable, params: PyTree, vector: Array) -> Array:
 
 
 @partial(jax.jit, static_argnums=0)
-def _part(loss: Callable, params: PyTree, data: tuple, vector: Array) -> Array:
-    return _apply(_linearize(loss, params, data), params, vector)
-
-
-def _cast(tree: PyTree, dtype: Any) -> Any:
-    def cast(leaf: Any) -> Array:
-        array = jnp.asarray(leaf)
-        return array.astype(dtype) if jnp.issubdtype(array.dtype, jnp.floating) else array
-
-    return jax.tree.map(cast, tree)
-
-
-def _check(loss: Callable, params: PyTree, data: tuple) -> None:
-    values = [np.asarray(loss(params, *data)) for _ in range(2)]
-    if values[0].shape != ():
-        raise UserError(f"the loss must be one number, got an array of shape {values[0].shape}")
-    if not np.isfinite(values[0]):
-        raise UserError(
-            f"the loss is {values[0]} at these parameters; there is no curvature to measure"
-        )
-    if values[0] != values[1]:
-        raise UserError(
-            f"the loss changes from call to call ({values[0]:.6g}, {values[1]:.6g}); turn dropout "
-            "and other randomness off"
-        )
+def _part(loss: Callable, params: PyTree, data: tuple, vector: Array) -> tuple[Array, Array]:
+    gradient, pull = _linearize(loss, params, data)
+    return gradient, _apply(pull, params, vector)

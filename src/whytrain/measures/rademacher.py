@@ -35,11 +35,16 @@ def theorem1(
     Returns:
         The bound.
 
+    Raises:
+        UserError: The margin is not positive, a count less than 1, or a number negative or not
+            finite.
+
     Example:
         >>> one = np.ones(1)
         >>> theorem1(one, one, 2.0, 0 * one, c=2, gamma=1.0, m=4)
         3.0
     """
+    _check(c, gamma, m, alpha, beta, input_norm, U0_response)
     factor = (2 * math.sqrt(2 * c) + 2) / (gamma * m)
     return factor * float(np.sum(alpha * (beta * input_norm + U0_response)))
 
@@ -58,10 +63,20 @@ def theorem1_by_norms(
         >>> theorem1_by_norms(two, two, 2.0, 0 * two, c=2, gamma=1.0, m=4) > 5.999
         True
     """
+    _check(c, gamma, m, alpha, beta, input_norm, U0_response)
     factor = (2 * math.sqrt(2 * c) + 2) / (gamma * m)
     response = float(np.linalg.norm(U0_response))
     lengths = float(np.linalg.norm(alpha)), float(np.linalg.norm(beta))
     return factor * lengths[0] * (lengths[1] * input_norm + response)
+
+
+def _check(c: int, gamma: float, m: int, *sizes: Units | float) -> None:
+    if not (0 < gamma < math.inf) or c < 1 or m < 1:
+        raise UserError(f"needed: gamma > 0, c >= 1, m >= 1; got {gamma}, {c}, {m}")
+    for size in sizes:
+        array = np.asarray(size)
+        if not (np.isfinite(array) & (array >= 0)).all():
+            raise UserError("norms must be finite and not negative, but one is not")
 
 
 def covering_number_log(h: int, mu: float = 3 * math.sqrt(2) / 4 - 1) -> float:
@@ -109,15 +124,16 @@ def theorem5(
         The measure.
 
     Raises:
-        UserError: `p` is less than 2.
+        UserError: `p` is less than 2, or see `theorem1`.
 
     Example:
         >>> one = np.eye(1)
         >>> print(f"{theorem5(one, one, 1.0, 1.0, 1.0, 1, 2):.4f}")
         2.3679
     """
-    if p < 2:
+    if not 2 <= p < math.inf:
         raise UserError(f"Theorem 5 is for p >= 2, got {p:g}")
+    _check(V.shape[0], gamma, m, np.abs(V), np.abs(moved), input_norm, response)
     c, h = V.shape
     growth = h ** (0.5 - 1 / p)
     units = growth * p_two(moved, p) * input_norm + response

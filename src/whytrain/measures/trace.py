@@ -1,7 +1,7 @@
 """The trace of the loss's Hessian, by Hutch++ (Meyer, Musco, Musco and Woodruff 2021)."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,15 +9,19 @@ from jaxtyping import PyTree
 from scipy import stats
 
 from whytrain.errors import UserError
-from whytrain.measures.hessian import Product, hessian_product
+from whytrain.measures.hessian import Place, Product, power_of_two
+from whytrain.measures.naming import check_whole
+from whytrain.measures.seeds import generator
+from whytrain.measures.trained import OfTrained
 
 # Student's t supposes a normal sample, which quadratic forms are only nearly: a little more than is
 # promised keeps the promise.
 _CONFIDENCE = 0.97
+_LEAST = 9  # products: an interval needs a sample
 
 
 @dataclass(frozen=True)
-class Trace:
+class Trace(OfTrained):
     """An estimate of a trace.
 
     Attributes:
@@ -34,10 +38,11 @@ class Trace:
 
 
 def hessian_trace(
-    loss: Callable[..., Any],
+    loss: Any,
     params: PyTree,
     *data: Any,
-    seed: int = 0,
+    seed: Any = 0,
+    key: Any = None,
     products: int = 90,
     batch: int | None = None,
 ) -> Trace:
@@ -45,9 +50,10 @@ def hessian_trace(
 
     Args:
         loss: A scalar function, see `hessian_product`.
-        params: A pytree of arrays.
+        params: A pytree of arrays, or an Equinox module.
         *data: What else the loss takes.
-        seed: Of the probes.
+        seed: Of the probes: an integer.
+        key: A JAX key in place of a seed.
         products: How many products with the Hessian to spend.
         batch: How many examples are held at a time; None for all, see `hessian_product`.
 
@@ -62,8 +68,11 @@ def hessian_trace(
         >>> found.value, found.low, found.high
         (10.0, 10.0, 10.0)
     """
-    product, size = hessian_product(loss, params, *data, batch=batch)
-    return hutchpp(product, size, np.random.default_rng(seed), products)
+    check_whole("products", products, _LEAST)
+    rng = generator(seed, key)
+    place = Place.of(loss, params, data, batch)
+    found = hutchpp(place.product(), place.size, rng, products)
+    return replace(found, left_out=place.trained.left_out)
 
 
 def hutchpp(product: Product, size: int, rng: np.random.Generator, products: int = 90) -> Trace:
@@ -88,7 +97,7 @@ def hutchpp(product: Product, size: int, rng: np.random.Generator, products: int
         The estimate with its 95 % interval.
 
     Raises:
-        UserError: There are fewer than 9 products.
+        UserError: There are fewer than 9 products, or one is not finite.
 
     Example:
         >>> matrix = np.diag([100.0] + 300 * [1.0])
@@ -96,23 +105,38 @@ def hutchpp(product: Product, size: int, rng: np.random.Generator, products: int
         >>> bool(found.low <= 400.0 <= found.high), abs(found.value - 400) < 5
         (True, True)
     """
-    if products < 9:
-        raise UserError(f"products must be 9 or more, got {products}: an interval needs a sample")
+    check_whole("products", products, _LEAST)
     if products >= size:
-        value = float(sum(product(unit)[i] for i, unit in enumerate(np.eye(size))))
-        return Trace(value, value, value, size)
+        diagonal = np.array([_finite(product(unit))[i] for i, unit in enumerate(np.eye(size))])
+        scale = power_of_two(diagonal)
+        return _trace(math.fsum(diagonal / scale), 0.0, scale, size)
     third = products // 3
 
     def many(columns: np.ndarray) -> np.ndarray:
-        return np.stack([product(column) for column in columns.T], axis=1)
+        return np.stack([_finite(product(column)) for column in columns.T], axis=1)
 
-    basis = np.linalg.qr(many(rng.choice([-1.0, 1.0], (size, third))))[0]
-    caught = float(np.vdot(basis, many(basis)))
+    sketch = many(rng.choice([-1.0, 1.0], (size, third)))
+    scale = power_of_two(sketch)  # so that no square leaves the range of the numbers
+    basis = np.linalg.qr(sketch / scale)[0]
+    caught = float(np.vdot(basis, many(basis) / scale))
     probes = rng.choice([-1.0, 1.0], (size, products - 2 * third))
     for _ in range(2):
         probes = probes - basis @ (basis.T @ probes)
-    samples = np.einsum("ij,ij->j", probes, many(probes))
+    samples = np.einsum("ij,ij->j", probes, many(probes) / scale)
     rest, error = float(samples.mean()), float(samples.std(ddof=1)) / len(samples) ** 0.5
     reach = float(stats.t.ppf((1 + _CONFIDENCE) / 2, len(samples) - 1)) * error
-    value = caught + rest
-    return Trace(value, value - reach, value + reach, products)
+    return _trace(caught + rest, reach, scale, products)
+
+
+def _trace(value: float, reach: float, scale: float, products: int) -> Trace:
+    """The estimate of a matrix that was divided by `scale`."""
+    ends = [scale * number for number in (value, value - reach, value + reach)]
+    if not np.isfinite(ends).all():
+        raise UserError("the trace is beyond the largest number, 1e308; scale the loss")
+    return Trace(*ends, products)
+
+
+def _finite(vector: np.ndarray) -> np.ndarray:
+    if not np.isfinite(vector).all():
+        raise UserError("a product with the matrix is not finite; scale it")
+    return vector

@@ -3,6 +3,7 @@
 import xarray as xr
 
 from whytrain.dynamics import counts, simulate
+from whytrain.dynamics.counting import LANDSCAPE
 from whytrain.lab import Experiment, Runs, estimate_rate
 from whytrain.landscapes import Outcome
 from whytrain.studies.liu2019.setup import DescentSettings, draw_orders
@@ -23,13 +24,12 @@ def reduce(dataset: xr.Dataset) -> xr.Dataset:
 def summarize(sums: xr.Dataset, settings: DescentSettings) -> dict:
     """Counts of outcomes, the success rate with its exact 95 % interval, and the steps executed."""
     del settings
-    numbers = {str(name): int(value) for name, value in sums.items()}
-    steps = numbers.pop("trajectory_steps")
+    numbers = {outcome.word: int(sums[outcome.word]) for outcome in LANDSCAPE}
     successes, runs = numbers[Outcome.GLOBAL.word], sum(numbers.values())
     return {
         "outcomes": numbers,
         "success_rate": estimate_rate(successes, runs).document(),
-        "trajectory_steps": steps,
+        "trajectory_steps": int(sums.trajectory_steps),
     }
 
 
