@@ -17,6 +17,7 @@ from whytrain.studies.yin2019.setup import (
     collapse_time,
     settled,
     sliding_kappa,
+    told,
     trapping_threshold,
 )
 
@@ -119,8 +120,8 @@ def summarize(dataset: xr.Dataset, settings: FateSettings) -> dict:
         "alignment": settings.axis.tolist(),
         "trapped": (dataset.outcome == Outcome.COLLAPSED).mean("run").values.tolist(),
         "escaped": (dataset.outcome == Outcome.GLOBAL).mean("run").values.tolist(),
-        "collapse_over_predicted": dataset.collapse.mean("run").values.tolist(),
-        "kappa": dataset.kappa.mean("run").values.tolist(),
+        "collapse_over_predicted": [told(one, np.mean) for one in dataset.collapse.values.T],
+        "kappa": [told(one, np.mean) for one in dataset.kappa.values.T],
         "kappa_predicted": kappa_roots(settings).tolist(),
     }
 
