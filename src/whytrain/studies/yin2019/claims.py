@@ -11,7 +11,6 @@ from whytrain.lab import (
     above,
     altered,
     at_most,
-    below,
     closed_form,
     equals,
     identity,
@@ -40,8 +39,8 @@ CLAIMS = (
             identity("loss_error", tolerance=1e-9, what="largest difference from what is printed"),
         ),
         faults=(
-            parts.too_large("loss", 0.1),
-            parts.too_large("zero", 0.1),
+            parts.too_large("loss", 0.05),
+            parts.too_large("zero", 0.05),
             Fault("what is printed is off by 2e-9", parts.added("loss_error", 2e-9)),
         ),
         does_not_show="Errors of less than a few percent in both the printed and our formula.",
@@ -95,8 +94,8 @@ CLAIMS = (
         parts=(in_every_run(parts.as_the_condition_says,
                             "output weights of which it is as the condition says"),),
         faults=(
-            Fault("the 2 in the condition is 3 % too large", parts.another_factor(0.03)),
-            Fault("the 2 in the condition is 3 % too small", parts.another_factor(-0.03)),
+            Fault("the 2 in the condition is 5 % too large", parts.another_factor(0.05)),
+            Fault("the 2 in the condition is 5 % too small", parts.another_factor(-0.05)),
         ),
         does_not_show="Output weights with both sides equal to a part in a thousand.",
     ),
@@ -299,22 +298,19 @@ CLAIMS = (
         id="Y-R1", title="With more samples the way down is smooth", group="experiments",
         source=f"{YIN}, Remark 1 and Figure 1",
         statement="Along the negative coarse gradient the empirical loss falls only at a coarse "
-        "scale for few samples, and smoothly for many. (Here: its largest move upward over its "
-        "whole fall is below 1 % in the mean for 10,000 samples, and more than twice as large "
+        "scale for few samples, and smoothly for many. (Here, in most runs: its largest move "
+        "upward over its whole fall is below 1 % for 10,000 samples, and more than twice as large "
         "for 10.)",
         requests=requests.samples,
         parts=(
-            Part("mean roughness of the largest sample",
-                 parts.least_roughness,
-                 below(0.01, resolution=0.002)),
-            Part("mean roughness of the smallest sample less twice that of the largest",
-                 parts.lead_of_the_roughest,
-                 above(0.0, resolution=0.01)),
+            Part("share of runs whose largest sample is smooth to 1 %", parts.smooth,
+                 above(0.5, resolution=0.1)),
+            Part("share of runs whose smallest sample is more than twice as rough as the largest",
+                 parts.rougher, above(0.5, resolution=0.1)),
         ),
         faults=(
-            Fault("10,000 samples are as rough as 100", parts.as_rough_as(10_000, 1.0, 100)),
-            Fault("10 samples are only 1.5 times as rough as 10,000",
-                  parts.as_rough_as(10, 1.5, 10_000)),
+            Fault("every sample is rougher by 1.1 % of the fall", parts.added("roughness", 0.011)),
+            Fault("10 samples are only 1.5 times as rough as 10,000", parts.as_smooth),
         ),
         does_not_show="Steps other than the first one from a random start.",
         note=parts.roughness_in_words,

@@ -168,7 +168,7 @@ NETWORK_CLAIMS = (
         requests=residual,
         parts=(
             Part("train loss of identity less that of clipped ReLU after small steps from the "
-                 f"minimum of clipped ReLU, {FIGURE_2} bits", _risen, above(0.0, resolution=0.002)),
+                 f"minimum of clipped ReLU, {FIGURE_2} bits", _risen, above(0.0, resolution=0.0005)),
         ),
         faults=(Fault("identity and clipped ReLU are exchanged", _exchanged),),
         does_not_show="Whether clipped ReLU stays where it was: only the difference is judged.",

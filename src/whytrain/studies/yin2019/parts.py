@@ -17,6 +17,7 @@ from whytrain.lab import (
     at_most,
     equals,
     estimate_mean,
+    estimate_rate,
     identity,
     in_every_run,
     largest,
@@ -31,12 +32,14 @@ from whytrain.studies.yin2019.zero import SLACK, minimum
 Plant = Callable[[Cells], Cells]
 FAR = {"radius": (30.0, np.inf), "distance": (0.0, 1e-2), "gap": (0.0, 1e-2)}
 CRITICAL = (Outcome.GLOBAL, Outcome.SPURIOUS, Outcome.SADDLE)
+SMOOTH = 0.01  # the largest move upward over the whole fall, for many samples
 LONG = 0.05  # filters that become shorter pass a singular point, where rounding decides
 
 
 def smallest(values: ArrayLike) -> Estimate:
-    """How small exact numbers are: the smallest, and the range of all."""
-    return largest(-np.ravel(values)).through(lambda value: -value)
+    """How small exact numbers are, of which the smallest alone decides."""
+    least = float(np.min(values))
+    return Estimate(least, least, least, None, np.size(values))
 
 
 def added(name: str, size: float) -> Plant:
@@ -330,14 +333,16 @@ def _roughness(cells: Cells, end: Callable) -> np.ndarray:
     ])  # fmt: skip
 
 
-def least_roughness(cells: Cells) -> Estimate:
-    """The mean over the runs at the most samples."""
-    return estimate_mean(_roughness(cells, max))
+def smooth(cells: Cells) -> Estimate:
+    """In what share of the runs the loss is smooth at the most samples."""
+    held = _roughness(cells, max) < SMOOTH
+    return estimate_rate(int(held.sum()), len(held))
 
 
-def lead_of_the_roughest(cells: Cells) -> Estimate:
-    """How much rougher than twice that it is at the fewest samples, run by run."""
-    return estimate_mean(_roughness(cells, min) - 2 * _roughness(cells, max))
+def rougher(cells: Cells) -> Estimate:
+    """In what share of the runs it is more than twice as rough at the fewest samples."""
+    held = _roughness(cells, min) > 2 * _roughness(cells, max)
+    return estimate_rate(int(held.sum()), len(held))
 
 
 def roughness_in_words(cells: Cells) -> str:
@@ -348,12 +353,12 @@ def roughness_in_words(cells: Cells) -> str:
     return f"means at {sizes} samples: {steps}"
 
 
-def as_rough_as(at: int, share: float, of: int) -> Plant:
-    """The roughness at one sample size is a share of that at another."""
+def as_smooth(cells: Cells) -> Cells:
+    """The fewest samples are only 1.5 times as rough as the most."""
 
     def one(cell: Cell) -> Cell:
         values, samples = cell.data.roughness.values.copy(), cell.data.samples.values
-        values[:, samples == at] = share * values[:, samples == of]
+        values[:, samples.argmin()] = 1.5 * values[:, samples.argmax()]
         return cell.assign(roughness=values)
 
-    return lambda cells: cells.change(one)
+    return cells.change(one)

@@ -108,16 +108,20 @@ def _least_away(length: Callable[[Many], Many], known: np.ndarray, count: int) -
     Every angle of the grid that is lower than its neighbors is looked at more closely, again and
     again, so that a zero between two angles of the grid is found.
     """
-    angles = np.linspace(0, math.pi, count)
-    angles = angles[np.abs(angles - known[:, None]).min(axis=0) > NEAR]
-    values, spacing = length(angles), math.pi / (count - 1)
-    edged = np.concatenate([[np.inf], values, [np.inf]])
-    best = angles[(values <= edged[:-2]) & (values <= edged[2:])]
+
+    def away(angle: Many) -> Many:
+        near = np.abs(angle[..., None] - known).min(axis=-1) <= NEAR
+        return np.where(near, np.inf, length(angle))
+
+    angles, spacing = np.linspace(0, math.pi, count), math.pi / (count - 1)
+    values = away(angles)
+    edged = np.pad(values, 1, constant_values=np.inf)
+    best = angles[np.isfinite(values) & (values <= edged[:-2]) & (values <= edged[2:])]
     while spacing > 1e-11:
         closer = best[:, None] + spacing * np.linspace(-1, 1, CLOSER)
-        best = closer[np.arange(len(best)), length(closer).argmin(axis=1)]
+        best = closer[np.arange(len(best)), away(closer).argmin(axis=1)]
         spacing *= 2 / (CLOSER - 1)
-    return float(min(values.min(), length(best).min()))
+    return float(away(best).min())
 
 
 class _Place:
