@@ -132,7 +132,10 @@ FALSE = {
     "Y-L5a": [altered("relu_inner", np.negative), parts.in_one_run("relu_inner_error", NAN)],
     "Y-T1a": [parts.in_one_run("rise_loss", NAN)],
     "Y-R1": [altered("roughness", lambda rough: np.repeat(rough[:, :1], 4, axis=1))],
-    "Y-O3": [parts.in_one_run("relu_reduction", NAN), parts.in_one_run("relu_shortest", NAN)],
+    "Y-O3": [
+        parts.in_one_run("relu_reduction", NAN),
+        lambda cells: parts.in_one_run("relu_shortest", NAN)(FALSE["Y-O3"][0](cells)),
+    ],
     "Y-O4": [altered("collapse", lambda time: NAN * time)],
     "Y-O5": [
         altered("outcome", lambda codes: np.full_like(codes, Outcome.GLOBAL)),

@@ -1,6 +1,9 @@
 """What should be independent is drawn with different keys."""
 
+from types import SimpleNamespace
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -10,35 +13,36 @@ from whytrain.studies.yin2019 import bounds, fate, landscape, networks, sampling
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """Keys that a computation outside of JAX's transformations draws with."""
-    keys = []
+    """The keys with which a traced computation draws, each its own object."""
+    keys, normal = [], jax.random.normal
 
-    def recorded(function, at):
-        def draw(*args, **kwargs):
-            keys.append(jax.random.key_data(args[at]).tobytes())
-            return function(*args, **kwargs)
+    def recorded(key, *args, **kwargs):
+        keys.append(key)
+        return normal(key, *args, **kwargs)
 
-        return draw
+    def sample(self, key, n):
+        keys.append(key)
+        return jnp.zeros((n, self.k, self.p))
 
-    monkeypatch.setattr(jax.random, "normal", recorded(jax.random.normal, 0))
-    monkeypatch.setattr(SharedFilter, "sample", recorded(SharedFilter.sample, 1))
+    monkeypatch.setattr(jax.random, "normal", recorded)
+    monkeypatch.setattr(SharedFilter, "sample", sample)
     return keys
 
 
+SMALL = landscape.LandscapeSettings(m=2, n=2, samples=10)
 ONE_RUN = {
-    "landscape": lambda key: landscape._sampled(
-        landscape.LandscapeSettings(m=2, n=2, samples=10), key
-    ),
-    "sample-size": lambda key: sampling._curve(sampling.SampleSettings(m=2, n=2, grid=10), key),
-    "bounds": lambda key: bounds._constants_of_one(key, np.array([0.6, 0.8]), 12),
+    "landscape": (lambda key: landscape._sampled(SMALL, key), 3),
+    "sample-size": (lambda key: sampling._curve(sampling.SampleSettings(m=2, n=2), key), 2),
+    "bounds": (lambda key: bounds._constants_of_one(key, jnp.array([0.6, 0.8]), 12), 3),
 }
 
 
-@pytest.mark.parametrize(("name", "count"), [("landscape", 3), ("sample-size", 2), ("bounds", 3)])
-def test_no_key_draws_twice(name, count, drawn):
+@pytest.mark.parametrize("name", ONE_RUN)
+def test_no_key_draws_twice(name, drawn):
+    one_run, count = ONE_RUN[name]
     with jax.enable_x64(True):
-        ONE_RUN[name](jax.random.key(3))
-    assert len(drawn) == len(set(drawn)) == count
+        jax.eval_shape(one_run, jax.random.key(3))
+    assert len(drawn) == len(set(map(id, drawn))) == count
 
 
 def test_starts_are_independent_from_one_alignment_to_the_next():
@@ -50,14 +54,15 @@ def test_starts_are_independent_from_one_alignment_to_the_next():
 
 def test_trainings_see_their_batches_in_different_orders(monkeypatch):
     """Of one run: the float network, its quantized copies, and those that leave the minimum."""
-    seen, train = [], networks.train
+    seen = []
+    metrics = dict.fromkeys(("test_accuracy", "train_loss"), np.zeros((1, 6, 1)))
+    trained = SimpleNamespace(params={"w": np.zeros((1, 6))}, metrics=metrics, epochs=1)
 
     def recorded(network, dataset, keys, **options):
         seen.append(jax.random.key_data(keys).tobytes())
-        return train(network, dataset, keys, **options)
+        return trained
 
     monkeypatch.setattr(networks, "train", recorded)
-    few = {"examples": 64, "tested": 10, "pretraining": 1, "epochs": 1, "small_epochs": 1}
-    settings = networks.NetworkSettings(network="lenet5", data="digits", **few)
+    settings = networks.NetworkSettings(data="digits", small_epochs=1)
     networks.compute(settings, networks.Runs(0, 7, 0, 1))
     assert len(seen) == len(set(seen)) == 3

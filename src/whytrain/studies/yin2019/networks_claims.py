@@ -166,10 +166,10 @@ NETWORK_CLAIMS = (
         statement="The identity estimator leaves a good minimum even at a small step size: the "
         "training loss rises above that of clipped ReLU from the same minimum.",
         requests=residual,
-        parts=(
-            Part("train loss of identity less that of clipped ReLU after small steps from the "
-                 f"minimum of clipped ReLU, {FIGURE_2} bits", _risen, above(0.0, resolution=0.0005)),
-        ),
+        parts=(Part(
+            "train loss of identity less that of clipped ReLU after small steps from the minimum "
+            f"of clipped ReLU, {FIGURE_2} bits", _risen, above(0.0, resolution=0.0005),
+        ),),
         faults=(Fault("identity and clipped ReLU are exchanged", _exchanged),),
         does_not_show="Whether clipped ReLU stays where it was: only the difference is judged.",
         note=_escape_in_words,
