@@ -6,7 +6,7 @@ whytrain reproduce examples/own_study.py
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import jax
@@ -17,7 +17,7 @@ import xarray as xr
 
 import whytrain as wt
 from whytrain.dynamics import log_times
-from whytrain.lab import Paper, Runs, slope_interval
+from whytrain.lab import Cell, Cells, Estimate, Fault, Paper, Part, Runs, below, estimate_slope
 
 CONDITIONS = {"quick": [30, 100, 300], "paper": [30, 100, 300, 1000, 3000]}
 
@@ -66,7 +66,8 @@ def compute(settings: DescentSettings, runs: Runs) -> xr.Dataset:
     )
     away = (path.distance >= settings.error).values
     last = away.shape[1] - 1 - np.argmax(away[:, ::-1], axis=1)
-    return xr.Dataset({"arrival": ("run", path.time.values[last])})
+    numbers = {"condition": settings.condition, "momentum": settings.momentum}
+    return xr.Dataset({"arrival": ("run", path.time.values[last])} | numbers)
 
 
 def summarize(dataset: xr.Dataset, settings: DescentSettings) -> dict:
@@ -83,38 +84,40 @@ def requests(preset: str) -> Sequence[wt.Request]:
     ]
 
 
-def exponents(datasets: Sequence[xr.Dataset]) -> list[tuple[float, float, float]]:
-    """The exponent of the condition number in the steps, with its interval, for both methods."""
-    half = len(datasets) // 2
-    conditions = next(c for c in CONDITIONS.values() if len(c) == half)
-    steps = [float(dataset.arrival.mean()) for dataset in datasets]
-    return [
-        slope_interval(np.log(conditions), np.log(part)) for part in (steps[:half], steps[half:])
-    ]
+def exponent(conditions: Sequence[float], arrivals: Sequence[np.ndarray]) -> Estimate:
+    """The exponent of the condition number in the steps of all runs."""
+    where = np.repeat(np.log(conditions), [len(steps) for steps in arrivals])
+    return estimate_slope(where, np.log(np.concatenate(arrivals)))
 
 
-def momentum_takes_the_root(datasets: Sequence[xr.Dataset]) -> wt.Verdict:
-    """Supported where the exponent with momentum is surely below 0.75, half way from 1/2 to 1."""
-    (plain, *_), (estimate, low, high) = exponents(datasets)
-    word = "supported" if high < 0.75 else "contradicted" if low > 0.75 else "inconclusive"
-    note = f"exponent of the condition number in the steps; without momentum it is {plain:.3f}"
-    runs = sum(dataset.sizes["run"] for dataset in datasets)
-    return wt.Verdict(word, estimate, (low, high), 0.75, runs, note)
+def with_momentum(cells: Cells) -> Estimate:
+    """That of the heavy ball."""
+    ball = cells.sel(momentum=True)
+    return exponent([c.settings.condition for c in ball], [c.data.arrival.values for c in ball])
+
+
+def steeper(power: float) -> Callable[[Cells], Cells]:
+    """A fault: the steps have another power of the condition number in them."""
+
+    def one(cell: Cell) -> Cell:
+        return cell.assign(arrival=cell.data.arrival.values * cell.settings.condition**power)
+
+    return lambda cells: cells.change(one)
 
 
 def draw(datasets: Sequence[xr.Dataset]):
     """Steps over the condition number, a line for each method."""
-    half = len(datasets) // 2
-    conditions = next(c for c in CONDITIONS.values() if len(c) == half)
-    steps = [float(dataset.arrival.mean()) for dataset in datasets]
-    series = [
-        wt.figures.Series(conditions, steps[:half], "gradient descent", marker="o"),
-        wt.figures.Series(conditions, steps[half:], "heavy ball", marker="o"),
-    ]
+    series, found = [], []
+    for momentum, label in ((False, "gradient descent"), (True, "heavy ball")):
+        some = [dataset for dataset in datasets if bool(dataset.momentum) == momentum]
+        conditions = [float(dataset.condition) for dataset in some]
+        steps = [float(dataset.arrival.mean()) for dataset in some]
+        series.append(wt.figures.Series(conditions, steps, label, marker="o"))
+        found.append(exponent(conditions, [dataset.arrival.values for dataset in some]).value)
     figure = wt.figures.lines(
         series, x_label="condition number", y_label="steps to 1e-6", log="xy", x_ticks=conditions
     )
-    (plain, *_), (ball, *_) = exponents(datasets)
+    plain, ball = found
     return figure, f"Steps grow with exponent {plain:.2f} without and {ball:.2f} with momentum."
 
 
@@ -140,11 +143,19 @@ study = wt.Study(
     ),
     claims=(
         wt.Claim(
-            "square-root",
-            "Polyak 1964, on quadratic functions",
-            "With the best momentum the steps grow like the square root of the condition number.",
-            requests,
-            momentum_takes_the_root,
+            id="square-root",
+            title="Momentum takes the root of the condition number",
+            group="dynamics",
+            source="Polyak 1964, on quadratic functions",
+            statement="With the best momentum the steps grow like the square root of the "
+            "condition number (here: with an exponent below 0.75, half way from 1/2 to 1).",
+            requests=requests,
+            parts=(
+                Part("exponent of the condition number in the steps", with_momentum, below(0.75)),
+            ),
+            faults=(Fault("the exponent is larger by 0.3", steeper(0.3)),),
+            does_not_show="Functions that are not quadratic, where the best momentum is unknown.",
+            figures=("steps",),
         ),
     ),
     figures=(wt.Figure("steps", "Steps over the condition number", requests, draw),),

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from whytrain.cli import main
-from whytrain.lab import as_dict
+from whytrain.lab import Cell, Cells, as_dict
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -53,13 +54,14 @@ def test_a_study_of_ones_own(tmp_path, capsys):
 
 
 def test_its_claim_is_contradicted_where_it_is_false():
-    names = runpy.run_path(str(EXAMPLES / "own_study.py"))
-    import xarray as xr
-
-    conditions = names["CONDITIONS"]["quick"]
-    noise = np.linspace(0.999, 1.001, 10)
-    linear = [xr.Dataset({"arrival": ("run", c * noise)}) for c in conditions * 2]
-    assert names["momentum_takes_the_root"](linear).verdict == "contradicted"
+    [claim] = runpy.run_path(str(EXAMPLES / "own_study.py"))["study"].claims
+    [fault], noise = claim.faults, np.linspace(0.999, 1.001, 10)
+    roots = Cells([
+        Cell(r.settings, xr.Dataset({"arrival": ("run", r.settings.condition**0.5 * noise)}))
+        for r in claim.requests("quick")
+    ])  # fmt: skip
+    assert claim.judge(roots).word == "supported"
+    assert claim.judge(fault.plant(roots)).word == "contradicted"
 
 
 def test_its_settings_are_plain():

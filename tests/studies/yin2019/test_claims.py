@@ -1,14 +1,20 @@
-"""Every claim can be contradicted: its check is fed numbers from a world in which it is false."""
+"""Every claim has the verdict that is expected, and loses it to each of its planted faults.
+
+The numbers are those of small real runs, seeded, where these are cheap, and made up elsewhere.
+"""
+
+import dataclasses
 
 import numpy as np
 import pytest
 import xarray as xr
 
+from whytrain.lab import Cell, Cells, Runs, altered
 from whytrain.landscapes import Outcome
-from whytrain.studies.yin2019 import requests, study
+from whytrain.studies.yin2019 import parts, study
 from whytrain.studies.yin2019.bounds import DISTANCES, GAPS, RADII
 from whytrain.studies.yin2019.fate import kappa_roots, predicted
-from whytrain.studies.yin2019.setup import THEOREM
+from whytrain.studies.yin2019.sampling import SIZES
 
 RUNS = 400
 SHEET = (
@@ -19,168 +25,140 @@ SHEET = (
 )  # fmt: skip
 PRINTED_AND_FALSE = {"Y-W0", "Y-L3", "Y-L5b"}
 CLAIMS = {claim.id: claim for claim in study.claims}
-
-
-def over_runs(**columns):
-    return [xr.Dataset({name: ("run", np.broadcast_to(x, RUNS)) for name, x in columns.items()})]
-
-
-def closed_forms(miss=0.0, error=1e-15, inner=0.1, reduction=1e-14):
-    z = np.random.default_rng(0).standard_normal(RUNS) + miss
-    columns = {"loss_z": z, "zero_z": z, "output_z": z}
-    columns |= {f"{name}_error": error for name in ("loss", "output", "difference", "shrink")}
-    for name in THEOREM:
-        columns |= {
-            f"{name}_z": z, f"{name}_printed_error": error, f"{name}_quadrature_error": error,
-            f"{name}_inner": inner, f"{name}_inner_error": error,
-            f"{name}_reduction": reduction, f"{name}_shortest": 1.0,
-        }  # fmt: skip
-    return over_runs(**columns)
-
-
-def points(**changes):
-    u = np.linspace(0.01, 0.79, RUNS)
-    columns = {
-        "u": u, "as_stated": True, "saddle_error": 0.0, "residual": 0.0, "both_sides_fall": True,
-        "least_rise": np.where(u < 0.5, 0.1, -0.1), "profile_error": 0.0, "values_error": 0.0,
-        "identity_norm_error": 0.0, "identity_radial": 0.1,
-    }  # fmt: skip
-    for name in THEOREM:
-        columns |= {f"{name}_at_critical": 0.0, f"{name}_elsewhere": 1e-3}
-    return over_runs(**(columns | changes))
-
-
-def bounds(jump=0.0, inside=0.0, relu=0.0, clipped=0.0, blowup=-1.0, law=1e-12, level=1.0):
-    def along(dim, scale, power):
-        noise = 1 + 1e-3 * np.random.default_rng(0).standard_normal(len(scale))
-        return ("run", dim), np.tile(level * noise * scale**power, (8, 1))
-
-    return [xr.Dataset(
-        {
-            "jump": along("distance", DISTANCES, jump), "law_error": ("run", np.full(8, law)),
-            "inside": along("distance", DISTANCES, inside),
-            "relu_ratio": along("radius", RADII, relu),
-            "clipped_relu_ratio": along("radius", RADII, clipped),
-            "identity_blowup": along("gap", GAPS, blowup),
-        },
-        {"distance": DISTANCES, "radius": RADII, "gap": GAPS},
-    )]  # fmt: skip
-
-
-def descents(rise=0.0, outcome=Outcome.GLOBAL):
-    rises, codes = np.zeros(RUNS), np.full(RUNS, Outcome.GLOBAL, np.int8)
-    rises[0], codes[0] = rise, outcome
-    return over_runs(rise_loss=rises, outcome=codes, least_radius=1.0, steps=10)
-
-
-def zero(minimum, margin):
-    return over_runs(least=np.where(minimum, 0.0, -1.0), margin=margin)
-
-
-def fates(collapse=1.0, outcome=None, kappa=0.0):
-    made = []
-    for request in requests.fates("quick"):
-        settings = request.settings
-        codes = predicted(settings) if outcome is None else np.full(settings.alignments, outcome)
-        roots = np.nan_to_num(kappa_roots(settings), nan=1.0) + kappa
-        noise = 1e-4 * np.random.default_rng(0).standard_normal((8, settings.alignments))
-        made.append(xr.Dataset(
-            {
-                "outcome": (("run", "alignment"), np.tile(codes, (8, 1)).astype(np.int8)),
-                "collapse": (("run", "alignment"), collapse + noise),
-                "kappa": (("run", "alignment"), np.tile(roots, (8, 1))),
-            },
-            {"alignment": settings.axis},
-        ))  # fmt: skip
-    return made
-
-
-def rates(ratio):
-    return over_runs(ratio=ratio + 1e-4 * np.random.default_rng(0).standard_normal(RUNS))
-
-
-def samples(*roughness):
-    values = np.tile(roughness, (RUNS, 1))
-    return [xr.Dataset({"roughness": (("run", "samples"), values)})]
-
-
-TRUE = {
-    **dict.fromkeys(
-        ("Y-L1", "Y-L2", "Y-L4", "Y-L5a", "Y-L7a", "Y-L8a", "Y-PUB1", "Y-PUB2", "Y-O1", "Y-O3"),
-        closed_forms(),
-    ),
-    **dict.fromkeys(("Y-P1", "Y-L6", "Y-L7b", "Y-PUB4", "Y-O2"), points()),
-    **dict.fromkeys(
-        ("Y-L3", "Y-L3-corrected", "Y-L5b", "Y-L5b-corrected", "Y-L8b", "Y-PUB3", "Y-O7"), bounds()
-    ),
-    **dict.fromkeys(("Y-13", "Y-T1a", "Y-PUB5"), descents()),
-    **dict.fromkeys(("Y-T1b", "Y-O4", "Y-O5"), fates()),
-    "Y-W0": zero(False, -1.0),
-    "Y-W0-corrected": zero(True, 1.0),
-    "Y-R1": samples(0.1, 0.05, 0.01, 0.001),
-    "Y-O6": rates(1.0),
+SMALL = {
+    "landscape": ({"m": 3, "n": 2, "samples": 2000, "steps": 100}, 80),
+    "critical-points": ({"tries": 100, "angles": 101}, 80),
+    "zero-filter": ({"angles": 21}, 1000),
 }
-FALSE = {
-    "Y-L1": [closed_forms(miss=1.0), closed_forms(error=1e-6)],
-    "Y-L2": [closed_forms(error=1e-6)],
-    "Y-P1": [
-        points(as_stated=False), points(saddle_error=0.1), points(residual=0.1),
-        points(both_sides_fall=False), points(least_rise=-0.1), points(least_rise=0.1),
-    ],
-    "Y-W0": [zero(True, 1.0)],
-    "Y-W0-corrected": [zero(True, -1.0), zero(False, 1.0)],
-    "Y-L3": [bounds(jump=-1.0)],
-    "Y-L3-corrected": [bounds(inside=-1.0)],
-    "Y-L4": [closed_forms(miss=1.0), closed_forms(error=1e-6)],
-    "Y-L5a": [closed_forms(inner=-0.1), closed_forms(error=1e-6)],
-    "Y-L5b": [bounds(relu=1.0)],
-    "Y-L5b-corrected": [bounds(relu=2.0), bounds(level=100.0)],
-    "Y-13": [descents(rise=1e-3)],
-    "Y-L6": [points(relu_at_critical=0.1), points(relu_elsewhere=0.0)],
-    "Y-L7a": [closed_forms(miss=1.0), closed_forms(error=1e-6)],
-    "Y-L7b": [points(identity_norm_error=0.1), points(identity_radial=-0.1)],
-    "Y-L8a": [closed_forms(inner=-0.1)],
-    "Y-L8b": [bounds(blowup=0.0), bounds(blowup=-2.0)],
-    "Y-T1a": [descents(rise=1e-3), descents(outcome=Outcome.UNDECIDED)],
-    "Y-T1b": [fates(outcome=Outcome.SPURIOUS), fates(collapse=np.nan)],
-    "Y-R1": [samples(0.1, 0.1, 0.1, 0.1), samples(0.2, 0.1, 0.1, 0.05)],
-    "Y-PUB1": [closed_forms(miss=1.0), closed_forms(error=1e-6)],
-    "Y-PUB2": [closed_forms(inner=-0.1)],
-    "Y-PUB3": [bounds(clipped=1.0)],
-    "Y-PUB4": [points(clipped_relu_at_critical=0.1), points(clipped_relu_elsewhere=0.0)],
-    "Y-PUB5": [descents(rise=1e-3), descents(outcome=Outcome.COLLAPSED)],
-    "Y-O1": [closed_forms(error=1e-6)],
-    "Y-O2": [points(profile_error=1e-6), points(values_error=1e-6)],
-    "Y-O3": [closed_forms(reduction=1e-9), closed_forms(reduction=np.nan)],
-    "Y-O4": [fates(collapse=1.1)],
-    "Y-O5": [fates(outcome=Outcome.GLOBAL), fates(outcome=Outcome.COLLAPSED), fates(kappa=0.1)],
-    "Y-O6": [rates(1.1)],
-    "Y-O7": [bounds(law=1e-3)],
+
+
+def noisy(values, size=1e-3, runs=RUNS):
+    values = np.asarray(values)
+    return values + size * np.random.default_rng(0).standard_normal((runs, *values.shape))
+
+
+def bounds(settings):
+    numbers = {
+        "jump": ("distance", 14.4 / DISTANCES), "inside": ("distance", DISTANCES**0),
+        "relu_ratio": ("radius", 1.25 * RADII), "clipped_relu_ratio": ("radius", RADII**0),
+        "identity_blowup": ("gap", 3.6 / GAPS),
+    }  # fmt: skip
+    data = {name: (("run", dim), x * noisy(x**0, runs=8)) for name, (dim, x) in numbers.items()}
+    axes = {"distance": DISTANCES, "radius": RADII, "gap": GAPS}
+    return xr.Dataset(data | {"law_error": ("run", np.full(8, 1e-13))}, axes)
+
+
+def descent(settings):
+    numbers = {"rise_loss": 0.0, "outcome": np.int8(Outcome.GLOBAL), "least_radius": 1.0}
+    return xr.Dataset({name: ("run", np.full(RUNS, x)) for name, x in numbers.items()})
+
+
+def fate(settings):
+    numbers = {
+        "outcome": np.tile(predicted(settings), (4, 1)).astype(np.int8),
+        "collapse": noisy(np.ones(settings.alignments), 1e-4, 4),
+        "kappa": np.tile(np.nan_to_num(kappa_roots(settings), nan=1.0), (4, 1)),
+    }
+    return xr.Dataset({name: (("run", "alignment"), x) for name, x in numbers.items()})
+
+
+def rates(settings):
+    return xr.Dataset({"ratio": ("run", noisy(1.0))})
+
+
+def samples(settings):
+    rough = np.abs(noisy([0.1, 0.05, 0.02, 0.001], [0.03, 0.01, 0.005, 5e-4], 12))
+    return xr.Dataset({"roughness": (("run", "samples"), rough)}, {"samples": list(SIZES)})
+
+
+MADE = {
+    "bounds": bounds, "descent": descent, "identity-fate": fate, "rates": rates,
+    "sample-size": samples,
 }  # fmt: skip
+_computed = {}
+
+
+def cell(request):
+    """The numbers of a request: computed, if it is cheap, with a smaller setting."""
+    name, settings = request.experiment, request.settings
+    if name in MADE:
+        return Cell(settings, MADE[name](settings))
+    smaller, runs = SMALL[name]
+    settings = dataclasses.replace(settings, **smaller)
+    if settings not in _computed:
+        _computed[settings] = study.experiment(name).compute(settings, Runs(0, 1, 0, runs))
+    return Cell(settings, _computed[settings])
+
+
+def cells(claim):
+    return Cells([cell(request) for request in claim.requests("quick")])
 
 
 def test_the_claims_are_the_sheet_s():
-    assert set(CLAIMS) == {*SHEET, "Y-E1", "Y-E2"}  # those two: test_networks.py
+    assert [claim.id for claim in study.claims] == ["Y-E1", "Y-E2", *SHEET]
     expected = {claim.id for claim in study.claims if claim.expected == "contradicted"}
     assert expected == PRINTED_AND_FALSE
     assert all(f"{name}-corrected" in CLAIMS for name in PRINTED_AND_FALSE)
+    figures = {figure.name for figure in study.figures}
+    assert all(figures.issuperset(claim.figures) for claim in study.claims)
 
 
 @pytest.mark.parametrize("name", SHEET)
-def test_a_true_world_supports_the_claim(name):
-    assert CLAIMS[name].check(TRUE[name]).verdict == "supported"
+def test_the_verdict_is_the_expected_one(name):
+    # Coverage at 80 points: a correct closed form fails with probability 1e-3 a claim and seed.
+    claim = CLAIMS[name]
+    assert claim.judge(cells(claim)).word == claim.expected
 
 
 @pytest.mark.parametrize(
-    ("name", "datasets"),
-    [(name, datasets) for name, worlds in FALSE.items() for datasets in worlds],
-    ids=[f"{name}-{i}" for name, worlds in FALSE.items() for i in range(len(worlds))],
+    ("name", "number"), [(name, i) for name in SHEET for i in range(len(CLAIMS[name].faults))]
 )
-def test_a_false_world_contradicts_the_claim(name, datasets):
-    verdict = CLAIMS[name].check(datasets)
-    assert verdict.verdict == "contradicted"
-    assert verdict.note
-    assert verdict.runs > 0
+def test_a_planted_fault_turns_it(name, number):
+    claim = CLAIMS[name]
+    verdict = claim.judge(claim.faults[number].plant(cells(claim)))
+    assert verdict.word == ("supported" if name in PRINTED_AND_FALSE else "contradicted")
+
+
+NAN = float("nan")
+FALSE = {
+    "Y-P1": [
+        altered("as_stated", np.logical_not), altered("least_rise", np.negative),
+        parts.in_one_run("saddle_error", NAN),
+    ],
+    "Y-W0-corrected": [altered("margin", np.negative)],
+    "Y-L3-corrected": [parts.steeper("inside", "distance", -1.0)],
+    "Y-L5b-corrected": [parts.steeper("relu_ratio", "radius", 1.0)],
+    "Y-L8b": [parts.steeper("identity_blowup", "gap", 1.0)],
+    "Y-L5a": [altered("relu_inner", np.negative), parts.in_one_run("relu_inner_error", NAN)],
+    "Y-T1a": [parts.in_one_run("rise_loss", NAN)],
+    "Y-R1": [altered("roughness", lambda rough: np.repeat(rough[:, :1], 4, axis=1))],
+    "Y-O3": [
+        parts.in_one_run("relu_reduction", NAN),
+        lambda cells: parts.in_one_run("relu_shortest", NAN)(FALSE["Y-O3"][0](cells)),
+    ],
+    "Y-O4": [altered("collapse", lambda time: NAN * time)],
+    "Y-O5": [
+        altered("outcome", lambda codes: np.full_like(codes, Outcome.GLOBAL)),
+        altered("outcome", lambda codes: np.full_like(codes, Outcome.COLLAPSED)),
+        parts.in_one_run("kappa", NAN),
+    ],
+    "Y-O7": [parts.in_one_run("law_error", NAN)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "number"), [(name, i) for name, worlds in FALSE.items() for i in range(len(worlds))]
+)
+def test_a_false_world_contradicts_the_claim(name, number):
+    claim = CLAIMS[name]
+    assert claim.judge(FALSE[name][number](cells(claim))).word == "contradicted"
+
+
+def test_descents_that_cannot_be_compared_are_told():
+    claim = CLAIMS["Y-O3"]
+    short = parts.in_one_run("relu_shortest", 0.01)(cells(claim))
+    long = altered("relu_shortest", np.ones_like)(cells(claim))
+    assert int(parts.left_out(short).split()[0]) == int(parts.left_out(long).split()[0]) + 1
 
 
 @pytest.mark.parametrize("preset", study.presets)

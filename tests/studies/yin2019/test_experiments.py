@@ -4,8 +4,10 @@ import json
 import math
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray as xr
 from scipy.special import ndtr
 
 from whytrain.errors import UnstableStepWarning, UserError
@@ -13,12 +15,19 @@ from whytrain.gaussian import ESTIMATORS
 from whytrain.lab import Runs, jsonable
 from whytrain.lab.settings import parse
 from whytrain.landscapes import Outcome
-from whytrain.studies.yin2019 import study
+from whytrain.studies.yin2019 import printed, study
+from whytrain.studies.yin2019.alignment import AlignmentSettings
 from whytrain.studies.yin2019.descent import DescentSettings
 from whytrain.studies.yin2019.fate import FateSettings
 from whytrain.studies.yin2019.rates import RateSettings
 from whytrain.studies.yin2019.requests import fates
-from whytrain.studies.yin2019.setup import collapse_time, draw_orders, trapping_threshold
+from whytrain.studies.yin2019.sampling import _roughness
+from whytrain.studies.yin2019.setup import (
+    THEOREM,
+    collapse_time,
+    draw_orders,
+    trapping_threshold,
+)
 
 TINY = {
     "descent": ["m=4", "steps=300"],
@@ -51,6 +60,74 @@ def test_every_experiment_runs_and_summarizes(name):
         if "run" in dataset[variable].dims:
             part = dataset[variable].isel(run=slice(1, 3))
             np.testing.assert_array_equal(again[variable], part, err_msg=str(variable))
+
+
+MADE = {
+    "alignment-map": (
+        {"apart": (("run", "angle", "overlap"), [[[0.1, 0.3], [0.5, 0.7]]])},
+        {"mean": 0.4, "largest": 0.7},
+    ),
+    "trajectories": (
+        {"radius": (("run", "time"), [[3.0, 2.0], [1.0, 4.0]]), "outcome": ("run", [1, 1]),
+         "loss": (("run", "time"), [[9.0, 2.0], [9.0, 4.0]])},
+        {"smallest_filter_norm": 1.0, "last_loss": 3.0},
+    ),
+    "sample-size": (
+        {"rises": (("run", "samples"), [[0.5, 0.0], [0.1, 0.2]]), "samples": ("samples", [1, 9]),
+         "roughness": (("run", "samples"), [[0.25, 0.5], [0.75, 0.5]])},
+        {"samples": [1, 9], "rises": [0.3, 0.1], "roughness": [0.5, 0.5]},
+    ),
+    "zero-filter": (
+        {"least": ("run", [-1.0, 0.0, 1.0]), "margin": ("run", [-1.0, 1.0, -1.0])},
+        {"local_minimum_fraction": 2 / 3, "condition_agrees": 2 / 3},
+    ),
+    "rates": ({"ratio": ("run", [0.9, 1.2])}, {"rate_over_predicted": 1.05}),
+    "landscape": (
+        {"loss_z": ("run", [0.5, -1.9, 2.0, -3.0]), "loss_error": ("run", [0.1, 0.2, 0.4, 0.3])},
+        {"loss_coverage": 0.5, "loss_error": 0.4},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_summaries_reduce_as_they_say(name):
+    experiment, (numbers, stated) = study.experiment(name), MADE[name]
+    said = experiment.summarize(xr.Dataset(numbers), experiment.settings())
+    for key, value in stated.items():
+        assert said[key] == pytest.approx(value), key
+
+
+def test_what_is_not_a_number_is_told_in_words():
+    experiment = study.experiment("rates")
+    dataset = xr.Dataset({"ratio": ("run", [0.9, math.nan, 1.1])})
+    said = experiment.summarize(dataset, experiment.settings())["rate_over_predicted"]
+    assert said == "1, without 1 of 3 that are not finite"
+    none = xr.Dataset({"ratio": ("run", [math.nan])})
+    said = experiment.summarize(none, experiment.settings())["rate_over_predicted"]
+    assert said == "nothing, without 1 of 1 that are not finite"
+
+
+def test_roughness_is_the_largest_move_up_over_the_fall():
+    assert _roughness(np.array([1.0, 0.5, 0.6, 0.2, 0.3])) == pytest.approx((1 / 3, 0.1 / 0.8))
+    assert _roughness(np.array([1.0, 0.5, 0.2])) == (0.0, 0.0)
+    assert _roughness(np.array([1.0, 2.0])) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("ste", THEOREM)
+def test_the_map_is_the_angle_between_the_printed_gradients(ste):
+    settings = AlignmentSettings(ste=ste, m=3, filter_norm=0.7, spread=0.0, angles=3, overlaps=4)
+    found = study.experiment("alignment-map").compute(settings, Runs(0, 1, 0, 1)).apart[0]
+    for angle in settings.angle_axis:
+        w, ws = 0.7 * np.array([math.cos(angle), math.sin(angle)]), np.array([1.0, 0.0])
+        for overlap in settings.overlap_axis:
+            vs = settings.output_star
+            with jax.enable_x64(True):
+                place = [jnp.asarray(part) for part in (overlap * vs, vs, w, ws)]
+                coarse = np.asarray(printed.COARSE[ste](*place))
+                true = np.asarray(printed.filter_gradient(*place))
+            cosine = coarse @ true / math.sqrt((coarse @ coarse) * (true @ true))
+            here = float(found.sel(angle=angle, overlap=overlap))
+            assert math.cos(here) == pytest.approx(cosine, abs=1e-9)
 
 
 @pytest.mark.parametrize("ste", ESTIMATORS)

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from whytrain.cli import main
-from whytrain.lab import Runs
+from whytrain.lab import Cell, Cells, Runs
 from whytrain.studies.yin2019 import networks
 from whytrain.studies.yin2019.networks import BITS, ESTIMATORS, NetworkSettings, compute, summarize
 from whytrain.studies.yin2019.networks_claims import NETWORK_CLAIMS, both, residual
@@ -37,6 +37,11 @@ def found(identity, relu, clipped, noise=0.002, left=(0.3, 0.2, 0.2), runs=5):
 LENET = found(0.85, 0.9, 0.9)
 
 
+def judged(claim, *datasets):
+    asked = claim.requests("quick")
+    return claim.judge(Cells([Cell(r.settings, d) for r, d in zip(asked, datasets, strict=True)]))
+
+
 @pytest.mark.parametrize(
     ("deep", "shallow", "word"),
     [
@@ -49,8 +54,8 @@ LENET = found(0.85, 0.9, 0.9)
     ],
 )
 def test_the_ordering_can_come_out_either_way(deep, shallow, word):
-    verdict = ORDERING.check([deep, shallow])
-    assert verdict.verdict == word
+    verdict = judged(ORDERING, deep, shallow)
+    assert verdict.word == word
     assert "0.9" in verdict.note
 
 
@@ -63,7 +68,36 @@ def test_the_ordering_can_come_out_either_way(deep, shallow, word):
     ],
 )
 def test_the_escape_can_come_out_either_way(left, noise, word):
-    assert ESCAPE.check([found(0.5, 0.8, 0.8, noise, left)]).verdict == word
+    assert judged(ESCAPE, found(0.5, 0.8, 0.8, noise, left)).word == word
+
+
+@pytest.mark.parametrize(
+    ("claim", "fault"), [(claim, fault) for claim in NETWORK_CLAIMS for fault in claim.faults]
+)
+def test_planted_faults_are_refused(claim, fault):
+    datasets = (found(0.5, 0.8, 0.85), LENET)
+    cells = Cells([
+        Cell(r.settings, d) for r, d in zip(claim.requests("quick"), datasets, strict=False)
+    ])  # fmt: skip
+    assert claim.judge(cells).word == "supported"
+    assert claim.judge(fault.plant(cells)).word == "contradicted"
+
+
+def test_more_runs_are_asked_for_while_the_interval_is_long():
+    noisy = judged(ORDERING, found(0.5, 0.8, 0.85, noise=0.5), LENET)
+    assert ORDERING.needs_more(noisy)
+    assert [r.runs for r in ORDERING.at_look(2, both("quick"))] == [16, 16]
+
+
+def test_a_loss_that_is_not_a_number_is_told():
+    deep = found(0.5, 0.8, 0.85)
+    deep.loss[1, 0, 0] = np.nan
+    [request, _] = both("quick")
+    said = summarize(deep, request.settings)["quantized"]
+    assert said["identity, 2 bits"]["train_loss"].endswith("without 1 of 5 that are not finite")
+    assert isinstance(said["relu, 2 bits"]["train_loss"], float)
+    low, high = (said["relu, 2 bits"]["accuracy"][end] for end in ("low", "high"))
+    assert 0 <= low < deep.accuracy.sel(bits=2, estimator="relu").mean() < high <= 1
 
 
 @pytest.mark.parametrize("preset", ["quick", "paper"])

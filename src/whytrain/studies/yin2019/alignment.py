@@ -12,7 +12,7 @@ from jaxtyping import Array
 from whytrain.gaussian import ESTIMATORS
 from whytrain.lab import Experiment, Runs, setting
 from whytrain.landscapes import PlaneOrder
-from whytrain.studies.yin2019.setup import TeacherSettings
+from whytrain.studies.yin2019.setup import TeacherSettings, told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,7 @@ def compute(settings: AlignmentSettings, runs: Runs) -> xr.Dataset:
 def summarize(dataset: xr.Dataset, settings: AlignmentSettings) -> dict:
     """Mean and largest angle between the two, over the map."""
     del settings
-    return {"mean": float(dataset.apart.mean()), "largest": float(dataset.apart.max())}
+    return {"mean": told(dataset.apart, np.mean), "largest": told(dataset.apart)}
 
 
 ALIGNMENT = Experiment(

@@ -14,7 +14,7 @@ from whytrain.gaussian import ESTIMATORS, step
 from whytrain.lab import Experiment, Runs, setting
 from whytrain.landscapes import SharedFilter, Weights
 from whytrain.studies.yin2019 import printed
-from whytrain.studies.yin2019.setup import ROOT, THEOREM, TeacherSettings
+from whytrain.studies.yin2019.setup import ROOT, THEOREM, TeacherSettings, told
 
 RADII = np.array([1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0])
 DISTANCES = np.array([1e-1, 1e-2, 1e-3, 1e-4, 1e-5])
@@ -51,15 +51,16 @@ def compute(settings: BoundSettings, runs: Runs) -> xr.Dataset:
 
 @functools.partial(jax.jit, static_argnums=2)
 def _constants(keys: Array, star: Array, tries: int) -> dict[str, Array]:
-    def one(key: Array) -> dict[str, Array]:
-        keys = jax.random.split(key, 3)
-        return (
-            _ratios(star, tries, keys[0])
-            | _jumps(star, tries, keys[1])
-            | _near_spurious(star, keys[2])
-        )
+    return jax.vmap(lambda key: _constants_of_one(key, star, tries))(keys)
 
-    return jax.vmap(one)(keys)
+
+def _constants_of_one(key: Array, star: Array, tries: int) -> dict[str, Array]:
+    for_ratios, for_jumps, for_length = jax.random.split(key, 3)
+    return (
+        _ratios(star, tries, for_ratios)
+        | _jumps(star, tries, for_jumps)
+        | _near_spurious(star, for_length)
+    )
 
 
 def _network(star: Array, name: str) -> SharedFilter:
@@ -168,8 +169,12 @@ def summarize(dataset: xr.Dataset, settings: BoundSettings) -> dict:
     """The largest value of everything, over the scale it depends on."""
     del settings
     scales = {name: dataset[name].values.tolist() for name in ("radius", "distance", "gap")}
-    most = {str(name): dataset[name].max("run").values.tolist() for name in dataset.data_vars}
+    most = {str(name): _most(values.values) for name, values in dataset.data_vars.items()}
     return scales | most
+
+
+def _most(values: np.ndarray) -> float | str | list[float | str]:
+    return told(values) if values.ndim == 1 else [told(column) for column in values.T]
 
 
 BOUNDS = Experiment(

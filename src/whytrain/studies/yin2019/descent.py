@@ -6,7 +6,7 @@ import xarray as xr
 from whytrain.dynamics import GradientDescent, counts, simulate
 from whytrain.lab import Experiment, Runs
 from whytrain.landscapes import Outcome
-from whytrain.studies.yin2019.setup import DescentSettings, draw_orders
+from whytrain.studies.yin2019.setup import DescentSettings, draw_orders, told
 
 OUTCOMES = (
     Outcome.GLOBAL, Outcome.SPURIOUS, Outcome.SADDLE,
@@ -38,7 +38,7 @@ def summarize(dataset: xr.Dataset, settings: DescentSettings) -> dict:
     return {
         "outcomes": counts(dataset, OUTCOMES),
         "monotone_fraction": float(monotone(dataset).mean()),
-        "smallest_filter_norm": float(dataset.least_radius.min()),
+        "smallest_filter_norm": told(dataset.least_radius, np.min),
         "trajectory_steps": int(dataset.steps.sum()),
     }
 

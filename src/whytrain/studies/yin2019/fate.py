@@ -17,6 +17,7 @@ from whytrain.studies.yin2019.setup import (
     collapse_time,
     settled,
     sliding_kappa,
+    told,
     trapping_threshold,
 )
 
@@ -55,15 +56,21 @@ class FateSettings(Settings):
 
 def compute(settings: FateSettings, runs: Runs) -> xr.Dataset:
     """Outcome, collapse time over the predicted one, and mean `P/N` at the end, for every u."""
-    cells = [_cell(settings, runs, float(u)) for u in settings.axis]
+    cells = [_cell(settings, runs, i, float(u)) for i, u in enumerate(settings.axis)]
     joined = xr.concat(cells, dim="alignment").transpose("run", "alignment")
     return joined.assign_coords(alignment=settings.axis)
 
 
-def _cell(settings: FateSettings, runs: Runs, u: float) -> xr.Dataset:
-    reduction = settings.teacher(u).reduction("identity")
+def _tilts(settings: FateSettings, runs: Runs, number: int) -> np.ndarray:
+    """Angles to the spurious minimum, independent from one alignment to the next."""
     with jax.enable_x64(True):
-        tilt = settings.tilt * np.asarray(jax.vmap(jax.random.uniform)(runs.keys()))
+        drawn = jax.vmap(lambda key: jax.random.uniform(jax.random.fold_in(key, number)))
+        return settings.tilt * np.asarray(drawn(runs.keys()))
+
+
+def _cell(settings: FateSettings, runs: Runs, number: int, u: float) -> xr.Dataset:
+    reduction = settings.teacher(u).reduction("identity")
+    tilt = _tilts(settings, runs, number)
     start = settled(reduction, math.pi)
     starts = PlaneOrder(
         -np.cos(tilt), np.sin(tilt), *(np.full(len(runs), float(leaf)) for leaf in start[2:])
@@ -119,8 +126,8 @@ def summarize(dataset: xr.Dataset, settings: FateSettings) -> dict:
         "alignment": settings.axis.tolist(),
         "trapped": (dataset.outcome == Outcome.COLLAPSED).mean("run").values.tolist(),
         "escaped": (dataset.outcome == Outcome.GLOBAL).mean("run").values.tolist(),
-        "collapse_over_predicted": dataset.collapse.mean("run").values.tolist(),
-        "kappa": dataset.kappa.mean("run").values.tolist(),
+        "collapse_over_predicted": [told(one, np.mean) for one in dataset.collapse.values.T],
+        "kappa": [told(one, np.mean) for one in dataset.kappa.values.T],
         "kappa_predicted": kappa_roots(settings).tolist(),
     }
 
@@ -138,4 +145,5 @@ FATE = Experiment(
     summarize=summarize,
     runs=8,
     block=256,
+    version=2,
 )

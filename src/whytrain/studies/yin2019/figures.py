@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from whytrain.dynamics import count
-from whytrain.lab import Figure, binomial_interval
+from whytrain.lab import Figure, estimate_rate
 from whytrain.landscapes import Outcome
 from whytrain.report import figures as draw
 from whytrain.studies.yin2019 import requests
@@ -34,7 +34,7 @@ def _outcomes(datasets: Datasets) -> Drawing:
         for i, name in enumerate(THEOREM):
             part = datasets[i * n : (i + 1) * n]
             found = [(count(d, outcome), d.sizes["run"]) for d in part]
-            ends = np.array([binomial_interval(*pair) for pair in found])
+            ends = np.array([estimate_rate(*pair).interval for pair in found])
             rates = [successes / runs for successes, runs in found]
             series.append(
                 draw.Series(

@@ -14,7 +14,7 @@ from whytrain.gaussian import ESTIMATORS, StepQuadrature, step
 from whytrain.lab import Experiment, Runs, Settings, setting
 from whytrain.landscapes import SharedFilter, Weights, angle_between
 from whytrain.studies.yin2019 import printed
-from whytrain.studies.yin2019.setup import ROOT, THEOREM
+from whytrain.studies.yin2019.setup import ROOT, THEOREM, told
 
 TOGETHER = 8  # points at a time: one shape, and bounded memory
 
@@ -33,7 +33,8 @@ class LandscapeSettings(Settings):
 def compute(settings: LandscapeSettings, runs: Runs) -> xr.Dataset:
     """One random student and teacher a run.
 
-    `..._z`: closed form less Monte Carlo, in standard errors. `..._error`: largest difference from
+    `..._z`: Monte Carlo less closed form, in standard errors; `..._size`: the closed form in the
+    same units, which says how small an error could be seen. `..._error`: largest difference from
     what the paper prints, from autodiff, differences or quadrature. `..._inner`: the inner product
     of coarse and true gradient of the filter. `..._reduction`: full beside reduced descent.
     """
@@ -76,14 +77,14 @@ def _sampled(settings: LandscapeSettings, key: Array) -> dict[str, Array]:
     towards = jax.random.normal(for_direction, (len(ws) + len(vs),))
     into, out = towards[: len(ws)], towards[len(ws) :]
     found = {
-        "loss_z": _z(one.loss(student), 0.5 * residual**2),
-        "zero_z": _z(_at_zero(vs), 0.5 * target**2),
-        "output_z": _z(jnp.sum(one.grad(student).output * out), residual * (hidden @ out)),
+        **_compared("loss", one.loss(student), 0.5 * residual**2),
+        **_compared("zero", _at_zero(vs), 0.5 * target**2),
+        **_compared("output", one.grad(student).output @ out, residual * (hidden @ out)),
     }
     for name, network in networks.items():
         back = network.activation.backward(before) * student.output
         drawn = residual * jnp.sum(back * (patches @ into), axis=1)
-        found[f"{name}_z"] = _z(jnp.sum(network.grad(student).filter * into), drawn)
+        found |= _compared(name, network.grad(student).filter @ into, drawn)
     return found
 
 
@@ -168,9 +169,9 @@ def _at_zero(vs: Array) -> Array:
     return (jnp.sum(vs**2) + jnp.sum(vs) ** 2) / 8
 
 
-def _z(exact: Array, sample: Array) -> Array:
+def _compared(name: str, exact: Array, sample: Array) -> dict[str, Array]:
     error = jnp.std(sample, ddof=1) / math.sqrt(sample.shape[0])
-    return (jnp.mean(sample) - exact) / error
+    return {f"{name}_z": (jnp.mean(sample) - exact) / error, f"{name}_size": exact / error}
 
 
 def _apart(one: Array, other: Array) -> Array:
@@ -186,7 +187,7 @@ def summarize(dataset: xr.Dataset, settings: LandscapeSettings) -> dict:
         for name in names
         if name.endswith("_z")
     }
-    return covered | {n: float(dataset[n].max()) for n in names if n.endswith("_error")}
+    return covered | {n: told(dataset[n]) for n in names if n.endswith("_error")}
 
 
 LANDSCAPE = Experiment(
@@ -197,5 +198,5 @@ LANDSCAPE = Experiment(
     summarize=summarize,
     runs=128,
     block=1024,
-    version=2,
+    version=3,
 )

@@ -16,8 +16,9 @@ import xarray as xr
 from whytrain.data import Dataset, available, load, normalize, subset
 from whytrain.dynamics.training import Trained, train
 from whytrain.errors import UserError
-from whytrain.lab import Derived, Experiment, Runs, Settings, mean_interval, setting
+from whytrain.lab import Derived, Experiment, Runs, Settings, estimate_mean, setting
 from whytrain.networks import LeNet5, Network, ResNet8, quantizer, stack
+from whytrain.studies.yin2019.setup import told
 
 BITS = (2, 4)
 ESTIMATORS = ("identity", "relu", "clipped_relu")
@@ -158,21 +159,26 @@ def _course(left: Trained) -> xr.Dataset:
 
 def summarize(dataset: xr.Dataset, settings: NetworkSettings) -> dict:
     """The data set used, and accuracy and loss of every cell with 95 % intervals."""
+
+    def within(value: float) -> float:
+        return float(np.clip(value, 0, 1))  # the interval of few runs reaches far
+
     cells = {}
     for bits in BITS:
         for estimator in ESTIMATORS:
             cell = dataset.sel(bits=bits, estimator=estimator)
-            low, high = np.clip(mean_interval(cell.accuracy), 0, 1).tolist()  # few runs reach far
-            cells[f"{estimator}, {bits} bits"] = {
-                "accuracy": {"estimate": float(cell.accuracy.mean()), "low": low, "high": high},
-                "train_loss": float(cell.loss.mean()),
+            accuracy = estimate_mean(cell.accuracy, resolution=1 / settings.tested)
+            found = {
+                "accuracy": accuracy.through(within).document(),
+                "train_loss": told(cell.loss, np.mean),
             }
             if "left_loss" in cell:
                 end = cell.left_loss.isel(epoch=-1)
-                cells[f"{estimator}, {bits} bits"]["train_loss_at_small_step"] = float(end.mean())
+                found["train_loss_at_small_step"] = told(end, np.mean)
+            cells[f"{estimator}, {bits} bits"] = found
     return {
         "data": settings.data,
-        "float_accuracy": float(dataset.float_accuracy.mean()),
+        "float_accuracy": told(dataset.float_accuracy, np.mean),
         "quantized": cells,
     }
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from whytrain.lab import Figure, mean_interval
+from whytrain.lab import Figure, estimate_mean
 from whytrain.report import figures as draw
 from whytrain.studies.yin2019.figures import COLORS, LABELS
 from whytrain.studies.yin2019.networks import BITS, ESTIMATORS
@@ -17,7 +17,7 @@ Drawing = tuple  # a matplotlib figure and its caption
 
 def _series(x: Sequence[float], values: xr.DataArray, estimator: str, label: str) -> draw.Series:
     """Means over runs with 95 % intervals; `values` has dimensions run and that of `x`."""
-    bounds = [mean_interval(column) for column in values.transpose(..., "run").values]
+    bounds = [estimate_mean(column).interval for column in values.transpose(..., "run").values]
     low, high = np.transpose(bounds)
     return draw.Series(
         x, values.mean("run").values, label, low=low, high=high, color=COLORS[estimator], marker="o"
@@ -47,8 +47,8 @@ def _lead(dataset: xr.Dataset) -> str:
     """How far ReLU is ahead of identity, in points."""
     leads = [paired(dataset, "relu", "identity", bits) for bits in BITS]
     return " and ".join(
-        f"{100 * mean:.1f} ({100 * low:.1f} to {100 * high:.1f}) at {bits} bits"
-        for bits, (mean, low, high) in zip(BITS, leads, strict=True)
+        f"{100 * lead.value:.1f} ({100 * lead.low:.1f} to {100 * lead.high:.1f}) at {bits} bits"
+        for bits, lead in zip(BITS, leads, strict=True)
     )
 
 
@@ -74,10 +74,9 @@ def _escape(datasets: Datasets) -> Drawing:
     ]
     figure = draw.lines(panels, x_label="epochs at the small step size", x_ticks=epochs)
     ends = "; ".join(
-        f"{LABELS[e]} {values.mean():.4f} ({low:.4f} to {high:.4f})"
+        f"{LABELS[e]} {found.value:.4f} ({found.low:.4f} to {found.high:.4f})"
         for e in ("identity", "relu")
-        for values in [rise(dataset, "left_loss", e)[:, BITS.index(FIGURE_2)]]
-        for low, high in [mean_interval(values)]
+        for found in [estimate_mean(rise(dataset, "left_loss", e)[:, BITS.index(FIGURE_2)])]
     )
     return figure, (
         "ResNet-8 at a small step size, from the minimum that clipped ReLU found: training loss "

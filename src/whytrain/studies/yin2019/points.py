@@ -1,6 +1,7 @@
 """`critical-points`: minima, saddles and zeros of the coarse gradients, at random teachers."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
@@ -11,10 +12,11 @@ from scipy.special import erf, erfc
 
 from whytrain._types import Numeric
 from whytrain.lab import Experiment, Runs, Settings, setting
-from whytrain.studies.yin2019.setup import ROOT, THEOREM, TeacherSettings
+from whytrain.studies.yin2019.setup import ROOT, THEOREM, TeacherSettings, told
 
 EDGE = 0.02  # teachers so close to u = 1/2 are not drawn: their saddle is at pi
 NEAR = 0.02  # angles so close to a critical one are not searched for others
+CLOSER = 21  # angles at which a low place is looked at more closely
 
 Many = Float[Numeric, "*places"]  # angles, and what is one number for each
 Outputs = Float[np.ndarray, "*places m"]
@@ -84,15 +86,42 @@ def _zeros(place: "_Place", exists: bool, saddle: float, count: int) -> dict[str
     """The coarse gradients with the output weights settled: at the critical angles, and elsewhere.
 
     The output's gradient vanishes at the settled weights and nowhere else, so that joint zeros are
-    to be sought along the angle alone.
+    to be sought along the angle alone. A second search is not told of the saddle: it has to find
+    it, which shows that a zero would be found.
     """
-    angles, critical = np.linspace(0, math.pi, count), np.array(_critical(exists, saddle))
-    away = angles[np.abs(angles - critical[:, None]).min(axis=0) > NEAR]
+    critical, ends = np.array(_critical(exists, saddle)), np.array([0.0, math.pi])
     found = {}
     for name in THEOREM:
-        found[f"{name}_at_critical"] = float(np.hypot(*place.coarse(name, critical)).max())
-        found[f"{name}_elsewhere"] = float(np.hypot(*place.coarse(name, away)).min())
+
+        def length(angle: Many, name: str = name) -> Many:
+            return np.hypot(*place.coarse(name, angle))
+
+        found[f"{name}_at_critical"] = float(length(critical).max())
+        found[f"{name}_elsewhere"] = _least_away(length, critical, count)
+        found[f"{name}_untold"] = _least_away(length, ends, count)
     return found
+
+
+def _least_away(length: Callable[[Many], Many], known: np.ndarray, count: int) -> float:
+    """The least value at angles that are not near the known ones.
+
+    Every angle of the grid that is lower than its neighbors is looked at more closely, again and
+    again, so that a zero between two angles of the grid is found.
+    """
+
+    def away(angle: Many) -> Many:
+        near = np.abs(angle[..., None] - known).min(axis=-1) <= NEAR
+        return np.where(near, np.inf, length(angle))
+
+    angles, spacing = np.linspace(0, math.pi, count), math.pi / (count - 1)
+    values = away(angles)
+    edged = np.pad(values, 1, constant_values=np.inf)
+    best = angles[np.isfinite(values) & (values <= edged[:-2]) & (values <= edged[2:])]
+    while spacing > 1e-11:
+        closer = best[:, None] + spacing * np.linspace(-1, 1, CLOSER)
+        best = closer[np.arange(len(best)), away(closer).argmin(axis=1)]
+        spacing *= 2 / (CLOSER - 1)
+    return float(away(best).min())
 
 
 class _Place:
@@ -157,8 +186,8 @@ def summarize(dataset: xr.Dataset, settings: PointSettings) -> dict:
     """Largest errors, and the coarse gradients at the critical angles and elsewhere."""
     del settings
     names = [str(n) for n in dataset.data_vars]
-    errors = {n: float(dataset[n].max()) for n in names if n.endswith(("_error", "_at_critical"))}
-    other = {n: float(dataset[n].min()) for n in names if n.endswith("_elsewhere")}
+    errors = {n: told(dataset[n]) for n in names if n.endswith(("_error", "_at_critical"))}
+    other = {n: told(dataset[n], np.min) for n in names if n.endswith("_elsewhere")}
     return errors | other | {"as_stated": float(dataset.as_stated.mean())}
 
 
@@ -170,5 +199,5 @@ POINTS = Experiment(
     summarize=summarize,
     runs=200,
     block=256,
-    version=2,
+    version=3,
 )

@@ -12,7 +12,7 @@ from whytrain.errors import UserError
 from whytrain.gaussian import ESTIMATORS, step
 from whytrain.lab import Experiment, Runs, setting
 from whytrain.landscapes import PlaneOrder
-from whytrain.studies.yin2019.setup import ROOT, TeacherSettings, settled
+from whytrain.studies.yin2019.setup import ROOT, TeacherSettings, settled, told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,8 @@ def _fitted(time: np.ndarray, gap: np.ndarray) -> np.ndarray:
 
 def summarize(dataset: xr.Dataset, settings: RateSettings) -> dict:
     """The mean of the ratio, and the rate it is held against."""
-    return {"rate_over_predicted": float(dataset.ratio.mean()), "predicted": predicted(settings)}
+    ratio = told(dataset.ratio, np.mean)
+    return {"rate_over_predicted": ratio, "predicted": predicted(settings)}
 
 
 RATES = Experiment(

@@ -91,7 +91,7 @@ def zero(preset: str) -> Sequence[Request]:
 def fates(preset: str) -> Sequence[Request]:
     """The identity estimator from the spurious minimum, over the alignment."""
     # None comes nearer to u_c than 1e-3: a step size of 0.002 itself moves it by about 5e-5.
-    runs, count = {"quick": (4, 10), "paper": (32, 25)}[preset]
+    runs, count = {"quick": (8, 10), "paper": (32, 25)}[preset]
     return [
         Request("identity-fate", FateSettings(m=m, alignments=count), runs)
         for m in FATE_SIZES[preset]
@@ -112,7 +112,7 @@ def rates(preset: str) -> Sequence[Request]:
 
 def samples(preset: str) -> Sequence[Request]:
     """Empirical losses along the coarse gradient."""
-    runs = {"quick": 12, "paper": 100}[preset]
+    runs = {"quick": 24, "paper": 100}[preset]
     return [Request("sample-size", SampleSettings(), runs)]
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Array
 from whytrain.gaussian import ESTIMATORS, step
 from whytrain.lab import Experiment, Runs, setting
 from whytrain.landscapes import SharedFilter, Weights
-from whytrain.studies.yin2019.setup import TeacherSettings
+from whytrain.studies.yin2019.setup import TeacherSettings, told
 
 SIZES = (10, 100, 1000, 10_000)
 
@@ -82,8 +82,8 @@ def summarize(dataset: xr.Dataset, settings: SampleSettings) -> dict:
     del settings
     return {
         "samples": dataset.samples.values.tolist(),
-        "rises": dataset.rises.mean("run").values.tolist(),
-        "roughness": dataset.roughness.mean("run").values.tolist(),
+        "rises": [told(one, np.mean) for one in dataset.rises.values.T],
+        "roughness": [told(one, np.mean) for one in dataset.roughness.values.T],
     }
 
 

@@ -2,10 +2,13 @@
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Array, Float
+from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
 from whytrain.errors import UnstableStepWarning, UserError
@@ -83,6 +86,25 @@ class DescentSettings(TeacherSettings):
                 UnstableStepWarning,
                 stacklevel=3,
             )
+
+
+def told(values: ArrayLike, reduce: Callable[[np.ndarray], Any] = np.max) -> float | str:
+    """One number for many, the largest by default; in words where some are not finite.
+
+    Args:
+        values: The numbers.
+        reduce: Makes one of them.
+
+    Example:
+        >>> told([1.0, 3.0]), told([1.0, math.nan])
+        (3.0, '1, without 1 of 2 that are not finite')
+    """
+    found = np.asarray(values)
+    good = found[np.isfinite(found)]
+    if len(good) == found.size:
+        return float(reduce(found))
+    least = f"{reduce(good):.6g}" if len(good) else "nothing"
+    return f"{least}, without {found.size - len(good)} of {found.size} that are not finite"
 
 
 def draw_orders(settings: DescentSettings, runs: Runs) -> PlaneOrder:

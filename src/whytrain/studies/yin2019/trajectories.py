@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import xarray as xr
 
 from whytrain.dynamics import GradientDescent, counts, log_times, simulate
 from whytrain.lab import Experiment, Runs, setting
 from whytrain.studies.yin2019.descent import OUTCOMES
-from whytrain.studies.yin2019.setup import DescentSettings, draw_orders
+from whytrain.studies.yin2019.setup import DescentSettings, draw_orders, told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +35,8 @@ def summarize(dataset: xr.Dataset, settings: TrajectorySettings) -> dict:
     del settings
     return {
         "outcomes": counts(dataset, OUTCOMES),
-        "smallest_filter_norm": float(dataset.radius.min()),
-        "last_loss": float(dataset.loss.isel(time=-1).mean()),
+        "smallest_filter_norm": told(dataset.radius, np.min),
+        "last_loss": told(dataset.loss.isel(time=-1), np.mean),
     }
 
 
