@@ -1,5 +1,6 @@
 # make demo    from nothing to the result of the paper: the claims, and the path of the report
-# make test    the tests, without the slow ones; make test-slow runs those
+# make test    the tests, without the slow ones and as if nothing optional were installed;
+#              make test-slow and make test-optional run the others
 # make faults  kills, full disks and damaged files, while a sweep runs
 # make bench   ratios against NumPy and PyTorch, on this machine
 # make lint    style, types, and the order of the layers
@@ -11,7 +12,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 
 .DEFAULT_GOAL := demo
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow faults bench lint clean
+.PHONY: demo test test-slow test-optional faults bench lint clean
 
 demo: .venv/.installed
 	$(BIN)/whytrain reproduce liu2019 --preset quick
@@ -21,6 +22,10 @@ test: .venv/.dev
 
 test-slow: .venv/.dev
 	$(BIN)/python -m pytest -m slow
+
+# They skip, and say why, where what they need is not here.
+test-optional: .venv/.dev
+	$(BIN)/python -m pytest --optional -n 0 -rs
 
 faults: .venv/.dev
 	$(BIN)/python tests/faults.py

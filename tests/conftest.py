@@ -1,4 +1,6 @@
 import os
+import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import jax
@@ -7,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 TESTS = Path(__file__).parent
+PACKAGES = ("distributed", "fastparquet", "pyarrow")  # that no user needs to have
 
 # For the processes that tests start: they find whytrain where we do.
 os.environ["PYTHONPATH"] = str(TESTS.parent / "src")
@@ -14,6 +17,38 @@ os.environ["PYTHONPATH"] = str(TESTS.parent / "src")
 # How long an example takes depends on the machine, and the first one compiles.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+class Lacking(PathFinder):
+    """Finds no optional package, as on a machine where none is installed."""
+
+    @classmethod
+    def find_spec(cls, fullname, path=None, target=None):
+        return None if fullname in PACKAGES else super().find_spec(fullname, path, target)
+
+
+def pytest_addoption(parser):
+    words = "run only the tests that need what not every machine has, and hide none of it"
+    parser.addoption("--optional", action="store_true", help=words)
+
+
+def pytest_configure(config):
+    """Make a bare machine of this one: no image sets but digits, no optional packages."""
+    if not config.getoption("optional"):
+        os.environ["WHYTRAIN_DATA"] = ""  # set to nothing; OpenML is off too
+        sys.meta_path[sys.meta_path.index(PathFinder)] = Lacking
+
+
+def pytest_collection_modifyitems(config, items):
+    """With the option the optional tests alone, without it all others; they skip in words."""
+    needy = [item for item in items if item.get_closest_marker("optional")]
+    if not config.getoption("optional"):
+        for item in needy:
+            [what] = item.get_closest_marker("optional").args
+            item.add_marker(pytest.mark.skip(reason=f"{what} is hidden; see make test-optional"))
+        return
+    config.hook.pytest_deselected(items=[item for item in items if item not in needy])
+    items[:] = needy
 
 
 @pytest.fixture(autouse=True)

@@ -18,10 +18,17 @@ def test_digits_are_here_always():
     assert set(digits.train_labels) == set(range(10))
 
 
-# The files come from a Debian package that a user need not have; readers are tested on made files.
-@pytest.mark.skipif(not available("fashion-mnist"), reason="dataset-fashion-mnist is not installed")
-def test_fashion_mnist_is_where_debian_puts_it():
-    found = load("fashion-mnist")
+@pytest.fixture
+def fashion():
+    """The images, where they are installed; readers are tested on made files."""
+    if not available("fashion-mnist"):
+        pytest.skip("apt-get install dataset-fashion-mnist would run it")
+    return load("fashion-mnist")
+
+
+@pytest.mark.optional("Fashion-MNIST")
+def test_fashion_mnist_is_where_debian_puts_it(fashion):
+    found = fashion
     assert found.train_images.shape == (60_000, 28, 28, 1)
     assert np.bincount(found.test_labels).tolist() == [1000] * 10
     mean = found.train_images.mean() / 255

@@ -1,6 +1,7 @@
 """The readers, on small files in the real formats, whole and damaged."""
 
 import gzip
+import importlib
 import pickle
 
 import numpy as np
@@ -13,6 +14,7 @@ from whytrain.data import available, load
 from whytrain.data.files import read_cifar, read_idx, read_labels, read_svhn
 from whytrain.errors import UserError
 
+places = importlib.import_module("whytrain.data.load")  # whose name the function has in the package
 RNG = np.random.default_rng(0)
 
 
@@ -106,6 +108,7 @@ def test_missing_files_and_names_are_told(tmp_path, monkeypatch):
     refused("holds no file train-images-idx3-ubyte.gz or", load, "mnist", tmp_path)
     refused("holds no file data_batch_1.bin", load, "cifar10", tmp_path)
     refused("holds no file train_32x32.mat", load, "svhn", tmp_path)
+    monkeypatch.setattr(places, "DEBIAN", tmp_path / "nowhere")
     monkeypatch.setenv("WHYTRAIN_DATA", str(tmp_path))
     refused("the files of mnist are not here; set WHYTRAIN_DATA", load, "mnist")
     assert not available("mnist")
@@ -113,6 +116,21 @@ def test_missing_files_and_names_are_told(tmp_path, monkeypatch):
     assert available("mnist")
     assert len(load("mnist").train_labels) == 7
     refused("is not read from OpenML", load, "svhn", openml=True)
+
+
+def test_set_to_nothing_the_variable_hides_all_but_digits(tmp_path, monkeypatch):
+    monkeypatch.setattr(places, "DEBIAN", tmp_path)
+    write_mnist(tmp_path / "fashion-mnist")
+    monkeypatch.setenv("WHYTRAIN_DATA", str(tmp_path / "nowhere"))
+    assert available("fashion-mnist")
+    assert len(load("fashion-mnist").train_labels) == 7
+    monkeypatch.setenv("WHYTRAIN_DATA", "")
+    assert not available("fashion-mnist")
+    assert available("digits")
+    how = "apt-get install dataset-fashion-mnist, or set WHYTRAIN_DATA .* openml=True .*hides them"
+    refused(how, load, "fashion-mnist")
+    refused("turns OpenML off", load, "mnist", openml=True)
+    assert len(load("fashion-mnist", tmp_path / "fashion-mnist").train_labels) == 7
 
 
 def test_files_that_do_not_belong_together_are_refused(tmp_path):

@@ -147,6 +147,7 @@ def test_a_worker_ends_with_its_driver_even_while_it_works(busy):
         time.sleep(0.05)
 
 
+@pytest.mark.optional("Dask")
 def test_a_local_cluster_computes_the_same(tmp_path, capsys):
     pytest.importorskip("distributed")
     with open_executor(2, "local") as executor:
@@ -173,6 +174,7 @@ def test_a_cluster_without_dask_is_told_how_to_install_it(monkeypatch):
         pass
 
 
+@pytest.mark.optional("Dask")
 def test_a_scheduler_that_does_not_answer_is_told():
     pytest.importorskip("distributed")
     with (

@@ -244,11 +244,7 @@ def test_exports(done, tmp_path):
         export(table(done), csv=tmp_path / "none" / "a.csv")
 
 
-def test_parquet_needs_a_package(done, tmp_path, monkeypatch):
-    import sys
-
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    monkeypatch.setitem(sys.modules, "fastparquet", None)
+def test_parquet_needs_a_package(done, tmp_path):
     with pytest.raises(UserError, match=r"pip install 'whytrain\[parquet\]'"):
         export(table(done), csv=tmp_path / "a.csv", parquet=tmp_path / "a.pq")
     assert not list(tmp_path.glob("*a.*"))
@@ -266,6 +262,15 @@ def test_of_two_files_none_is_written_where_one_cannot_be(wrong, done, tmp_path,
     with pytest.raises(UserError, match=r"cannot write to|need a file each"):
         export(table(done), csv=tmp_path / "a.pq", parquet=tmp_path / wrong)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.optional("pyarrow")
+def test_parquet_is_written(done, tmp_path):
+    import pandas as pd
+
+    pytest.importorskip("pyarrow")
+    export(table(done), tmp_path / "a.pq", "parquet")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "a.pq"), table(done))
 
 
 def test_verification_finds_damage_and_difference(done):

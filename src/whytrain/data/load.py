@@ -12,8 +12,7 @@ from whytrain.data.files import find, read_cifar, read_idx, read_labels, read_sv
 from whytrain.errors import UserError, nearest
 
 VARIABLE = "WHYTRAIN_DATA"
-# Where Debian's package `dataset-fashion-mnist` puts its files.
-DEBIAN = {"fashion-mnist": Path("/usr/share/datasets/fashion-mnist")}
+DEBIAN = Path("/usr/share/datasets")  # where Debian's packages of images put their files
 
 _NUMERALS = tuple("0123456789")
 _CLASSES = {
@@ -34,6 +33,7 @@ _FILES = {
     "svhn": "train_32x32.mat and test_32x32.mat",
     "cifar10": "the binary version, data_batch_1.bin to data_batch_5.bin and test_batch.bin",
 }
+_PACKAGES = {"fashion-mnist": "dataset-fashion-mnist"}  # of Debian
 _OPENML = {"fashion-mnist": "Fashion-MNIST", "mnist": "mnist_784"}
 _DIGITS_TRAIN = 1200
 
@@ -51,8 +51,8 @@ def load(name: str, directory: str | Path | None = None, *, openml: bool = False
     Args:
         name: One of the names above.
         directory: Where the files are. Default: the directory of that name in the one that the
-            environment variable `WHYTRAIN_DATA` names; for `fashion-mnist` then where Debian's
-            package `dataset-fashion-mnist` puts it.
+            environment variable `WHYTRAIN_DATA` names, then where Debian's packages are, such as
+            `dataset-fashion-mnist`. Set to nothing, the variable hides all sets but `digits`.
         openml: Fetch `mnist` or `fashion-mnist` from OpenML, which needs a network the first time.
 
     Returns:
@@ -84,29 +84,39 @@ def available(name: str) -> bool:
     """
     if name == "digits":
         return True
-    try:
-        return _directory(name, None).is_dir()
-    except UserError:
-        return False
+    return any((place / name).is_dir() for place in _places())
+
+
+def _hidden() -> bool:
+    """Whether this is to be a machine without optional data."""
+    return os.environ.get(VARIABLE) == ""
+
+
+def _places() -> list[Path]:
+    """The directories in which sets are looked for by name."""
+    if _hidden():
+        return []
+    return [*map(Path, filter(None, [os.environ.get(VARIABLE)])), DEBIAN]
 
 
 def _directory(name: str, given: str | Path | None) -> Path:
     if given is not None:
-        directory = Path(given)
-    elif VARIABLE in os.environ and (Path(os.environ[VARIABLE]) / name).is_dir():
-        directory = Path(os.environ[VARIABLE]) / name
-    else:
-        directory = DEBIAN.get(name, Path())
-        if name not in DEBIAN or not directory.is_dir():
-            ways = f"set WHYTRAIN_DATA to a directory whose subdirectory {name} holds "
-            ways += _FILES[name]
-            ways += ", or apt-get install dataset-fashion-mnist" if name in DEBIAN else ""
-            ways += "; in Python, load() takes a directory"
-            ways += " or openml=True" if name in _OPENML else ""
-            raise UserError(f"the files of {name} are not here; {ways}")
-    if not directory.is_dir():
-        raise UserError(f"there is no directory {directory}")
-    return directory
+        if not Path(given).is_dir():
+            raise UserError(f"there is no directory {given}")
+        return Path(given)
+    found = [place / name for place in _places() if (place / name).is_dir()]
+    if not found:
+        raise UserError(f"the files of {name} are not here; {_ways(name)}")
+    return found[0]
+
+
+def _ways(name: str) -> str:
+    """How to get a set, in words."""
+    ways = [f"apt-get install {_PACKAGES[name]}"] if name in _PACKAGES else []
+    ways += [f"set {VARIABLE} to a directory whose subdirectory {name} holds {_FILES[name]}"]
+    python = "; in Python, load() takes a directory" + " or openml=True" * (name in _OPENML)
+    hidden = f" ({VARIABLE} is set to nothing, which hides them)" if _hidden() else ""
+    return ", or ".join(ways) + python + hidden
 
 
 def _digits() -> Dataset:
@@ -160,6 +170,8 @@ def _from_openml(name: str) -> Dataset:
 
     if name not in _OPENML:
         raise UserError(f"{name} is not read from OpenML; that is for {', '.join(_OPENML)}")
+    if _hidden():
+        raise UserError(f"{VARIABLE} is set to nothing, which turns OpenML off; unset it")
     try:
         found: Any = fetch_openml(_OPENML[name], version=1, as_frame=False)
     except Exception as error:  # of the network, of its parser, of its cache

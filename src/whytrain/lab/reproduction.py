@@ -5,6 +5,7 @@ import logging
 import math
 import shlex
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -312,8 +313,10 @@ def _finding_document(finding: Finding | None) -> dict[str, Any]:
 
 
 def _report_failures(tally: Tally) -> None:
-    for key, failure in tally.failures.items():
-        _log.warning("piece %s could not be computed: %s", key[:12], failure.error)
+    """One line for each cause: a set of images that is not here stops many pieces."""
+    for error, count in Counter(failure.error for failure in tally.failures.values()).items():
+        pieces = "1 piece" if count == 1 else f"{count} pieces"
+        _log.warning("%s could not be computed: %s", pieces, error)
 
 
 def _write_record(out: Path, record: dict[str, Any]) -> None:

@@ -9,7 +9,6 @@ import xarray as xr
 
 from whytrain.cli import main
 from whytrain.lab import Cell, Cells, Runs
-from whytrain.studies.yin2019 import networks
 from whytrain.studies.yin2019.networks import BITS, ESTIMATORS, NetworkSettings, compute, summarize
 from whytrain.studies.yin2019.networks_claims import NETWORK_CLAIMS, both, residual
 from whytrain.studies.yin2019.networks_figures import NETWORK_FIGURES
@@ -107,8 +106,7 @@ def test_presets_ask_for_five_runs_or_more(preset):
     assert list(residual(preset)) == list(both(preset))[:1]
 
 
-def test_without_fashion_mnist_digits_are_taken_and_named(monkeypatch):
-    monkeypatch.setattr(networks, "available", lambda name: name == "digits")
+def test_digits_have_no_more_examples():
     settings = NetworkSettings(examples=5000, tested=5000)
     assert (settings.data, settings.examples, settings.tested) == ("digits", 1200, 597)
 

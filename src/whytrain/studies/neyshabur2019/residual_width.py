@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from whytrain.data import Dataset, available, load
+from whytrain.data import Dataset
 from whytrain.dynamics.training import Trained, train
 from whytrain.errors import UserError
 from whytrain.lab import Derived, Experiment, Runs, Settings, mean_interval, setting
@@ -38,14 +38,12 @@ class ResidualSettings(Settings):
     epochs: int = setting(300, "epochs at which either step size ends in any case", low=1)
 
     def check(self) -> None:
-        """Fill in the sizes of the sample and its images, and look whether the data are here."""
+        """Fill in the sizes of the sample and its images."""
         small = self.data == "digits"
         if self.examples is None:
             object.__setattr__(self, "examples", 600 if small else 1000)
         if self.shrink is None:
             object.__setattr__(self, "shrink", 1 if small else 2)
-        if not available(self.data):
-            load(self.data)  # says what to do
         if self.batch > self.examples:
             raise UserError(f"setting 'batch' must be <= examples = {self.examples}")
 

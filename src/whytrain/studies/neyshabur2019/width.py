@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from whytrain.data import Dataset, available, load, normalize, random_labels, subset
+from whytrain.data import Dataset, load, normalize, random_labels, subset
 from whytrain.dynamics.training import train
 from whytrain.errors import UserError
 from whytrain.lab import Derived, Experiment, Runs, Settings, as_dict, mean_interval, setting
@@ -34,11 +34,9 @@ class WidthSettings(Settings):
     epochs: int = setting(3000, "epochs at which it ends in any case", low=1)
 
     def check(self) -> None:
-        """Fill in the number of examples, and look whether the data are here."""
+        """Fill in the number of examples."""
         if self.examples is None:
             object.__setattr__(self, "examples", 600 if self.data == "digits" else 2000)
-        if not available(self.data):
-            load(self.data)  # says what to do
         if self.batch > self.examples:
             raise UserError(f"setting 'batch' must be <= examples = {self.examples}")
 

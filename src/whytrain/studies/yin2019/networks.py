@@ -13,16 +13,16 @@ import jax
 import numpy as np
 import xarray as xr
 
-from whytrain.data import Dataset, available, load, normalize, subset
+from whytrain.data import Dataset, load, normalize, subset
 from whytrain.dynamics.training import Trained, train
 from whytrain.errors import UserError
-from whytrain.lab import Derived, Experiment, Runs, Settings, estimate_mean, setting
+from whytrain.lab import Experiment, Runs, Settings, estimate_mean, setting
 from whytrain.networks import LeNet5, Network, ResNet8, quantizer, stack
 from whytrain.studies.yin2019.setup import told
 
 BITS = (2, 4)
 ESTIMATORS = ("identity", "relu", "clipped_relu")
-DATA = ("fashion-mnist", "mnist", "cifar10", "digits")
+DATA = ("digits", "fashion-mnist", "mnist", "cifar10")
 CONVENTIONS = ("ceil", "hwgq", "nearest")
 
 
@@ -31,9 +31,7 @@ class NetworkSettings(Settings):
     """The network, the data, and how long and how fast it trains."""
 
     network: str = setting("lenet5", "architecture", choices=("lenet5", "resnet8"))
-    data: Derived[str] = setting(
-        None, "image set; default fashion-mnist, or digits where it is not installed", choices=DATA
-    )
+    data: str = setting("digits", "image set; digits is on every machine", choices=DATA)
     examples: int = setting(1000, "training examples, drawn once for all runs", low=64)
     tested: int = setting(1000, "test examples, drawn once for all runs", low=1)
     batch: int = setting(64, "examples a step", low=1)
@@ -45,10 +43,7 @@ class NetworkSettings(Settings):
     convention: str = setting("ceil", "convention of the quantizer", choices=CONVENTIONS)
 
     def check(self) -> None:
-        """Choose the data that are here, and look whether there are enough."""
-        if self.data is None:
-            there = "fashion-mnist" if available("fashion-mnist") else "digits"
-            object.__setattr__(self, "data", there)
+        """Take no more of digits than there are."""
         if self.data == "digits":  # it has no more
             object.__setattr__(self, "examples", min(self.examples, 1200))
             object.__setattr__(self, "tested", min(self.tested, 597))

@@ -27,13 +27,14 @@ FINE = 0.005  # the length of an interval of an accuracy that need not be shorte
 FIGURE_2 = 4  # bits
 RESIDUAL: dict[str, dict[str, Any]] = {
     "quick": {"examples": 1000, "pretraining": 6, "epochs": 6, "small_epochs": 3},
-    "paper": {"examples": 10_000, "tested": 10_000, "pretraining": 10, "epochs": 10,
-              "small_epochs": 10, "small_step_size": 2e-4},
+    "paper": {"data": "fashion-mnist", "examples": 10_000, "tested": 10_000, "pretraining": 10,
+              "epochs": 10, "small_epochs": 10, "small_step_size": 2e-4},
 }  # fmt: skip
 LENET: dict[str, dict[str, Any]] = {
     "quick": {"examples": 1000, "tested": 4000, "pretraining": 6, "epochs": 6},
-    "paper": {"examples": 20_000, "tested": 10_000, "pretraining": 20, "epochs": 20},
-}
+    "paper": {"data": "fashion-mnist", "examples": 20_000, "tested": 10_000, "pretraining": 20,
+              "epochs": 20},
+}  # fmt: skip
 RUNS = {"quick": 8, "paper": 10}
 NAMES = {"resnet8": "ResNet-8", "lenet5": "LeNet-5"}
 WORDS = {"identity": "identity", "relu": "ReLU", "clipped_relu": "clipped ReLU"}
