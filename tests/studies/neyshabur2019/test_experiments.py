@@ -24,7 +24,7 @@ def test_networks_are_trained_to_the_target_and_measured():
     assert (dataset.sum_of_squares_error < 1e-12).all()
     assert np.isfinite(dataset.C_neyshabur2019).all()
     summary = width.summarize(dataset, small())
-    assert summary["fit"] == 2
+    assert (summary["fit"], summary["measured"]) == (2, 2)
     assert summary["C_neyshabur2019"]["low"] < summary["C_neyshabur2019"]["estimate"]
 
 
@@ -38,7 +38,9 @@ def test_a_network_that_does_not_fit_is_a_reported_outcome():
     dataset = width.compute(small(labels="random", epochs=1), Runs(0, 0, 0, 1))
     assert not dataset.fits.any()
     assert "C_vc" not in dataset
-    assert width.summarize(dataset, small())["fit"] == 0
+    summary = width.summarize(dataset, small())
+    assert summary["fit"] == 0
+    assert "C_neyshabur2019" not in summary
 
 
 def test_the_sample_is_the_same_for_all_and_apart_from_the_test_set():
@@ -61,6 +63,7 @@ def test_tiny_complexities_are_below_their_bounds():
     assert (dataset.margin_slope <= np.sqrt(2) + 1e-12).all()
     assert_allclose(dataset.ramp_slope, 1)
     assert (dataset.printed_slope > 100).all()
+    assert (dataset.covering < 3.85).all()
 
 
 @pytest.mark.parametrize("units", ["equal", "skewed"])
@@ -111,6 +114,8 @@ def test_shrinking_averages_squares_of_pixels():
 def test_what_cannot_be_is_refused():
     with pytest.raises(UserError, match="power of 2, got 12"):
         witness.WitnessSettings(h=12)
+    with pytest.raises(UserError, match="are not here; apt-get install dataset-fashion-mnist, or"):
+        width.compute(small(data="fashion-mnist"), Runs(0, 0, 0, 1))
     with pytest.raises(UserError, match="'batch' must be <= examples = 64"):
         small(examples=64, batch=65)
     with pytest.raises(UserError, match="digits has 1797 images"):

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from whytrain.lab import Figure, mean_interval
+from whytrain.lab import Figure, estimate_mean
 from whytrain.report import figures as draw
 from whytrain.studies.neyshabur2019 import requests
-from whytrain.studies.neyshabur2019.trends import gathered, power, runs, values, widths
+from whytrain.studies.neyshabur2019.trends import slope, values
 from whytrain.studies.neyshabur2019.width import LEVELS
 
 Datasets = Sequence[xr.Dataset]
@@ -21,10 +21,26 @@ BOUNDS = {
 }  # fmt: skip
 
 
+def _widths(datasets: Datasets) -> list[int]:
+    return [int(dataset.h[0]) for dataset in datasets]
+
+
+def _band(row: np.ndarray) -> tuple[float, float, float]:
+    """The mean of what could be measured, and the ends of its 95 % interval.
+
+    Few runs bound little: a band must not leave the positive numbers of a logarithmic axis.
+    """
+    known = row[np.isfinite(row)]
+    if not len(known):
+        return np.nan, np.nan, np.nan
+    mean = estimate_mean(known)
+    return mean.value, max(mean.low, 0.5 * known.min()), min(mean.high, 2 * known.max())
+
+
 def _ticks(datasets: Datasets, apart: float = 3.0) -> list[int]:
     """Widths far enough apart for their labels."""
     kept: list[int] = []
-    for width in widths(datasets):
+    for width in _widths(datasets):
         if not kept or width >= apart * kept[-1]:
             kept.append(width)
     return kept
@@ -35,13 +51,8 @@ def _series(
 ) -> draw.Series:
     """The mean over runs of a number over the width, with its 95 % interval."""
     rows = [values(dataset, name) * scale for dataset in datasets]
-    ends = np.array([mean_interval(row) for row in rows])
-    means = np.array([row.mean() for row in rows])
-    # Three runs bound little: a band must not leave the positive numbers of a logarithmic axis.
-    low = np.maximum(ends[:, 0], 0.5 * np.array([row.min() for row in rows]))
-    return draw.Series(
-        widths(datasets), means, label, low=low, high=ends[:, 1], color=color, marker="o"
-    )
+    means, low, high = np.transpose([_band(row) for row in rows])
+    return draw.Series(_widths(datasets), means, label, low=low, high=high, color=color, marker="o")
 
 
 def _panels(
@@ -80,12 +91,14 @@ def _figure1(datasets: Datasets) -> Drawing:
 
 
 def _power(datasets: Datasets, name: str) -> str:
-    return f"h^{power(datasets, name)[0]:.2f}"
+    logs = [np.log(values(dataset, name)) for dataset in datasets]
+    return f"h^{slope(_widths(datasets), logs).value:.2f}"
 
 
 def _fit(datasets: Datasets) -> tuple[int, int]:
     """How many networks reached the target, and of how many."""
-    return int(gathered(datasets, "fits").sum()), runs(datasets)
+    fits = np.concatenate([values(dataset, "fits") for dataset in datasets])
+    return int(fits.sum()), len(fits)
 
 
 def _seeds(datasets: Datasets) -> str:
@@ -181,7 +194,7 @@ def _figure5(datasets: Datasets) -> Drawing:
         _series(datasets, f"C_{name}", label, color) for name, (label, color) in BOUNDS.items()
     ]
     m = float(datasets[0].m[0])
-    least = min(float(np.nanmin(gathered(datasets, f"C_{name}"))) for name in BOUNDS) / m
+    least = min(float(np.nanmin(values(d, f"C_{name}"))) for name in BOUNDS for d in datasets) / m
     figure = draw.lines(
         series, x_label="hidden units h", y_label="capacity C", log="xy",
         x_ticks=_ticks(datasets), y_limits=(m / 3, None),

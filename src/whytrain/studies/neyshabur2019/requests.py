@@ -60,6 +60,11 @@ def tiny(preset: str) -> Sequence[Request]:
     return [Request("tiny", TinySettings(h=h), runs) for h in (1, 3)]
 
 
+def covered(preset: str) -> Sequence[Request]:
+    """Networks of every width, and tiny classes, which have the covering number."""
+    return [*widths(preset), *tiny(preset)]
+
+
 def witnesses(preset: str) -> Sequence[Request]:
     """The witness of Theorem 3 at several sizes, units equal (first) and skewed."""
     return [

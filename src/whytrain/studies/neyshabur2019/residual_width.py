@@ -9,9 +9,9 @@ import xarray as xr
 from whytrain.data import Dataset
 from whytrain.dynamics.training import Trained, train
 from whytrain.errors import UserError
-from whytrain.lab import Derived, Experiment, Runs, Settings, mean_interval, setting
+from whytrain.lab import Derived, Experiment, Runs, Settings, estimate_mean, setting
 from whytrain.networks import ResNet18
-from whytrain.studies.neyshabur2019.width import prepared
+from whytrain.studies.neyshabur2019.width import ALL_DIGITS, TESTED, prepared
 
 FIT = 0.01  # cross-entropy at which the step size falls, if training goes on
 SLOWER = 0.1  # what it is then multiplied by
@@ -36,6 +36,11 @@ class ResidualSettings(Settings):
     batch: int = setting(64, "examples a step", low=1)
     target: float = setting(FIT, "cross-entropy at which training ends", low=0, high=FIT)
     epochs: int = setting(300, "epochs at which either step size ends in any case", low=1)
+
+    @property
+    def tested(self) -> int:
+        """How many test examples there are."""
+        return ALL_DIGITS - self.examples if self.data == "digits" else TESTED
 
     def check(self) -> None:
         """Fill in the sizes of the sample and its images."""
@@ -106,11 +111,11 @@ def _last(course: np.ndarray) -> np.ndarray:
 
 def summarize(dataset: xr.Dataset, settings: ResidualSettings) -> dict:
     """How many networks fit, and mean errors and epochs, the test error with its interval."""
-    low, high = mean_interval(dataset.test_error)
+    error = estimate_mean(dataset.test_error, resolution=1 / settings.tested)
     return {
         "width": settings.width,
         "fit": int(dataset.fits.sum()),
-        "test_error": {"estimate": float(dataset.test_error.mean()), "low": low, "high": high},
+        "test_error": error.document(),
         "train_error": float(dataset.train_error.mean()),
         "epochs": float(dataset.epochs.mean()),
     }

@@ -9,9 +9,10 @@ import xarray as xr
 
 from whytrain.lab import Experiment, Runs, Settings, setting
 from whytrain.measures.margins import margins, ramp
-from whytrain.measures.rademacher import theorem1, theorem1_by_norms
+from whytrain.measures.rademacher import covering_number_log, theorem1, theorem1_by_norms
 
 _GRID = 61
+_UNITS = (2, 8, 64, 1024, 32768, 10**6)  # widths at which the covering number is evaluated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,10 @@ class TinySettings(Settings):
 
 
 def compute(settings: TinySettings, runs: Runs) -> xr.Dataset:
-    """Ratios of complexities to their bounds, and slopes of the margin and of both ramps."""
+    """Ratios of complexities to their bounds, and slopes of the margin and of both ramps.
+
+    Besides `covering`, the largest `ln N / h` over numbers of units h: nothing about it is random.
+    """
     with jax.enable_x64(True):
         seeds = np.asarray(jax.vmap(lambda key: jax.random.bits(key, dtype=np.uint32))(runs.keys()))
     rows = [_one(settings, np.random.default_rng(int(seed))) for seed in seeds]
@@ -39,6 +43,7 @@ def _one(settings: TinySettings, rng: np.random.Generator) -> dict[str, float]:
     return {
         "no_loss": _no_loss(signs, alpha, beta, x, U0), "ramp_loss": _ramp_loss(signs, rng),
         "by_norms": theorem1_by_norms(alpha, beta, *facts) / unit, **_slopes(rng),
+        "covering": max(covering_number_log(h) / h for h in _UNITS),
     }  # fmt: skip
 
 
@@ -111,4 +116,5 @@ TINY = Experiment(
     summarize=summarize,
     runs=30,
     block=64,
+    version=2,
 )

@@ -10,12 +10,13 @@ import xarray as xr
 from whytrain.data import Dataset, load, normalize, random_labels, subset
 from whytrain.dynamics.training import train
 from whytrain.errors import UserError
-from whytrain.lab import Derived, Experiment, Runs, Settings, as_dict, mean_interval, setting
+from whytrain.lab import Derived, Experiment, Runs, Settings, as_dict, estimate_mean, setting
 from whytrain.measures import Capacity, capacity
 from whytrain.networks import TwoLayer
 
 LEVELS = np.linspace(0, 1, 41)
 DIGITS = (0.305,), (0.376,)  # mean and standard deviation of the pixels of all digits
+ALL_DIGITS, TESTED = 1797, 10_000  # images of digits; test images of any other set
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,11 @@ class WidthSettings(Settings):
     batch: int = setting(64, "examples a step", low=1)
     target: float = setting(0.01, "cross-entropy over an epoch at which training ends", low=0)
     epochs: int = setting(3000, "epochs at which it ends in any case", low=1)
+
+    @property
+    def tested(self) -> int:
+        """How many test examples there are."""
+        return ALL_DIGITS - self.examples if self.data == "digits" else TESTED
 
     def check(self) -> None:
         """Fill in the number of examples."""
@@ -154,14 +160,20 @@ def _labeled(rows: list[dict]) -> xr.Dataset:
 
 
 def summarize(dataset: xr.Dataset, settings: WidthSettings) -> dict:
-    """How many networks fit, and means with 95 % intervals of errors, units and the new bound."""
+    """How many networks fit, and means with 95 % intervals of errors, units and the new bound.
+
+    Means are over the networks that could be measured, of which `measured` is the number.
+    """
+    steps = {"test_error": 1 / settings.tested, "epochs": 1.0}
     shown = ("test_error", "epochs", "unit_capacity", "unit_impact", "C_neyshabur2019")
-    found: dict = {"fit": int(dataset.fits.sum()), "width": settings.width}
+    found: dict = {"fit": int(dataset.fits.sum()), "width": settings.width, "measured": 0}
     for name in shown:
-        if name in dataset:
-            values = dataset[name].values
-            low, high = mean_interval(values)
-            found[name] = {"estimate": float(values.mean()), "low": low, "high": high}
+        values = dataset[name].values if name in dataset else np.array([])
+        values = values[np.isfinite(values)]
+        if len(values):
+            resolution = steps.get(name, 0.0)
+            found[name] = estimate_mean(values, resolution=resolution).document()
+            found["measured"] = len(values)
     return found
 
 

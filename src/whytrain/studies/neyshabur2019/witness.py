@@ -9,7 +9,7 @@ import scipy.linalg
 import xarray as xr
 
 from whytrain.errors import UserError
-from whytrain.lab import Experiment, Runs, Settings, mean_interval, setting
+from whytrain.lab import Experiment, Runs, Settings, estimate_mean, setting
 
 FLOOR = 1 / (4 * math.sqrt(2))  # what the construction guarantees in the mean
 
@@ -74,9 +74,8 @@ def _initial(rng: np.random.Generator, alpha: np.ndarray) -> float:
 def summarize(dataset: xr.Dataset, settings: WitnessSettings) -> dict:
     """The mean ratio with its 95 % interval, and the largest spectral norm over `max beta`."""
     del settings
-    low, high = mean_interval(dataset.ratio.values)
-    estimate = {"estimate": float(dataset.ratio.mean()), "low": low, "high": high}
-    return {"ratio": estimate, "spectral": float(dataset.spectral.max()), "floor": FLOOR}
+    ratio = estimate_mean(dataset.ratio.values).document()
+    return {"ratio": ratio, "spectral": float(dataset.spectral.max()), "floor": FLOOR}
 
 
 WITNESS = Experiment(
