@@ -1,10 +1,13 @@
 """Claims about how trained networks change with their width: errors, units, layers, time."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
+import xarray as xr
 
 from whytrain.lab import (
+    Cell,
     Cells,
     Claim,
     Estimate,
@@ -29,6 +32,7 @@ from whytrain.studies.neyshabur2019.planted import (
 from whytrain.studies.neyshabur2019.theory_claims import PAPER
 from whytrain.studies.neyshabur2019.trends import (
     RESOLUTION,
+    Measure,
     all_fit,
     by_width,
     change,
@@ -60,7 +64,7 @@ RISES = above(0.0, resolution=RESOLUTION)
 
 def _that_fit(cells: Cells, misfit: str) -> Cells:
     """The widths from which on no network has a misfit."""
-    wide: list = []
+    wide: list[Cell] = []
     for cell in reversed(by_width(cells)):
         if float(_misfit(cell.data, misfit).max()) != 0:  # or not a number
             break
@@ -68,20 +72,17 @@ def _that_fit(cells: Cells, misfit: str) -> Cells:
     return Cells(wide)
 
 
-def _misfit(dataset, name: str) -> np.ndarray:
+def _misfit(dataset: xr.Dataset, name: str) -> np.ndarray:
     """The train error of every run, or whether it missed the target."""
     return 1 - values(dataset, "fits") if name == "fits" else values(dataset, name)
 
 
-def _widest_misfit(misfit: str):
+def _widest_misfit(misfit: str) -> Measure:
     return lambda cells: largest(_misfit(widest(cells).data, misfit))
 
 
-def _trend_beyond(misfit: str):
-    """The power of the width of the test error, where networks fit; of few widths it says nothing.
-
-    Fewer than three bound nothing.
-    """
+def _trend_beyond(misfit: str) -> Measure:
+    """The power of the width of the test error, where networks fit; two widths bound nothing."""
 
     def trend(cells: Cells) -> Estimate:
         wide = _that_fit(cells, misfit)
@@ -92,7 +93,7 @@ def _trend_beyond(misfit: str):
     return trend
 
 
-def _beyond(misfit: str):
+def _beyond(misfit: str) -> Callable[[Cells], str]:
     def note(cells: Cells) -> str:
         wide = _that_fit(cells, misfit)
         if len(wide) < FEWEST:
@@ -155,7 +156,7 @@ def _bottoms(cells: Cells) -> str:
     return ", ".join(f"{name} is lowest at h = {lowest(between, name)}" for name in norms)
 
 
-def _angle(end: int):
+def _angle(end: int) -> Measure:
     """The mean over runs of the median angle, at one end of the sweep."""
     return lambda cells: estimate_mean(values(by_width(cells)[end].data, "angle"))
 
@@ -177,7 +178,7 @@ def _turning(cells: Cells) -> Estimate:
     return change(cells, "row_l1max_spec", requests.L1_TO, widest(cells).settings.width)
 
 
-def _likeness(cell) -> np.ndarray:
+def _likeness(cell: Cell) -> np.ndarray:
     ratio = values(cell.data, "U_distance_1_2") / values(cell.data, "U_distance_frobenius")
     return ratio / cell.settings.width**0.5
 
