@@ -132,7 +132,7 @@ THEORY_CLAIMS = (
         ),
         faults=(
             Fault("N is N^1.5", times("covering", 1.5)),
-            Fault("the capacity is a 10^9-th of what it is", times("C_neyshabur2019", 1e-9)),
+            Fault("the capacity is a 10^8-th of what it is", times("C_neyshabur2019", 1e-8)),
         ),
         does_not_show="Anything about the gap of these networks, for the bound is vacuous: see "
         "N-E8-vacuous.",

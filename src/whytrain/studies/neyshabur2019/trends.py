@@ -35,7 +35,9 @@ Measure = Callable[[Cells], Estimate]
 
 
 def values(dataset: xr.Dataset, name: str) -> np.ndarray:
-    """A number of every run; NaN where it could not be measured."""
+    """A number of every run; NaN where it could not be measured. `misses` is 1 less `fits`."""
+    if name == "misses":
+        return 1 - values(dataset, "fits")
     if name not in dataset:
         return np.full(dataset.sizes["run"], np.nan)
     return np.asarray(dataset[name].values, float)
@@ -163,5 +165,5 @@ def rise_from_its_least(name: str) -> Measure:
 def all_fit() -> Part:
     """Every network reached the target, or no capacity may be compared."""
     return Part("networks that miss the target",
-                lambda cells: largest([(1 - gathered(cells, "fits")).sum()]),
+                lambda cells: largest([gathered(cells, "misses").sum()]),
                 at_most(0.0))  # fmt: skip
