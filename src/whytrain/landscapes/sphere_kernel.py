@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from whytrain.dynamics.compiled import LANES, Kernel, jit, polynomial
+from whytrain.landscapes.kernel import LANES, Kernel, jit, polynomial
 from whytrain.landscapes.basins import proved_basin
 
 SMALL = 2.0**-6  # up to this tangent a step's rotation needs only short polynomials

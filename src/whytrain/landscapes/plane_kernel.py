@@ -13,7 +13,7 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from scipy.special import erfcx
 
-from whytrain.dynamics.compiled import LANES, Kernel, jit
+from whytrain.landscapes.kernel import LANES, Kernel, jit
 from whytrain.gaussian import PiecewiseConstant
 from whytrain.gaussian.step import DENSITY
 
