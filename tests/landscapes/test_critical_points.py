@@ -13,6 +13,7 @@ from whytrain.dynamics import NormalizedGradientDescent, simulate
 from whytrain.gaussian import Quadrature, ReLU
 from whytrain.gaussian.relu import arc_cosine
 from whytrain.landscapes import Outcome, SharedFilter, SphereOrder, SphereReduction, Weights
+from whytrain.landscapes.rule import NORMALIZED_DESCENT
 
 K, P = 9, 4
 BELOW, ABOVE = 0.8, 1.25  # S^2/A over the threshold (k + pi - 1) / pi
@@ -239,7 +240,7 @@ def test_a_patch_of_length_one():
 
 def test_stability_is_that_of_the_linearized_update():
     landscape = reduction(K, 1.0, norm=2.0)
-    stiffness = (K - 1 + math.pi) / (2 * math.pi)
+    stiffness, rule = (K - 1 + math.pi) / (2 * math.pi), NORMALIZED_DESCENT
     for factor, stable in ((0.99, True), (1.01, False)):
-        assert landscape.stable(Weights(factor * 2 / (4.0 / 2), 0.1)) is stable
-        assert landscape.stable(Weights(0.1, factor * 2 / stiffness)) is stable
+        assert landscape.stable(rule, Weights(factor * 2 / (4.0 / 2), 0.1)) is stable
+        assert landscape.stable(rule, Weights(0.1, factor * 2 / stiffness)) is stable

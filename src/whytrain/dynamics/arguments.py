@@ -3,13 +3,13 @@
 import inspect
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, PyTree
+from jaxtyping import Array, PyTree, UInt32
 
 from whytrain.dynamics.methods import Flow, Method, State
 from whytrain.errors import UserError, nearest
@@ -97,17 +97,31 @@ def checked_times(times: Any, steps: Any, flow: bool) -> np.ndarray:
     return numbers.astype(int)
 
 
-def checked_keys(keys: Any, runs: int) -> Array:
+class Keys(NamedTuple):
+    """One random key a run, as the words it is made of, and the generator that it is for.
+
+    Words, because each number of keys that is picked out of an array of keys is a program that JAX
+    compiles.
+    """
+
+    words: UInt32[np.ndarray, "run *key"]
+    generator: Any
+
+
+def checked_keys(keys: Any, runs: int) -> Keys:
     """One key a run; the numbers of the runs where none is given."""
     if keys is None:
-        return _numbered_keys(runs)
+        numbers = np.arange(runs, dtype=np.uint32)
+        return Keys(np.stack([0 * numbers, numbers], axis=1), "threefry2x32")
     typed = isinstance(keys, jax.Array) and jnp.issubdtype(keys.dtype, jax.dtypes.prng_key)
     old = not typed and getattr(keys, "dtype", None) == np.uint32 and np.shape(keys)[1:] == (2,)
     if not (typed or old):
         raise UserError(f"{KEYS}, got {_said(keys)}")
-    if (len(keys) if np.ndim(keys) else 0) != runs or (typed and keys.ndim != 1):
+    if np.shape(keys)[:1] != (runs,) or (typed and keys.ndim != 1):
         raise UserError(f"{KEYS}; there are {runs} runs, got keys of shape {np.shape(keys)}")
-    return keys
+    if old:
+        return Keys(np.asarray(keys), "threefry2x32")
+    return Keys(np.asarray(jax.random.key_data(keys)), jax.random.key_impl(keys))
 
 
 def checked_number(name: str, value: Any) -> None:
@@ -251,9 +265,3 @@ def _line(error: Exception) -> str:
     """The first line of an error."""
     text = str(error).strip().splitlines()
     return text[0][:200] if text else type(error).__name__
-
-
-def _numbered_keys(runs: int) -> Array:
-    """The keys 0, 1, ..., made without a computation that each count would compile anew."""
-    numbers = np.arange(runs, dtype=np.uint32)
-    return jax.random.wrap_key_data(jnp.asarray(np.stack([0 * numbers, numbers], axis=1)))

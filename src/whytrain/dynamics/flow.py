@@ -3,16 +3,16 @@
 import diffrax
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
+from whytrain._types import Numeric
 from whytrain.dynamics.methods import Flow
 from whytrain.landscapes import Landscape
 
 
 @eqx.filter_jit
 def solve(
-    landscape: Landscape, flow: Flow, params: PyTree, times: Float[Array, " time"]
+    landscape: Landscape, flow: Flow, params: PyTree, times: Float[Numeric, " time"]
 ) -> tuple[PyTree, Bool[Array, " run"]]:
     """The flow of a block of runs at given times.
 
@@ -35,4 +35,4 @@ def solve(
         )
         return solution.ys, solution.result == diffrax.RESULTS.successful
 
-    return jax.vmap(one)(jax.tree.map(jnp.asarray, params))
+    return jax.vmap(one)(params)

@@ -86,7 +86,7 @@ class Method(_Ruled):
         """The state after one step; `step` counts from 0, `key` is this run's and step's own."""
 
 
-def sizes_at(step_size: StepSize, step: Int[Array, ""]) -> PyTree:
+def sizes_at(step_size: StepSize, step: Int[Numeric, ""]) -> PyTree:
     """The step sizes at one step: one number, or one for each block of the parameters."""
     return jax.tree.map(
         lambda size: size(step) if callable(size) else size, step_size, is_leaf=callable

@@ -1,6 +1,7 @@
 """Ensembles: any number of runs of one landscape under one method."""
 
 import abc
+import functools
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -8,23 +9,21 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jaxtyping import Array, Bool, Int, PyTree
 
 from whytrain import _process
 from whytrain.dynamics import arguments, loop
-from whytrain.dynamics.arguments import count
+from whytrain.dynamics.arguments import Keys, count
 from whytrain.dynamics.extremes import WithExtremes
-from whytrain.dynamics.methods import Flow, Method, StepSize, sizes_at
+from whytrain.dynamics.methods import Flow, Method, StepSize, StochasticGradientDescent, sizes_at
 from whytrain.dynamics.schedules import table
 from whytrain.errors import UnstableStepWarning, UserError
 from whytrain.landscapes import Landscape, Outcome, Reduction, VectorStep, Weights
 from whytrain.landscapes.reduction import pair
 
 WINDOW = 1 << 16  # step sizes are tabulated for this many steps at a time
-LARGE = 1 << 13  # bytes of parameters beyond which a run goes alone: others would only slow it
 CACHE = 1 << 18  # bytes of state in a tile of runs: half of a core's second-level cache
 TILE = 64  # most runs in a tile of the JAX loop
 
@@ -119,7 +118,7 @@ def simulate(
 
 def _ended(
     landscape: Landscape, method: Method | Flow, starts: PyTree, steps: int, observe: "_Observe",
-    times: np.ndarray, early: bool | None, extremes: Sequence[str], keys: Array,
+    times: np.ndarray, early: bool | None, extremes: Sequence[str], keys: Keys,
     block: int | None, threads: int | None,
 ) -> xr.Dataset:  # fmt: skip
     """What `simulate` gives, for arguments that have been looked at."""
@@ -135,9 +134,10 @@ def _ended(
     def one_block(first: int) -> tuple[PyTree, ...]:
         part = slice(first, min(first + lanes, runs))
         with jax.enable_x64(True):  # the setting belongs to a thread
-            return engine.run(_pick(starts, part), keys[part], observe)
+            return engine.run(_pick(starts, part), keys._replace(words=keys.words[part]), observe)
 
     with ThreadPoolExecutor(threads or _process.threads()) as pool:
+        pool.submit(_wake_xarray)
         parts = list(pool.map(one_block, range(0, runs, lanes)))
     final, codes, taken, saved = _join_all(parts)
     codes = np.where(codes == Outcome.UNDECIDED, _settled(landscape, final, codes), codes)
@@ -175,7 +175,7 @@ class _Compiled:
         del starts
         return 1
 
-    def run(self, starts: PyTree, keys: Array, observe: "_Observe") -> tuple:
+    def run(self, starts: PyTree, keys: Keys, observe: "_Observe") -> tuple:
         """Move one block from its starts to its end."""
         from whytrain.dynamics.compiled import advance  # Numba is wanted only here
 
@@ -225,16 +225,17 @@ class _Tiled(abc.ABC):
         """Runs of a tile."""
 
     @abc.abstractmethod
-    def tile(self, starts: PyTree, keys: Array, observe: "_Observe") -> tuple:
+    def tile(self, starts: PyTree, keys: Keys, observe: "_Observe") -> tuple:
         """Move the runs of one full tile from their starts to their end."""
 
-    def run(self, starts: PyTree, keys: Array, observe: "_Observe") -> tuple:
+    def run(self, starts: PyTree, keys: Keys, observe: "_Observe") -> tuple:
         """Move one block from its starts to its end; a last tile is filled up with copies."""
         lanes, runs = self.lanes(starts), count(starts)
         parts = []
         for first in range(0, runs, lanes):
             some = np.minimum(np.arange(first, first + lanes), runs - 1)
-            done = self.tile(_pick(starts, some), keys[some], observe)
+            theirs = keys._replace(words=keys.words[some])
+            done = self.tile(_pick(starts, some), theirs, observe)
             parts.append(_pick(done, slice(min(lanes, runs - first))))
         return _join_all(parts)
 
@@ -243,35 +244,37 @@ class _JaxLoop(_Tiled):
     """Any landscape under any method: one compiled JAX loop."""
 
     def __init__(
-        self, landscape: Landscape, method: WithExtremes, steps: int, times: np.ndarray, proof: Any
-    ) -> None:
+        self, landscape: Landscape, method: Method | WithExtremes, steps: int, times: np.ndarray,
+        proof: Any, batch: int,
+    ) -> None:  # fmt: skip
         self.landscape, self.method, self.times, self.proof = landscape, method, times, proof
+        self.batch = batch
         self.edges = np.unique([0, steps, *times]).astype(int).tolist()
 
     def lanes(self, starts: PyTree) -> int:
         """Runs of a tile: a power of two whose parameters and samples fit the cache; 1 if large."""
-        one = max(8, sum(leaf[0].nbytes for leaf in jax.tree.leaves(starts)))
-        samples = getattr(self.method.method, "batch", 0) * one
-        if one > LARGE:
+        one = max(8, loop.size_of_one(starts))
+        if one > loop.LARGE:
             return 1
-        return min(TILE, 1 << int(np.log2(max(1, CACHE // (one + samples)))))
+        return min(TILE, 1 << int(np.log2(max(1, CACHE // (one + self.batch * one)))))
 
-    def tile(self, starts: PyTree, keys: Array, observe: "_Observe") -> tuple:
+    def tile(self, starts: PyTree, keys: Keys, observe: "_Observe") -> tuple:
         """Move a tile, and stop between two times to save."""
-        params = jax.tree.map(jnp.asarray, starts)
-        block = loop.start_block(self.landscape, self.method, params)
+        block = loop.start_block(self.landscape, self.method, starts)
         saved = _Saved(observe, self.times)
         if saved.wants(0):
-            saved.record(params, np.ones((1, len(keys)), bool))
+            saved.record(starts, np.ones((1, count(starts)), bool))
         for start, stop in zip(self.edges[:-1], self.edges[1:], strict=True):
             block = loop.advance(
-                self.landscape, self.method, block, keys,
+                self.landscape, self.method, block, *keys,
                 np.int64(start), np.int64(stop), self.proof,
             )  # fmt: skip
             if saved.wants(stop):
                 saved.record(block.state.params, np.asarray(block.outcome)[None] == 0)
-        extremes = self.method.extremes(block.state)
-        return block.state.params, block.outcome, block.steps, saved.values(len(keys)) | extremes
+        found = saved.values(count(starts))
+        if isinstance(self.method, WithExtremes):
+            found |= self.method.extremes(block.state)
+        return block.state.params, block.outcome, block.steps, found
 
 
 class _Flow(_Tiled):
@@ -288,18 +291,19 @@ class _Flow(_Tiled):
         del starts
         return TILE
 
-    def tile(self, starts: PyTree, keys: Array, observe: "_Observe") -> tuple:
+    def tile(self, starts: PyTree, keys: Keys, observe: "_Observe") -> tuple:
         """Solve a tile at all times to save."""
         from whytrain.dynamics import flow  # Diffrax is wanted only here, and takes long to import
 
-        path, ok = flow.solve(self.landscape, self.method, starts, jnp.asarray(self.grid))
+        path, ok = flow.solve(self.landscape, self.method, starts, self.grid)
         saved = _Saved(observe, self.times)
         for index, time in enumerate(self.grid):
             if saved.wants(time):
                 saved.record(_pick_time(path, index), np.asarray(ok)[None])
         codes = np.where(np.asarray(ok), Outcome.UNDECIDED, Outcome.DIVERGED).astype(np.int8)
-        steps = np.zeros(len(keys), np.int64)
-        return _pick_time(path, -1), codes, steps, saved.values(len(keys))
+        del keys
+        steps = np.zeros(count(starts), np.int64)
+        return _pick_time(path, -1), codes, steps, saved.values(count(starts))
 
 
 class _Saved:
@@ -357,8 +361,9 @@ def _engine(
             if step is not None:
                 return _Compiled(step, _as_numbers(pair(sizes)), early, steps, times)
         proof = landscape.proof(method.rule, largest) if early else None
-    watching = WithExtremes.of(landscape, method, extremes)
-    return _JaxLoop(landscape, watching, steps, times, _as_arrays(proof))
+    watching = WithExtremes.of(landscape, method, extremes) if extremes else method
+    batch = method.batch if isinstance(method, StochasticGradientDescent) else 0
+    return _JaxLoop(landscape, watching, steps, times, _as_arrays(proof), batch)
 
 
 def largest_sizes(sizes: StepSize, steps: int) -> PyTree:
@@ -393,7 +398,7 @@ def _warn_if_unstable(landscape: Landscape, method: Method | Flow, steps: int) -
     sizes = method.step_sizes()
     if isinstance(method, Flow) or method.rule is None or sizes is None:
         return True
-    last = jax.tree.map(float, sizes_at(sizes, jnp.asarray(steps - 1)))
+    last = jax.tree.map(float, sizes_at(sizes, np.asarray(steps - 1)))
     if landscape.stable(method.rule, last):
         return True
     warnings.warn(
@@ -416,7 +421,7 @@ def _settled(landscape: Landscape, final: PyTree, codes: np.ndarray) -> np.ndarr
 
 def _as_arrays(tree: PyTree) -> PyTree:
     """Numbers as arrays, so that another value is another argument and not another program."""
-    return jax.tree.map(lambda x: jnp.asarray(x) if isinstance(x, float | np.generic) else x, tree)
+    return jax.tree.map(lambda x: np.asarray(x) if isinstance(x, float | np.generic) else x, tree)
 
 
 def _dataset(
@@ -450,6 +455,12 @@ def _flags() -> dict[str, Any]:
 
 def _word(part: Any) -> str:
     return str(getattr(part, "name", getattr(part, "key", getattr(part, "idx", part))))
+
+
+@functools.cache
+def _wake_xarray() -> None:
+    """Let xarray look for other packages, which takes it a second, while the first block compiles."""
+    xr.Variable("run", [0])
 
 
 def _pick(tree: PyTree, part: Any) -> PyTree:

@@ -1,11 +1,12 @@
 """Where runs have come to, on a landscape of which no more is known than its loss."""
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.flatten_util
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
@@ -47,7 +48,7 @@ def classify(landscape: Any, params: PyTree) -> Int[np.ndarray, " run"]:
         [np.reshape(leaf, (len(leaf), -1)) for leaf in jax.tree.leaves(params)], axis=1
     )
     finite = np.isfinite(flat).all(axis=1)
-    size = _in_tiles(_slope_length, landscape, params, finite)
+    size = _in_tiles(_slope, landscape, params, finite, _lengths)
     codes = np.full(finite.shape, int(Outcome.UNDECIDED))
     for point in points:
         place = np.asarray(jax.flatten_util.ravel_pytree(point.params)[0])
@@ -85,13 +86,19 @@ def _negative(
     return found
 
 
-def _slope_length(landscape: Any, params: PyTree) -> Float[Array, ""]:
-    slope = landscape.tangent(params, landscape.grad(params))
-    return jnp.linalg.norm(jax.flatten_util.ravel_pytree(slope)[0])
+def _slope(landscape: Any, params: PyTree) -> PyTree:
+    return landscape.tangent(params, landscape.grad(params))
 
 
 def _loss(landscape: Any, params: PyTree) -> Float[Array, ""]:
     return landscape.loss(params)
+
+
+def _lengths(vectors: PyTree) -> Float[np.ndarray, " run"]:
+    """The length of each of a batch of vectors, which may be pytrees."""
+    rows = [np.reshape(leaf, (len(leaf), -1)) for leaf in jax.tree.leaves(vectors)]
+    with np.errstate(over="ignore"):
+        return np.sqrt(sum(np.sum(row**2, axis=1) for row in rows))
 
 
 def _count(params: PyTree) -> int:
@@ -99,9 +106,10 @@ def _count(params: PyTree) -> int:
 
 
 def _in_tiles(
-    function: Any, landscape: Any, params: PyTree, wanted: Bool[np.ndarray, " run"]
-) -> Float[np.ndarray, " run"]:
-    """A number of each run that is wanted, zero elsewhere.
+    function: Callable, landscape: Any, params: PyTree, wanted: Bool[np.ndarray, " run"],
+    read: Callable[[PyTree], np.ndarray] = np.asarray,
+) -> Float[np.ndarray, " run"]:  # fmt: skip
+    """What is read from a function of each run that is wanted; zero elsewhere.
 
     Runs go through one program in tiles of one size, the last one filled up with copies: another
     number of runs is no new compilation.
@@ -112,11 +120,27 @@ def _in_tiles(
     for first in range(0, len(runs), lanes):
         some = runs[first : first + lanes]
         filled = np.pad(some, (0, lanes - len(some)), mode="edge")
-        tile = jax.tree.map(lambda leaf, f=filled: jnp.asarray(np.asarray(leaf)[f]), params)
-        found[some] = np.asarray(_mapped(function, landscape, tile))[: len(some)]
+        tile = jax.tree.map(lambda leaf, f=filled: np.asarray(leaf)[f], params)
+        values = jax.tree.map(np.asarray, _evaluate(function, landscape, tile))
+        found[some] = read(values)[: len(some)]
     return found
 
 
-@eqx.filter_jit
-def _mapped(function: Any, landscape: Any, params: PyTree) -> Array:
-    return jax.vmap(lambda p: function(landscape, p))(params)
+def _evaluate(function: Callable, landscape: Any, tile: PyTree) -> PyTree:
+    numbers, rest = eqx.partition(landscape, eqx.is_array)
+    leaves, shape = jax.tree.flatten(rest)
+    return _quickly_compiled(function, tuple(leaves), shape, numbers, tile)
+
+
+# Each run goes through it once: to compile it well would take longer than all of them.
+@functools.partial(
+    jax.jit, static_argnums=(0, 1, 2), compiler_options={"xla_backend_optimization_level": 0}
+)
+def _quickly_compiled(
+    function: Callable, leaves: tuple, shape: Any, numbers: Any, tile: PyTree
+) -> PyTree:
+    landscape = eqx.combine(jax.tree.unflatten(shape, leaves), numbers)
+    if len(jax.tree.leaves(tile)[0]) > 1:
+        return jax.vmap(lambda params: function(landscape, params))(tile)
+    alone = function(landscape, jax.tree.map(lambda leaf: leaf[0], tile))
+    return jax.tree.map(lambda leaf: leaf[None], alone)
