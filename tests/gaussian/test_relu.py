@@ -79,3 +79,22 @@ def test_forward_and_backward():
     x = jnp.array([-2.0, 0.0, 3.0])
     assert ReLU().forward(x).tolist() == [0.0, 0.0, 3.0]
     assert ReLU().backward(x).tolist() == [0.0, 0.0, 1.0]
+
+
+def exact_shortfall(angle):
+    """`pi - g(angle)` by its power series in 50 digits."""
+    pi = Decimal("3.14159265358979323846264338327950288419716939937511")
+    getcontext().prec = 50
+    x, total = Decimal(angle), Decimal(0)
+    for n in range(1, 40):
+        sign, even = (-1) ** n, x ** (2 * n) / math.factorial(2 * n)
+        total -= sign * pi * even  # pi (1 - cos)
+        total += sign * (even * x - even * x / (2 * n + 1))  # x cos - sin
+    return float(total)
+
+
+@pytest.mark.parametrize("angle", [1e-9, 1e-5, 1e-3, 0.05, 0.1, 0.2, 0.25, 0.29, 0.2999, 0.3, 0.31])
+def test_the_shortfall_has_all_its_digits_on_both_sides_of_the_series(angle):
+    with jax.enable_x64(True):
+        found = float(arc_cosine_shortfall(jnp.float64(angle)))
+    assert found == pytest.approx(exact_shortfall(angle), rel=8e-16, abs=0)
