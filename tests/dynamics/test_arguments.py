@@ -104,7 +104,9 @@ def test_a_step_size_is_a_number_or_a_schedule(size):
 def test_step_sizes_of_another_form_than_a_reduction_s():
     order = SphereOrder(*np.ones((3, 2)))
     with pytest.raises(UserError, match="step sizes of a reduction must be one, or Weights"):
-        simulate(SPHERE.__class__.of_sums(4, 1.0, 1.0, ReLU()), _Normalized((0.1, 0.1, 0.1)), order, 5)
+        simulate(
+            SPHERE.__class__.of_sums(4, 1.0, 1.0, ReLU()), _Normalized((0.1, 0.1, 0.1)), order, 5
+        )
 
 
 def _Normalized(size):  # noqa: N802

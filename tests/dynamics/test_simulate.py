@@ -10,7 +10,6 @@ import pytest
 
 from whytrain.dynamics import (
     GradientDescent,
-    GradientFlow,
     NormalizedGradientDescent,
     NormalizedGradientFlow,
     OptaxMethod,
@@ -158,7 +157,9 @@ def test_an_optax_schedule_counts_its_own_steps():
 
 def test_descent_comes_to_the_flow_in_first_order():
     reduction, starts = NETWORK.on_sphere(), orders(6)
-    flow = simulate(reduction, NormalizedGradientFlow(Weights(0.5, 1.0), tolerance=1e-11), starts, 4)
+    flow = simulate(
+        reduction, NormalizedGradientFlow(Weights(0.5, 1.0), tolerance=1e-11), starts, 4
+    )
     exact = np.stack([flow.final_angle, flow.final_total, flow.final_overlap])
     errors = []
     for steps in (200, 400, 800):

@@ -1,6 +1,7 @@
 """The rectifier's closed forms beside Monte Carlo and beside quadrature."""
 
 import math
+from decimal import Decimal, getcontext
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ import pytest
 
 from gaussian.expectations import by_monte_carlo, closed
 from whytrain.gaussian import Quadrature, ReLU
-from whytrain.gaussian.relu import arc_cosine
+from whytrain.gaussian.relu import arc_cosine, arc_cosine_shortfall
 
 ANGLES = [0.0, 1e-9, 1e-3, 0.7, math.pi / 2, 2.0, 3.0, math.pi - 1e-3, math.pi - 1e-9, math.pi]
 RADII = [(1.0, 1.0), (0.3, 2.5), (4.0, 0.7)]

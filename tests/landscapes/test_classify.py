@@ -22,7 +22,9 @@ class Quadratic(Landscape):
 
 def quadratic(curvatures, turned=True):
     n = len(curvatures)
-    turn = np.linalg.qr(np.random.default_rng(0).standard_normal((n, n)))[0] if turned else np.eye(n)
+    turn = (
+        np.linalg.qr(np.random.default_rng(0).standard_normal((n, n)))[0] if turned else np.eye(n)
+    )
     return Quadratic(np.asarray(curvatures, float), turn)
 
 
@@ -123,13 +125,17 @@ class Slope(Landscape):
         return [CriticalPoint("spurious", np.array([3.0, 4.0]), 0.0)]
 
 
-@pytest.mark.parametrize(("share", "found"), [(0.995, Outcome.SPURIOUS), (1.005, Outcome.UNDECIDED)])
+@pytest.mark.parametrize(
+    ("share", "found"), [(0.995, Outcome.SPURIOUS), (1.005, Outcome.UNDECIDED)]
+)
 def test_near_is_a_hundredth_of_the_distance_from_zero(share, found):
     at = np.array([[3.0 + share * 0.05, 4.0]])  # 0.01 * 5
     assert Slope(1e-6).outcome(at).tolist() == [found]
 
 
-@pytest.mark.parametrize(("share", "found"), [(0.995, Outcome.SPURIOUS), (1.005, Outcome.UNDECIDED)])
+@pytest.mark.parametrize(
+    ("share", "found"), [(0.995, Outcome.SPURIOUS), (1.005, Outcome.UNDECIDED)]
+)
 def test_still_is_a_thousandth_of_it(share, found):
     at = np.array([[3.0 + share * 0.005, 4.0]])  # 1e-3 * 5, at a steepness of one
     assert Slope(1.0).outcome(at).tolist() == [found]

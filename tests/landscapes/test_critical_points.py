@@ -253,7 +253,9 @@ def test_the_flat_direction_and_its_coefficient_tell_how_the_loss_changes(share)
     held, flat = point.params, point.degenerate
     base = float(landscape.loss(SphereOrder(*map(jnp.asarray, held))))
     for distance in (2e-2, 1e-2):
-        moved = SphereOrder(*(jnp.asarray(p + distance * d) for p, d in zip(held, flat, strict=True)))
+        moved = SphereOrder(
+            *(jnp.asarray(p + distance * d) for p, d in zip(held, flat, strict=True))
+        )
         rise = float(landscape.loss(moved)) - base
         assert rise / distance**3 == pytest.approx(point.cubic, rel=2e-3)
     assert (point.cubic > 0) == (share < 1)  # a minimum, or the way out of it

@@ -123,7 +123,9 @@ def test_the_velocity_is_the_limit_of_the_steps():
 def test_the_full_velocity_moves_the_order_parameters_as_the_reduced_one():
     landscape = SharedFilter(*teacher(K, P, 2.0, 1.5), shortcut=np.full(P, 1 / math.sqrt(P)))
     weights, rates = landscape.retract(student(K, P)), Weights(2.0, 0.5)
-    place, moving = jax.jvp(landscape.order, (weights,), (landscape.normalized_velocity(weights, rates),))
+    place, moving = jax.jvp(
+        landscape.order, (weights,), (landscape.normalized_velocity(weights, rates),)
+    )
     reduced = landscape.on_sphere().normalized_velocity(place, rates)
     np.testing.assert_allclose(moving, reduced, rtol=0, atol=1e-14)
 

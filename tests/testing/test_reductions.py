@@ -30,9 +30,7 @@ SIZES = Weights(0.03, 0.05)
 ACTIVATIONS = {
     "relu": ReLU(),
     "tanh": Quadrature(jnp.tanh, nodes=6),
-    "softplus with a surrogate": Quadrature(
-        jax.nn.softplus, lambda x: jnp.exp(-(x**2)), nodes=6
-    ),
+    "softplus with a surrogate": Quadrature(jax.nn.softplus, lambda x: jnp.exp(-(x**2)), nodes=6),
     "step and relu": step(ESTIMATORS["relu"]),
     "step and identity": step(ESTIMATORS["identity"]),
     "step and sigmoid": step(ESTIMATORS["sigmoid"]),

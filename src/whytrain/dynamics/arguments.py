@@ -242,7 +242,9 @@ def _said(value: Any) -> str:
     if isinstance(value, optax.GradientTransformation):
         return "an Optax transformation; wrap it: OptaxMethod(...)"
     if type(value).__name__ in ("TwoLayer", "LeNet5", "ResNet8", "ResNet18"):
-        return f"the network {type(value).__name__}; its loss on data is EmpiricalRisk(network, ...)"
+        return (
+            f"the network {type(value).__name__}; its loss on data is EmpiricalRisk(network, ...)"
+        )
     article = "an" if type(value).__name__[:1] in "AEIOUaeiou" else "a"
     size = f" of {len(value)}" if isinstance(value, list | tuple | dict) else ""
     return f"{article} {type(value).__name__}{size}"

@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import Array, Int, PyTree, UInt32
 
 from whytrain._types import Numeric
-
 from whytrain.dynamics.extremes import WithExtremes
 from whytrain.dynamics.methods import Method, State
 from whytrain.landscapes import Landscape

@@ -280,9 +280,7 @@ class _JaxLoop(_Tiled):
 class _Flow(_Tiled):
     """A flow by Diffrax."""
 
-    def __init__(
-        self, landscape: Landscape, method: Flow, steps: float, times: np.ndarray
-    ) -> None:
+    def __init__(self, landscape: Landscape, method: Flow, steps: float, times: np.ndarray) -> None:
         self.landscape, self.method, self.times = landscape, method, times
         self.grid = np.unique([0.0, *times, float(steps)])
 
@@ -477,4 +475,3 @@ def _join(parts: Sequence[PyTree]) -> PyTree:
 
 def _join_all(parts: Sequence[tuple]) -> tuple:
     return tuple(_join([part[i] for part in parts]) for i in range(4))
-

@@ -94,9 +94,7 @@ def _grow(
     return rest
 
 
-def _restart(
-    basis: np.ndarray, matrix: np.ndarray, values: np.ndarray, vectors: np.ndarray
-) -> int:
+def _restart(basis: np.ndarray, matrix: np.ndarray, values: np.ndarray, vectors: np.ndarray) -> int:
     """Go on with the lowest Ritz vectors, and the highest for the scale."""
     chosen = [*range(KEPT), VECTORS - 1]
     kept = len(chosen)

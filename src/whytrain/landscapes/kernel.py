@@ -6,7 +6,6 @@ from typing import Any, Literal, NamedTuple
 
 import numba
 import numpy as np
-from jaxtyping import Float
 from numpy.polynomial import Chebyshev, Polynomial
 
 LANES = 64  # runs that move together; a constant, so that each run's arithmetic is always the same

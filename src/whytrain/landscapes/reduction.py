@@ -7,9 +7,13 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Int
 
 from whytrain.errors import UserError
+from whytrain.landscapes.classify import NEAR
 from whytrain.landscapes.landscape import Landscape, Params
+from whytrain.landscapes.outcome import Outcome
 from whytrain.landscapes.rule import Rule, first_owner
 from whytrain.landscapes.weights import Weights
 
@@ -75,6 +79,22 @@ class Reduction(Landscape):
             f"the order parameters follow; it moves under {self._exact_under()}, for anything else "
             "run the whole landscape"
         )
+
+    def outcome(self, params: Any) -> Int[np.ndarray, " run"]:
+        """Which of the known critical points each of a batch of runs is at, to 1 % of its scale.
+
+        A reduction has no gradient to look at: where no point is known runs are undecided, unless
+        they are no longer finite.
+        """
+        rows = np.stack([np.asarray(leaf, np.float64) for leaf in params], axis=1)
+        codes = np.full(len(rows), int(Outcome.UNDECIDED))
+        for point in self.critical_points():
+            place = np.array([float(leaf) for leaf in point.params])
+            scale = max(1.0, float(np.linalg.norm(place)))
+            near = np.linalg.norm(rows - place, axis=1) < NEAR * scale
+            codes[near] = Outcome[point.kind.upper()]
+        finite = np.isfinite(rows).all(axis=1)
+        return np.where(finite, codes, int(Outcome.DIVERGED)).astype(np.int8)
 
     def vector_step(
         self, rule: Rule, largest: Weights, extremes: Sequence[str]
@@ -146,4 +166,3 @@ def pair(sizes: Any) -> Weights:
             f"{type(sizes).__name__} of {len(sizes)}"
         )
     return Weights(sizes, sizes)
-
