@@ -1,5 +1,6 @@
 """A landscape that is a network: `simulate` beside a plain `jax.vmap` of the same steps."""
 
+import itertools
 import statistics
 from collections.abc import Callable
 
@@ -74,7 +75,7 @@ def _both(run: Callable[[], object], repeats: int) -> dict[str, float]:
 
 def _starts(rng: np.random.Generator, runs: int) -> dict[str, np.ndarray]:
     starts = {}
-    for i, (into, out) in enumerate(zip(SIZES, SIZES[1:], strict=False)):
+    for i, (into, out) in enumerate(itertools.pairwise(SIZES)):
         starts[f"w{i}"] = rng.standard_normal((runs, into, out)) / into**0.5
         starts[f"b{i}"] = np.zeros((runs, out))
     return starts

@@ -173,13 +173,14 @@ def test_a_reduction_that_is_not_exact_is_found_out():
 
 
 def test_a_pair_is_refused_by_name_and_told_what_to_do():
-    with pytest.raises(UserError, match=(
+    sphere = network(ReLU()).on_sphere()
+    order = sphere.parameters(*(np.array([x]) for x in (1.0, 0.5, 0.5)))
+    said = (
         r"^SphereReduction is not exact under GradientDescent: .* under NormalizedGradientDescent "
         r"and NormalizedGradientFlow only; .* run the whole landscape"
-    )):  # fmt: skip
-        whole = network(ReLU())
-        order = whole.on_sphere().parameters(*(np.array([x]) for x in (1.0, 0.5, 0.5)))
-        simulate(whole.on_sphere(), GradientDescent(0.1), order, 10)
+    )
+    with pytest.raises(UserError, match=said):
+        simulate(sphere, GradientDescent(0.1), order, 10)
 
 
 def test_a_method_that_moves_in_its_own_way_has_no_rule():

@@ -104,7 +104,7 @@ class Keys(NamedTuple):
     compiles.
     """
 
-    words: UInt32[np.ndarray, "run *key"]
+    words: UInt32[np.ndarray, "run word"]
     generator: Any
 
 

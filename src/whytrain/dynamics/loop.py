@@ -58,7 +58,7 @@ def advance(
     landscape: Landscape,
     method: Method | WithExtremes,
     block: Block,
-    keys: UInt32[Numeric, "run *key"],
+    keys: UInt32[Numeric, "run word"],
     generator: Any,
     start: Int[Numeric, ""],
     stop: Int[Numeric, ""],

@@ -457,7 +457,7 @@ def _word(part: Any) -> str:
 
 @functools.cache
 def _wake_xarray() -> None:
-    """Let xarray look for other packages, which takes it a second, while the first block compiles."""
+    """Let xarray look for other packages, for a second, while the first block compiles."""
     xr.Variable("run", [0])
 
 

@@ -18,7 +18,7 @@ PRODUCTS = 2000  # after which the question is left open
 
 
 def dense_sign(landscape: Any, params: PyTree) -> Float[Array, ""]:
-    """1 where the Hessian has a negative eigenvalue, 0 where it has none; NaN where it is not finite.
+    """1 where the Hessian has a negative eigenvalue, 0 where none; NaN where it is not finite.
 
     The Hessian is that along the manifold. It is built.
     """
@@ -105,7 +105,7 @@ def _restart(basis: np.ndarray, matrix: np.ndarray, values: np.ndarray, vectors:
 
 
 def _outside(vector: np.ndarray, basis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What of a vector is orthogonal to a basis, in two rounds; and its coordinates in the basis."""
+    """What of a vector is orthogonal to a basis, in two rounds; and its coordinates in it."""
     first = basis @ vector
     vector = vector - first @ basis
     second = basis @ vector
