@@ -1,5 +1,7 @@
 """What `simulate` is asked by mistake: one line each."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +15,7 @@ from whytrain.dynamics import (
     StochasticGradientDescent,
     simulate,
 )
-from whytrain.dynamics.methods import Method, State
+from whytrain.dynamics.methods import Method, State, check_sizes
 from whytrain.errors import UserError
 from whytrain.gaussian import ReLU
 from whytrain.landscapes import Landscape, SharedFilter, SphereOrder, SphereReduction, Weights
@@ -47,6 +49,7 @@ class Bare(Method):
 NETWORK = SharedFilter(np.array([1.0, 0.0]), np.array([1.0, 2.0]))
 SPHERE = SphereReduction.of_sums(4, 1.0, 1.0, ReLU())
 ONES = np.ones((2, 2))
+asked = inspect.unwrap(simulate)  # as users call it, whom no type checker protects
 
 
 @pytest.mark.parametrize(
@@ -64,7 +67,12 @@ ONES = np.ones((2, 2))
         ({"starts": None}, "got no array"),
         ({"landscape": NETWORK, "starts": [1, 2, 3]},
          r"starts of a SharedFilter must be Weights\(filter, output\), .* got a list of 3"),
-        ({"landscape": SPHERE, "starts": np.ones((3, 5))}, r"must be SphereOrder\(angle, total"),
+        ({"landscape": NETWORK, "starts": Weights(np.ones((2, 1)), np.ones((2, 2)))},
+         r"the weights' filter must have the teacher's shape \(2,\), got \(1,\)"),
+        ({"landscape": NETWORK, "starts": Weights(np.ones((2, 2)), np.ones(2))},
+         r"the weights' output must have the teacher's shape \(2,\), got \(\)"),
+        ({"landscape": SPHERE, "starts": np.ones((3, 5)), "method": NormalizedGradientDescent(0.1)},
+         r"must be SphereOrder\(angle, total"),
         ({"landscape": SPHERE, "starts": SphereOrder(ONES, ONES, ONES),
           "method": GradientFlow()}, "SphereReduction is not exact under GradientFlow"),
         ({"landscape": Named()}, "Named.loss cannot take one of the starts, float64"),
@@ -97,14 +105,14 @@ ONES = np.ones((2, 2))
 def test_one_line_that_says_what_would_be_right(how, message):
     call = {"landscape": Bowl(), "method": GradientDescent(0.1), "starts": ONES, "steps": 10}
     with pytest.raises(UserError, match=message) as found:
-        simulate(**(call | how))
+        asked(**(call | how))
     assert "\n" not in str(found.value)
 
 
 @pytest.mark.parametrize("size", ["0.1", None, object(), [], True])
 def test_a_step_size_is_a_number_or_a_schedule(size):
     with pytest.raises(UserError, match="step_size must"):
-        GradientDescent(size)
+        check_sizes("step_size", size)
 
 
 def test_step_sizes_of_another_form_than_a_reduction_s():

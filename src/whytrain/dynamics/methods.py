@@ -109,7 +109,7 @@ class GradientDescent(Method):
     step_size: StepSize
 
     def __check_init__(self) -> None:
-        _check_sizes("step_size", self.step_size)
+        check_sizes("step_size", self.step_size)
 
     def step_sizes(self) -> StepSize:
         """`step_size`."""
@@ -137,7 +137,7 @@ class NormalizedGradientDescent(Method):
     step_size: StepSize
 
     def __check_init__(self) -> None:
-        _check_sizes("step_size", self.step_size)
+        check_sizes("step_size", self.step_size)
 
     def step_sizes(self) -> StepSize:
         """`step_size`."""
@@ -164,7 +164,7 @@ class StochasticGradientDescent(Method):
     normalized: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self) -> None:
-        _check_sizes("step_size", self.step_size)
+        check_sizes("step_size", self.step_size)
         if isinstance(self.batch, bool) or not isinstance(self.batch, int | np.integer):
             raise UserError(f"batch must be a whole number of samples, got {self.batch!r}")
         if self.batch < 1:
@@ -237,8 +237,8 @@ class Flow(_Ruled):
     tolerance: float = 1e-9
 
     def __check_init__(self) -> None:
-        _check_sizes("rates", self.rates, schedules=False)
-        _check_sizes("tolerance", self.tolerance, schedules=False)
+        check_sizes("rates", self.rates, schedules=False)
+        check_sizes("tolerance", self.tolerance, schedules=False)
 
     def step_sizes(self) -> PyTree:
         """`rates`."""
@@ -277,7 +277,7 @@ class NormalizedGradientFlow(Flow):
     rule: ClassVar[Rule] = NORMALIZED_FLOW
 
 
-def _check_sizes(name: str, sizes: Any, schedules: bool = True) -> None:
+def check_sizes(name: str, sizes: Any, schedules: bool = True) -> None:
     """Refuse what can be neither a step size nor a pytree of them."""
     leaves = jax.tree.leaves(sizes, is_leaf=lambda leaf: leaf is None or callable(leaf))
     for leaf in leaves:

@@ -92,7 +92,17 @@ class SharedFilter(Landscape):
         return np.shape(self.filter_star)[0]
 
     def filter(self, weights: Weights) -> Float[Array, " p"]:
-        """The filter that acts on the patches: `weights.filter`, plus the shortcut if any."""
+        """The filter that acts on the patches: `weights.filter`, plus the shortcut if any.
+
+        Raises:
+            UserError: The weights are not those of such a network; shapes would be stretched.
+        """
+        for name, star in (("filter", self.filter_star), ("output", self.output_star)):
+            if np.shape(getattr(weights, name)) != np.shape(star):
+                raise UserError(
+                    f"the weights' {name} must have the teacher's shape {np.shape(star)}, got "
+                    f"{np.shape(getattr(weights, name))}"
+                )
         w = jnp.asarray(weights.filter)
         return w if self.shortcut is None else w + self.shortcut
 
