@@ -44,6 +44,20 @@ def show_descent(found: dict) -> None:
         row("  largest difference", f"{each['largest_difference']:.0e}", "")
 
 
+def show_landscape(found: dict) -> None:
+    """The table of a landscape that is a network."""
+    print(
+        f"\nA landscape of {found['parameters']} parameters on {found['points']} points, "
+        f"{found['steps']} steps, float64"
+    )
+    row("", "seconds", "ratio")
+    for runs in ("1", "2"):
+        ours, peer = found[runs]["whytrain"], found[runs]["vmap"]
+        for when, words in (("first", "with compilation"), ("again", "compiled before")):
+            row(f"{runs} run{'s' * (runs > '1')}, {words}: jax.vmap", f"{peer[when]:.4f}", "1")
+            row("  whytrain", f"{ours[when]:.4f}", f"{ours[when] / peer[when]:.2f}")
+
+
 def show_startup(found: dict) -> None:
     """The third table."""
     print("\nWhole processes")

@@ -131,7 +131,17 @@ def test_links_lead_somewhere(page):
 
 
 @pytest.mark.parametrize(
-    "name", ["gaussian", "landscapes", "dynamics", "measures", "lab", "report", "report.figures"]
+    "name",
+    [
+        "gaussian",
+        "landscapes",
+        "dynamics",
+        "testing",
+        "measures",
+        "lab",
+        "report",
+        "report.figures",
+    ],
 )
 def test_the_map_of_the_api_is_complete(name):
     page = (ROOT / "docs" / "api.md").read_text()

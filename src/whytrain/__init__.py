@@ -21,6 +21,7 @@ _HOME = {
     "StochasticGradientDescent": "whytrain.dynamics",
     "OptaxMethod": "whytrain.dynamics",
     "GradientFlow": "whytrain.dynamics",
+    "NormalizedGradientFlow": "whytrain.dynamics",
     "warm_up": "whytrain.dynamics",
     "constant": "whytrain.dynamics",
     "ReLU": "whytrain.gaussian",

@@ -9,9 +9,10 @@ import optax
 import pytest
 
 from whytrain.dynamics import NormalizedGradientDescent, simulate, warm_up
-from whytrain.dynamics.compiled import CHUNK, LANES
+from whytrain.dynamics.compiled import CHUNK
 from whytrain.gaussian import ReLU
 from whytrain.landscapes import Outcome, SphereOrder, SphereReduction, Weights
+from whytrain.landscapes.kernel import LANES
 
 
 def reduction(k=9, alignment=1.0, norm=1.0):

@@ -10,8 +10,8 @@ import pytest
 
 from whytrain.dynamics import (
     GradientDescent,
-    GradientFlow,
     NormalizedGradientDescent,
+    NormalizedGradientFlow,
     OptaxMethod,
     StochasticGradientDescent,
     log_times,
@@ -69,7 +69,7 @@ ENGINES = {
     "plane": (NETWORK.in_plane(), GradientDescent(0.01), plane(), "x"),
     "mini-batches": (NETWORK, StochasticGradientDescent(0.05, 4, True), weights(), "loss"),
     "optax": (NETWORK, OptaxMethod(optax.adam(0.01), True), weights(), "loss"),
-    "flow": (NETWORK.on_sphere(), GradientFlow(tolerance=1e-6), orders(), "angle"),
+    "flow": (NETWORK.on_sphere(), NormalizedGradientFlow(tolerance=1e-6), orders(), "angle"),
 }
 
 
@@ -157,7 +157,9 @@ def test_an_optax_schedule_counts_its_own_steps():
 
 def test_descent_comes_to_the_flow_in_first_order():
     reduction, starts = NETWORK.on_sphere(), orders(6)
-    flow = simulate(reduction, GradientFlow(Weights(0.5, 1.0), tolerance=1e-11), starts, 4)
+    flow = simulate(
+        reduction, NormalizedGradientFlow(Weights(0.5, 1.0), tolerance=1e-11), starts, 4
+    )
     exact = np.stack([flow.final_angle, flow.final_total, flow.final_overlap])
     errors = []
     for steps in (200, 400, 800):

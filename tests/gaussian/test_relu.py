@@ -1,6 +1,7 @@
 """The rectifier's closed forms beside Monte Carlo and beside quadrature."""
 
 import math
+from decimal import Decimal, getcontext
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ import pytest
 
 from gaussian.expectations import by_monte_carlo, closed
 from whytrain.gaussian import Quadrature, ReLU
-from whytrain.gaussian.relu import arc_cosine
+from whytrain.gaussian.relu import arc_cosine, arc_cosine_shortfall
 
 ANGLES = [0.0, 1e-9, 1e-3, 0.7, math.pi / 2, 2.0, 3.0, math.pi - 1e-3, math.pi - 1e-9, math.pi]
 RADII = [(1.0, 1.0), (0.3, 2.5), (4.0, 0.7)]
@@ -79,3 +80,22 @@ def test_forward_and_backward():
     x = jnp.array([-2.0, 0.0, 3.0])
     assert ReLU().forward(x).tolist() == [0.0, 0.0, 3.0]
     assert ReLU().backward(x).tolist() == [0.0, 0.0, 1.0]
+
+
+def exact_shortfall(angle):
+    """`pi - g(angle)` by its power series in 50 digits."""
+    pi = Decimal("3.14159265358979323846264338327950288419716939937511")
+    getcontext().prec = 50
+    x, total = Decimal(angle), Decimal(0)
+    for n in range(1, 40):
+        sign, even = (-1) ** n, x ** (2 * n) / math.factorial(2 * n)
+        total -= sign * pi * even  # pi (1 - cos)
+        total += sign * (even * x - even * x / (2 * n + 1))  # x cos - sin
+    return float(total)
+
+
+@pytest.mark.parametrize("angle", [1e-9, 1e-5, 1e-3, 0.05, 0.1, 0.2, 0.25, 0.29, 0.2999, 0.3, 0.31])
+def test_the_shortfall_has_all_its_digits_on_both_sides_of_the_series(angle):
+    with jax.enable_x64(True):
+        found = float(arc_cosine_shortfall(jnp.float64(angle)))
+    assert found == pytest.approx(exact_shortfall(angle), rel=8e-16, abs=0)

@@ -9,6 +9,7 @@ from whytrain.dynamics import NormalizedGradientDescent, simulate, warm_up
 from whytrain.gaussian import ReLU
 from whytrain.landscapes import Outcome, SphereOrder, SphereReduction, Weights
 from whytrain.landscapes.basins import proved_basin
+from whytrain.landscapes.rule import NORMALIZED_DESCENT
 
 V, M = 0.5 - 1 / (2 * math.pi), 1 / (2 * math.pi)  # variance and squared mean of a rectifier
 
@@ -102,7 +103,7 @@ def test_no_verdict_at_a_saddle_or_on_the_way_to_one():
     reduction = SphereReduction.of_sums(9, 1.0, 1.0, ReLU())
     for angle in (reduction.saddle_angle, 2.0):
         place = reduction.settled(angle)._replace(overlap=np.float64(0.0))
-        assert int(reduction.verdict(place, Weights(0.1, 0.1))) == 0
+        assert int(reduction.proof(NORMALIZED_DESCENT, Weights(0.1, 0.1))(place)) == 0
 
 
 def test_the_opposite_filter_itself_is_never_called_global():

@@ -13,6 +13,7 @@ from whytrain.dynamics import NormalizedGradientDescent, simulate
 from whytrain.gaussian import Quadrature, ReLU
 from whytrain.gaussian.relu import arc_cosine
 from whytrain.landscapes import Outcome, SharedFilter, SphereOrder, SphereReduction, Weights
+from whytrain.landscapes.rule import NORMALIZED_DESCENT
 
 K, P = 9, 4
 BELOW, ABOVE = 0.8, 1.25  # S^2/A over the threshold (k + pi - 1) / pi
@@ -239,7 +240,56 @@ def test_a_patch_of_length_one():
 
 def test_stability_is_that_of_the_linearized_update():
     landscape = reduction(K, 1.0, norm=2.0)
-    stiffness = (K - 1 + math.pi) / (2 * math.pi)
+    stiffness, rule = (K - 1 + math.pi) / (2 * math.pi), NORMALIZED_DESCENT
     for factor, stable in ((0.99, True), (1.01, False)):
-        assert landscape.stable(Weights(factor * 2 / (4.0 / 2), 0.1)) is stable
-        assert landscape.stable(Weights(0.1, factor * 2 / stiffness)) is stable
+        assert landscape.stable(rule, Weights(factor * 2 / (4.0 / 2), 0.1)) is stable
+        assert landscape.stable(rule, Weights(0.1, factor * 2 / stiffness)) is stable
+
+
+@pytest.mark.parametrize("share", [BELOW, ABOVE])
+def test_the_flat_direction_and_its_coefficient_tell_how_the_loss_changes(share):
+    landscape = reduction(K, share * (K + math.pi - 1) / math.pi, norm=2.0)
+    [point] = [p for p in landscape.critical_points() if p.degenerate is not None]
+    held, flat = point.params, point.degenerate
+    base = float(landscape.loss(SphereOrder(*map(jnp.asarray, held))))
+    for distance in (2e-2, 1e-2):
+        moved = SphereOrder(
+            *(jnp.asarray(p + distance * d) for p, d in zip(held, flat, strict=True))
+        )
+        rise = float(landscape.loss(moved)) - base
+        assert rise / distance**3 == pytest.approx(point.cubic, rel=2e-3)
+    assert (point.cubic > 0) == (share < 1)  # a minimum, or the way out of it
+    assert flat.angle == -1
+
+
+def moved_by(landscape, kind, **off):
+    place = next(p.params for p in landscape.critical_points() if p.kind == kind)
+    place = SphereOrder(*(np.array([float(leaf)]) for leaf in place))
+    return place._replace(**{name: getattr(place, name) + x for name, x in off.items()})
+
+
+@pytest.mark.parametrize("norm", [0.2, 1.0, 7.0])
+@pytest.mark.parametrize(("share", "inside"), [(0.99, True), (1.01, False)])
+def test_the_borders_of_an_outcome_are_relative_to_the_teacher(norm, share, inside):
+    landscape = reduction(K, 1.0, norm)
+    power = norm**2
+    sums = {"total": math.sqrt(K * power), "overlap": power}
+    for kind, angle, off in (("global", 0.01, 0.0101), ("spurious", 0.1, 0.02)):
+        inward = 1 if kind == "global" else -1
+        borders = {"angle": inward * angle} | {n: -off * scale for n, scale in sums.items()}
+        for name, border in borders.items():
+            place = moved_by(landscape, kind, **{name: share * border})
+            found = Outcome(int(landscape.outcome(place)[0])).word
+            assert (found == kind) == inside, (kind, name)
+
+
+@pytest.mark.parametrize("norm", [0.2, 1.0, 7.0])
+@pytest.mark.parametrize(("share", "inside"), [(0.99, True), (1.01, False)])
+def test_at_the_saddle_the_gradient_vanishes_relative_to_the_teacher(norm, share, inside):
+    landscape = reduction(K, 1.0, norm)
+    angle = landscape.saddle_angle
+    pull = (math.pi - angle) * math.sin(angle) / (2 * math.pi)
+    steepest = max(float(landscape.variance), pull)  # of what an overlap of one moves
+    border = 1e-6 * (norm**2 + math.sqrt(K) * norm) / steepest
+    found = landscape.outcome(moved_by(landscape, "saddle", overlap=share * border))
+    assert found.tolist() == [Outcome.SADDLE if inside else Outcome.UNDECIDED]

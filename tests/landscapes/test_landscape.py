@@ -7,6 +7,7 @@ import pytest
 
 from whytrain.errors import UserError
 from whytrain.landscapes import CriticalPoint, Landscape, Outcome
+from whytrain.landscapes.rule import DESCENT
 
 
 class Tilted(Landscape):
@@ -42,7 +43,8 @@ def test_steps_on_a_flat_manifold_are_plain():
     point = {"x": jnp.array(0.5), "y": jnp.array(1.0)}
     plain = Tilted().plain_step(point, 0.1)
     assert plain == Tilted().normalized_step(point, 0.1)
-    velocity = Tilted().velocity(point, 0.1)
+    velocity = Tilted().plain_velocity(point, 0.1)
+    assert velocity == Tilted().normalized_velocity(point, 0.1)
     assert float(velocity["y"]) == pytest.approx(-0.2)
     assert float(plain["y"]) == pytest.approx(0.8)
 
@@ -80,8 +82,8 @@ def test_no_data_behind_it():
 
 
 def test_no_early_verdict_without_a_proof():
-    assert int(Tilted().verdict({}, 0.1)) == Outcome.UNDECIDED
-    assert Tilted().stable(1e9)
+    assert Tilted().proof(DESCENT, 0.1) is None
+    assert Tilted().stable(DESCENT, 1e9)
 
 
 def test_an_outcome_in_words():

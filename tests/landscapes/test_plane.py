@@ -17,6 +17,7 @@ from whytrain.landscapes import (
     Weights,
     aligned_output,
 )
+from whytrain.landscapes.rule import DESCENT, FLOW
 
 M = 6
 STEP = step(ESTIMATORS["relu"])
@@ -109,6 +110,7 @@ def test_without_a_degree_nothing_is_known():
 
 
 def test_output_steps_that_cannot_contract_are_told():
-    assert reduction(0.3).stable(0.05)
-    assert not reduction(0.3).stable(8 / (M + 1) * 1.01)
-    assert not reduction(0.3).stable((0.01, 8 / (M + 1) * 1.01))
+    assert reduction(0.3).stable(DESCENT, 0.05)
+    assert not reduction(0.3).stable(DESCENT, 8 / (M + 1) * 1.01)
+    assert not reduction(0.3).stable(DESCENT, (0.01, 8 / (M + 1) * 1.01))
+    assert reduction(0.3).stable(FLOW, 9.0)

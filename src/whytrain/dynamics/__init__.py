@@ -3,10 +3,12 @@
 from whytrain.dynamics.checkpoints import load_checkpoint, save_checkpoint
 from whytrain.dynamics.counting import count, counts
 from whytrain.dynamics.methods import (
+    Flow,
     GradientDescent,
     GradientFlow,
     Method,
     NormalizedGradientDescent,
+    NormalizedGradientFlow,
     OptaxMethod,
     StochasticGradientDescent,
 )
@@ -16,10 +18,12 @@ from whytrain.dynamics.training import Trained, evaluate, train
 
 __all__ = [
     "Constant",
+    "Flow",
     "GradientDescent",
     "GradientFlow",
     "Method",
     "NormalizedGradientDescent",
+    "NormalizedGradientFlow",
     "OptaxMethod",
     "StochasticGradientDescent",
     "Trained",

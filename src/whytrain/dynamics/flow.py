@@ -1,18 +1,18 @@
-"""Gradient flow: the small-step limit of gradient descent."""
+"""Flows: the small-step limits of descent, solved as differential equations."""
 
 import diffrax
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
-from whytrain.dynamics.methods import GradientFlow
+from whytrain._types import Numeric
+from whytrain.dynamics.methods import Flow
 from whytrain.landscapes import Landscape
 
 
 @eqx.filter_jit
 def solve(
-    landscape: Landscape, flow: GradientFlow, params: PyTree, times: Float[Array, " time"]
+    landscape: Landscape, flow: Flow, params: PyTree, times: Float[Numeric, " time"]
 ) -> tuple[PyTree, Bool[Array, " run"]]:
     """The flow of a block of runs at given times.
 
@@ -22,7 +22,7 @@ def solve(
 
     def one(start: PyTree) -> tuple[PyTree, Array]:
         solution = diffrax.diffeqsolve(
-            diffrax.ODETerm(lambda _t, y, _args: landscape.velocity(y, flow.rates)),
+            diffrax.ODETerm(lambda _t, y, _args: flow.velocity(landscape, y)),
             diffrax.Kvaerno5(),
             t0=0.0,
             t1=times[-1],
@@ -35,4 +35,4 @@ def solve(
         )
         return solution.ys, solution.result == diffrax.RESULTS.successful
 
-    return jax.vmap(one)(jax.tree.map(jnp.asarray, params))
+    return jax.vmap(one)(params)

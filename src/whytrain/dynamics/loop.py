@@ -1,43 +1,68 @@
 """Ensembles of any landscape under any method: one compiled loop for a block of runs."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
+import jax.flatten_util
 import jax.numpy as jnp
-from jaxtyping import Array, Int, PyTree
+import numpy as np
+from jaxtyping import Array, Int, PyTree, UInt32
 
+from whytrain._types import Numeric
+from whytrain.dynamics.extremes import WithExtremes
 from whytrain.dynamics.methods import Method, State
 from whytrain.landscapes import Landscape
 from whytrain.landscapes.outcome import Outcome
 
 CHECK = 64  # steps between two looks at the runs of a block
+LARGE = 1 << 13  # bytes of parameters beyond which a run goes alone: others would only slow it
 
 
 class Block(NamedTuple):
     """Runs on their way: a leading axis of runs in every leaf."""
 
     state: State
-    outcome: Int[Array, " run"]
-    steps: Int[Array, " run"]
+    outcome: Int[Numeric, " run"]
+    steps: Int[Numeric, " run"]
 
 
-def start_block(landscape: Landscape, method: Method, params: PyTree) -> Block:
+def start_block(landscape: Landscape, method: Method | WithExtremes, params: PyTree) -> Block:
     """The runs of a block before their first step."""
     state = jax.vmap(lambda p: method.init(landscape, p))(params)
-    count = jax.tree.leaves(params)[0].shape[0]
-    return Block(state, jnp.zeros(count, jnp.int8), jnp.zeros(count, jnp.int64))
+    count = len(jax.tree.leaves(params)[0])
+    return Block(state, np.zeros(count, np.int8), np.zeros(count, np.int64))
+
+
+def each(function: Callable) -> Callable:
+    """`jax.vmap`, but for a large run that goes alone: it compiles faster without a batch axis."""
+
+    def mapped(batch: PyTree, *others: PyTree) -> PyTree:
+        alone = len(jax.tree.leaves(batch)[0]) == 1 and size_of_one(batch) > LARGE
+        if not alone:
+            return jax.vmap(function)(batch, *others)
+        first = jax.tree.map(lambda leaf: leaf[0], (batch, *others))
+        return jax.tree.map(lambda leaf: leaf[None], function(*first))
+
+    return mapped
+
+
+def size_of_one(batch: PyTree) -> int:
+    """Bytes of the parameters of one run of a batch."""
+    return sum(8 * int(np.prod(leaf.shape[1:])) for leaf in jax.tree.leaves(batch))
 
 
 @eqx.filter_jit
 def advance(
     landscape: Landscape,
-    method: Method,
+    method: Method | WithExtremes,
     block: Block,
-    keys: Array,
-    start: Int[Array, ""],
-    stop: Int[Array, ""],
-    largest: PyTree | None,
+    keys: UInt32[Numeric, "run word"],
+    generator: Any,
+    start: Int[Numeric, ""],
+    stop: Int[Numeric, ""],
+    proof: Callable | None,
 ) -> Block:
     """Move a block from step `start` to step `stop`, or until all of its runs are decided.
 
@@ -45,17 +70,19 @@ def advance(
         landscape: What the runs descend on.
         method: How they move.
         block: Where they are.
-        keys: One key a run; step `t` of a run gets `fold_in(key, t)`.
+        keys: The words of one key a run; step `t` of a run gets `fold_in(key, t)`.
+        generator: What the keys are of, as `jax.random.key_impl` says.
         start: Number of the first step.
         stop: Number of the step before which to stop.
-        largest: Largest step sizes to come, for early verdicts; None for no early verdicts.
+        proof: Where a run is proved to end, for early verdicts; None for no early verdicts.
     """
+    of_runs = jax.random.wrap_key_data(keys, impl=generator)
 
     def one_step(t: Array, state: State) -> State:
         def step(state: State, key: Array) -> State:
             return method.step(landscape, state, t, jax.random.fold_in(key, t))
 
-        return jax.vmap(step)(state, keys)
+        return each(step)(state, of_runs)
 
     def more(carry: tuple[Array, Block]) -> Array:
         t, block = carry
@@ -66,27 +93,32 @@ def advance(
         after = jnp.minimum(t + CHECK, stop)
         moved = jax.lax.fori_loop(t, after, one_step, block.state)
         going = block.outcome == Outcome.UNDECIDED
-        state = jax.tree.map(lambda new, old: _where(going, new, old), moved, block.state)
-        outcome = jnp.where(going, _judge(landscape, state.params, largest), block.outcome)
+        state = moved  # a run that is alone goes on, or the loop would have ended
+        if len(going) > 1:
+            state = jax.tree.map(lambda new, old: _where(going, new, old), moved, block.state)
+        outcome = jnp.where(going, _judge(state.params, proof), block.outcome)
         return after, Block(state, outcome, block.steps + jnp.where(going, after - t, 0))
 
-    if largest is not None:
-        first = _judge(landscape, block.state.params, largest)
+    if proof is not None:
+        first = _judge(block.state.params, proof)
         block = block._replace(outcome=jnp.where(block.outcome == 0, first, block.outcome))
-    return jax.lax.while_loop(more, look, (start, block))[1]
+    return jax.lax.while_loop(more, look, (jnp.asarray(start), _arrays(block)))[1]
+
+
+def _arrays(tree: PyTree) -> PyTree:
+    return jax.tree.map(jnp.asarray, tree)
 
 
 def _where(going: Array, new: Array, old: Array) -> Array:
     return jnp.where(going.reshape(going.shape + (1,) * (new.ndim - 1)), new, old)
 
 
-def _judge(landscape: Landscape, params: PyTree, largest: PyTree | None) -> Int[Array, " run"]:
+def _judge(params: PyTree, proof: Callable | None) -> Int[Array, " run"]:
     """Diverged where not finite, the proved minimum where there is a proof, else undecided."""
 
     def one(params: PyTree) -> Array:
-        leaves = jax.tree.leaves(params)
-        finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))
-        proved = 0 if largest is None else landscape.verdict(params, largest)
+        finite = jnp.all(jnp.isfinite(jax.flatten_util.ravel_pytree(params)[0]))
+        proved = 0 if proof is None else proof(params)
         return jnp.where(finite, proved, int(Outcome.DIVERGED)).astype(jnp.int8)
 
-    return jax.vmap(one)(params)
+    return each(one)(params)

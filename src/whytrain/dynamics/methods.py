@@ -1,11 +1,12 @@
 """The update rules: each has `init(landscape, params)` and `step(landscape, state, step, key)`."""
 
 import abc
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PyTree
 
@@ -13,6 +14,14 @@ from whytrain._types import Numeric
 from whytrain.dynamics.schedules import Schedule
 from whytrain.errors import UserError
 from whytrain.landscapes import Landscape
+from whytrain.landscapes.rule import (
+    DESCENT,
+    FLOW,
+    NORMALIZED_DESCENT,
+    NORMALIZED_FLOW,
+    Rule,
+    first_owner,
+)
 
 StepSize = PyTree[Schedule | Float[Numeric, ""]]
 
@@ -24,8 +33,32 @@ class State(NamedTuple):
     memory: Any = ()
 
 
-class Method(eqx.Module):
+class _Ruled(eqx.Module):
+    """What may follow a rule that landscapes know.
+
+    A class that moves in another way than the one from which it has its rule has none, unless it
+    says so.
+    """
+
+    rule: ClassVar[Rule | None] = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        stated = first_owner(cls, "rule")
+        if any(first_owner(cls, name) < stated for name in ("init", "step", "velocity")):
+            cls.rule = None
+
+
+class Method(_Ruled):
     """An update rule. A subclass gives `step`, and `init` if it remembers anything.
+
+    A method that does what one of `whytrain.landscapes.rule` says may name it as its `rule`, and
+    give `step_sizes`: then reductions that are exact under the rule take it, and proofs and
+    warnings about it hold. A subclass of a method that has a rule has none if it moves in its own
+    way.
+
+    Attributes:
+        rule: The kind of update, a class attribute; None where no landscape need know.
 
     Example:
         Sign descent, in three lines::
@@ -44,12 +77,16 @@ class Method(eqx.Module):
         del landscape
         return State(params)
 
+    def step_sizes(self) -> StepSize | None:
+        """The step sizes, or schedules, with which it follows its rule. Default: it has none."""
+        return None
+
     @abc.abstractmethod
     def step(self, landscape: Landscape, state: State, step: Int[Array, ""], key: Array) -> State:
         """The state after one step; `step` counts from 0, `key` is this run's and step's own."""
 
 
-def sizes_at(step_size: StepSize, step: Int[Array, ""]) -> PyTree:
+def sizes_at(step_size: StepSize, step: Int[Numeric, ""]) -> PyTree:
     """The step sizes at one step: one number, or one for each block of the parameters."""
     return jax.tree.map(
         lambda size: size(step) if callable(size) else size, step_size, is_leaf=callable
@@ -67,12 +104,22 @@ class GradientDescent(Method):
         0.1
     """
 
+    rule: ClassVar[Rule] = DESCENT
+
     step_size: StepSize
+
+    def __check_init__(self) -> None:
+        check_sizes("step_size", self.step_size)
+
+    def step_sizes(self) -> StepSize:
+        """`step_size`."""
+        return self.step_size
 
     def step(self, landscape: Landscape, state: State, step: Int[Array, ""], key: Array) -> State:
         """One plain step."""
         del key
-        return State(landscape.plain_step(state.params, sizes_at(self.step_size, step)))
+        sizes = sizes_at(self.step_sizes(), step)
+        return State(landscape.advance(DESCENT, state.params, sizes))
 
 
 class NormalizedGradientDescent(Method):
@@ -85,12 +132,22 @@ class NormalizedGradientDescent(Method):
         step_size: A number, a schedule, or `Weights(filter=..., output=...)` with either in each.
     """
 
+    rule: ClassVar[Rule] = NORMALIZED_DESCENT
+
     step_size: StepSize
+
+    def __check_init__(self) -> None:
+        check_sizes("step_size", self.step_size)
+
+    def step_sizes(self) -> StepSize:
+        """`step_size`."""
+        return self.step_size
 
     def step(self, landscape: Landscape, state: State, step: Int[Array, ""], key: Array) -> State:
         """One step along the manifold."""
         del key
-        return State(landscape.normalized_step(state.params, sizes_at(self.step_size, step)))
+        sizes = sizes_at(self.step_sizes(), step)
+        return State(landscape.advance(NORMALIZED_DESCENT, state.params, sizes))
 
 
 class StochasticGradientDescent(Method):
@@ -107,6 +164,9 @@ class StochasticGradientDescent(Method):
     normalized: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self) -> None:
+        check_sizes("step_size", self.step_size)
+        if isinstance(self.batch, bool) or not isinstance(self.batch, int | np.integer):
+            raise UserError(f"batch must be a whole number of samples, got {self.batch!r}")
         if self.batch < 1:
             raise UserError(f"batch must be 1 or more samples, got {self.batch}")
 
@@ -138,6 +198,13 @@ class OptaxMethod(Method):
     transformation: optax.GradientTransformation
     normalized: bool = eqx.field(static=True, default=False)
 
+    def __check_init__(self) -> None:
+        if not isinstance(self.transformation, optax.GradientTransformation):
+            raise UserError(
+                "transformation must be an Optax gradient transformation such as optax.adam(1e-2), "
+                f"got {self.transformation!r}"
+            )
+
     def init(self, landscape: Landscape, params: PyTree) -> State:
         """The parameters and the transformation's own state."""
         del landscape
@@ -154,17 +221,69 @@ class OptaxMethod(Method):
         return State(landscape.retract(params) if self.normalized else params, memory)
 
 
-class GradientFlow(eqx.Module):
-    """The small-step limit `d params / d time = -rates * tangent(grad(params))`.
+class Flow(_Ruled):
+    """The limit of small steps, a differential equation. A subclass gives `rule`, or `velocity`.
 
     Solved by Diffrax with the stiff, fifth-order `Kvaerno5` and an adaptive step. Time is counted
-    in units of step size times steps: gradient descent with step size `eta` is near the flow at
-    time `eta * steps`.
+    in units of step size times steps: descent with step size `eta` is near its own flow at time
+    `eta * steps`, and comes to it like `eta`.
 
-    Args:
-        rates: A number, or a pytree prefix of the parameters; the ratio of step sizes.
+    Attributes:
+        rates: A number, or a pytree prefix of the parameters with numbers; the ratio of step sizes.
         tolerance: Relative and absolute tolerance of the solver.
     """
 
     rates: PyTree = 1.0
     tolerance: float = 1e-9
+
+    def __check_init__(self) -> None:
+        check_sizes("rates", self.rates, schedules=False)
+        check_sizes("tolerance", self.tolerance, schedules=False)
+
+    def step_sizes(self) -> PyTree:
+        """`rates`."""
+        return self.rates
+
+    def velocity(self, landscape: Landscape, params: PyTree) -> PyTree:
+        """`d params / d time`."""
+        assert self.rule is not None
+        return landscape.advance(self.rule, params, self.rates)
+
+
+class GradientFlow(Flow):
+    """`d params / d time = -rates * grad(params)`: the limit of `GradientDescent`.
+
+    It moves in all of the parameters, whatever manifold the landscape has.
+
+    Example:
+        >>> from whytrain.dynamics import simulate
+        >>> class Bowl(Landscape):
+        ...     def loss(self, params):
+        ...         return 0.5 * params**2
+        >>> ended = simulate(Bowl(), GradientFlow(), np.array([1.0]), 1)
+        >>> print(f"{ended.final.item() * np.e:.6f}")
+        1.000000
+    """
+
+    rule: ClassVar[Rule] = FLOW
+
+
+class NormalizedGradientFlow(Flow):
+    """`d params / d time = -rates * tangent(grad(params))`: the limit of normalized descent.
+
+    It stays on the landscape's manifold: for a `SharedFilter` the filter keeps its length.
+    """
+
+    rule: ClassVar[Rule] = NORMALIZED_FLOW
+
+
+def check_sizes(name: str, sizes: Any, schedules: bool = True) -> None:
+    """Refuse what can be neither a step size nor a pytree of them."""
+    leaves = jax.tree.leaves(sizes, is_leaf=lambda leaf: leaf is None or callable(leaf))
+    for leaf in leaves:
+        number = isinstance(leaf, int | float | np.generic | np.ndarray | jax.Array)
+        if isinstance(leaf, bool) or not (number or (schedules and callable(leaf))):
+            kinds = "a number or a schedule" if schedules else "a number"
+            raise UserError(f"{name} must be {kinds}, or a pytree of them, got {leaf!r}")
+    if not leaves:
+        raise UserError(f"{name} must hold a number, got {sizes!r}")

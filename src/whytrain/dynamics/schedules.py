@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int
 from whytrain._types import Numeric
 from whytrain.errors import UserError
 
-Schedule = Callable[[Int[Array, ""]], Float[Array, ""]]
+Schedule = Callable[[Int[Numeric, ""]], Float[Array, ""]]
 
 
 class Constant(eqx.Module):

@@ -1,28 +1,29 @@
 """Ensembles: any number of runs of one landscape under one method."""
 
 import abc
+import functools
 import math
-import operator
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jaxtyping import Array, Bool, Int, PyTree
 
 from whytrain import _process
-from whytrain.dynamics import loop
-from whytrain.dynamics.methods import GradientFlow, Method, sizes_at
-from whytrain.dynamics.program import WINDOW, Program, find_program, largest_sizes
+from whytrain.dynamics import arguments, loop
+from whytrain.dynamics.arguments import Keys, count
+from whytrain.dynamics.extremes import WithExtremes
+from whytrain.dynamics.methods import Flow, Method, StepSize, StochasticGradientDescent, sizes_at
 from whytrain.dynamics.schedules import table
-from whytrain.dynamics.watched import Watched
 from whytrain.errors import UnstableStepWarning, UserError
-from whytrain.landscapes import Landscape, Outcome
+from whytrain.landscapes import Landscape, Outcome, Reduction, VectorStep, Weights
+from whytrain.landscapes.reduction import pair
 
+WINDOW = 1 << 16  # step sizes are tabulated for this many steps at a time
 CACHE = 1 << 18  # bytes of state in a tile of runs: half of a core's second-level cache
 TILE = 64  # most runs in a tile of the JAX loop
 
@@ -31,7 +32,7 @@ Observables = Mapping[str, Callable[[Any], Array]] | Sequence[str]
 
 def simulate(
     landscape: Landscape,
-    method: Method | GradientFlow,
+    method: Method | Flow,
     starts: PyTree,
     steps: int,
     *,
@@ -49,14 +50,15 @@ def simulate(
     `block` or on `threads`. Only what is asked for is kept, never a whole trajectory.
 
     Args:
-        landscape: What is minimized. A `SphereReduction` under `NormalizedGradientDescent`, and a
-            `PlaneReduction` of a step with a piecewise constant surrogate under `GradientDescent`,
-            go through a compiled loop, all else through JAX.
+        landscape: What is minimized. A `Reduction` only moves by methods under which it is exact;
+            where it has a `vector_step` for the method it goes through a compiled loop, all else
+            through JAX.
         method: How the parameters move.
         starts: The parameters of every run, with a leading axis of runs in every leaf.
-        steps: The largest number of steps; for `GradientFlow` the time at which it ends.
+        steps: The largest number of steps; for a flow the time at which it ends.
         observables: What to save over time: functions of the parameters by name, or names out of
-            `loss`, `gradient_norm` and the fields of the parameters that are numbers.
+            those of the landscape (`loss`), `gradient_norm` (not of a reduction) and the fields of
+            the parameters that are numbers.
         times: When to save: steps (times, for a flow). Default: 0 and up to 64 log-spaced ones.
         early: Whether a run may stop inside a region that is proved to lead to one minimum.
             Default: only where nothing is saved over time. What is saved of a stopped run is NaN
@@ -74,8 +76,9 @@ def simulate(
         taken, and the last parameters as `final_...`; and over `run` and `time` each observable.
 
     Raises:
-        UserError: No runs, unequal numbers of starts, `steps` or `times` out of range, or an
-            observable or extreme that is not known.
+        UserError: An argument is not what it should be, in one line that says what would be; a
+            reduction is not exact under the method; or the landscape or the method cannot take the
+            starts.
 
     Warns:
         UnstableStepWarning: The linearized update at the global minimum does not contract. Runs
@@ -90,33 +93,54 @@ def simulate(
         >>> [Outcome(code).word for code in runs.outcome.values]
         ['global', 'global']
     """
-    starts = jax.tree.map(lambda leaf: np.asarray(leaf, dtype=np.float64), starts)
-    runs = _count(starts)
-    if not steps >= 1:
-        raise UserError(f"steps must be 1 or more, got {steps}")
-    times = log_times(steps) if times is None else _checked(times, steps)
+    arguments.check_pair(landscape, method)
+    flow = isinstance(method, Flow)
+    starts = arguments.checked_starts(landscape, starts)
+    steps = arguments.checked_steps(steps, flow)
+    times = log_times(steps) if times is None else arguments.checked_times(times, steps, flow)
+    extremes = arguments.checked_extremes(extremes)
+    arguments.checked_number("block", block)
+    arguments.checked_number("threads", threads)
+    keys = arguments.checked_keys(keys, count(starts))
     with jax.enable_x64(True):
-        observe = _Observe(observables, landscape, starts)
-        early = not observe.functions if early is None else early
-        stable = _warn_if_unstable(landscape, method, steps)
-        landscape, method = _as_arrays(landscape), _as_arrays(method)
-        kept = times if observe.functions else times[:0]
-        engine = _engine(landscape, method, starts, steps, kept, early, extremes)
+        functions = arguments.checked_observables(observables, landscape, starts)
+        try:
+            return _ended(
+                landscape, method, starts, steps, _Observe(functions), times, early, extremes, keys,
+                block, threads,
+            )  # fmt: skip
+        except UserError:
+            raise
+        except Exception as error:
+            arguments.explain(landscape, method, starts, error)
+            raise
+
+
+def _ended(
+    landscape: Landscape, method: Method | Flow, starts: PyTree, steps: int, observe: "_Observe",
+    times: np.ndarray, early: bool | None, extremes: Sequence[str], keys: Keys,
+    block: int | None, threads: int | None,
+) -> xr.Dataset:  # fmt: skip
+    """What `simulate` gives, for arguments that have been looked at."""
+    runs = count(starts)
+    early = not observe.functions if early is None else bool(early)
+    stable = _warn_if_unstable(landscape, method, steps)
+    landscape, method = _as_arrays(landscape), _as_arrays(method)
+    kept = times if observe.functions else times[:0]
+    engine = _engine(landscape, method, starts, steps, kept, early, extremes)
     tile = engine.lanes(starts)
     lanes = tile * math.ceil((block or engine.block) / tile)
-    if keys is None:
-        keys = _numbered_keys(runs)
 
     def one_block(first: int) -> tuple[PyTree, ...]:
         part = slice(first, min(first + lanes, runs))
         with jax.enable_x64(True):  # the setting belongs to a thread
-            return engine.run(_pick(starts, part), keys[part], observe)
+            return engine.run(_pick(starts, part), keys._replace(words=keys.words[part]), observe)
 
     with ThreadPoolExecutor(threads or _process.threads()) as pool:
+        pool.submit(_wake_xarray)
         parts = list(pool.map(one_block, range(0, runs, lanes)))
     final, codes, taken, saved = _join_all(parts)
-    with jax.enable_x64(True):
-        codes = np.where(codes == Outcome.UNDECIDED, _settled(landscape, final, codes), codes)
+    codes = np.where(codes == Outcome.UNDECIDED, _settled(landscape, final, codes), codes)
     if not stable:
         codes = np.where(codes == Outcome.UNDECIDED, Outcome.DIVERGED, codes)
     return _dataset(final, codes.astype(np.int8), taken, saved, times, landscape, method, steps)
@@ -139,8 +163,10 @@ class _Compiled:
 
     block = 1024
 
-    def __init__(self, program: Program, steps: int, times: np.ndarray) -> None:
-        self.program, self.times = program, times
+    def __init__(
+        self, step: VectorStep, sizes: Weights, early: bool, steps: int, times: np.ndarray
+    ) -> None:
+        self.step, self.sizes, self.early, self.times = step, sizes, early and step.proves, times
         # Windows of tabulated step sizes; a window ends where something is saved.
         self.edges = np.unique([0, *range(0, steps, WINDOW), steps, *times]).astype(int).tolist()
 
@@ -149,14 +175,14 @@ class _Compiled:
         del starts
         return 1
 
-    def run(self, starts: PyTree, keys: Array, observe: "_Observe") -> tuple:
+    def run(self, starts: PyTree, keys: Keys, observe: "_Observe") -> tuple:
         """Move one block from its starts to its end."""
         from whytrain.dynamics.compiled import advance  # Numba is wanted only here
 
         del keys
-        program = self.program
-        kernel, rows = program.kernel(), len(starts)
-        watched = [np.full(len(starts[0]), first) for first in program.watched]
+        step = self.step
+        kernel, rows = step.kernel(), len(starts)
+        watched = [np.full(len(starts[0]), first) for first in step.watched]
         state = np.stack([*starts, *watched])
         codes, taken = np.zeros(state.shape[1], np.int8), np.zeros(state.shape[1], np.int64)
         saved = _Saved(observe, self.times)
@@ -171,17 +197,17 @@ class _Compiled:
         for start, stop in zip(self.edges[:-1], self.edges[1:], strict=True):
             if not (codes == 0).any():
                 break
-            filter_sizes = table(program.sizes.filter, start, stop)
-            output_sizes = table(program.sizes.output, start, stop)
+            filter_sizes = table(self.sizes.filter, start, stop)
+            output_sizes = table(self.sizes.output, start, stop)
             advance(
                 kernel, state, codes, taken, filter_sizes, output_sizes,
-                program.constants, program.certificate, program.early,
+                step.constants, step.certificate, self.early,
             )  # fmt: skip
             keep(stop)
         if path:  # all times in one call: a call each would take longer than the steps between
             saved.record(type(starts)(*np.concatenate(path, axis=1)), np.stack(going))
         order = type(starts)(*state[:rows])
-        extremes = program.extremes(order, state[rows:])
+        extremes = dict(step.extremes(order, state[rows:]))
         return order, codes, taken, saved.values(len(codes)) | extremes
 
 
@@ -199,17 +225,18 @@ class _Tiled(abc.ABC):
         """Runs of a tile."""
 
     @abc.abstractmethod
-    def tile(self, starts: PyTree, keys: Array, observe: "_Observe") -> tuple:
+    def tile(self, starts: PyTree, keys: Keys, observe: "_Observe") -> tuple:
         """Move the runs of one full tile from their starts to their end."""
 
-    def run(self, starts: PyTree, keys: Array, observe: "_Observe") -> tuple:
+    def run(self, starts: PyTree, keys: Keys, observe: "_Observe") -> tuple:
         """Move one block from its starts to its end; a last tile is filled up with copies."""
-        lanes, count = self.lanes(starts), _count(starts)
+        lanes, runs = self.lanes(starts), count(starts)
         parts = []
-        for first in range(0, count, lanes):
-            some = np.minimum(np.arange(first, first + lanes), count - 1)
-            done = self.tile(_pick(starts, some), keys[some], observe)
-            parts.append(_pick(done, slice(min(lanes, count - first))))
+        for first in range(0, runs, lanes):
+            some = np.minimum(np.arange(first, first + lanes), runs - 1)
+            theirs = keys._replace(words=keys.words[some])
+            done = self.tile(_pick(starts, some), theirs, observe)
+            parts.append(_pick(done, slice(min(lanes, runs - first))))
         return _join_all(parts)
 
 
@@ -217,44 +244,43 @@ class _JaxLoop(_Tiled):
     """Any landscape under any method: one compiled JAX loop."""
 
     def __init__(
-        self, landscape: Landscape, method: Watched, steps: int, times: np.ndarray, early: bool
-    ) -> None:
-        self.landscape, self.method, self.times = landscape, method, times
-        sizes = getattr(method.method, "step_size", None)
-        exact = early and sizes is not None and not hasattr(method.method, "batch")
-        self.largest = _as_arrays(largest_sizes(sizes, steps)) if exact else None
+        self, landscape: Landscape, method: Method | WithExtremes, steps: int, times: np.ndarray,
+        proof: Any, batch: int,
+    ) -> None:  # fmt: skip
+        self.landscape, self.method, self.times, self.proof = landscape, method, times, proof
+        self.batch = batch
         self.edges = np.unique([0, steps, *times]).astype(int).tolist()
 
     def lanes(self, starts: PyTree) -> int:
-        """Runs of a tile: a power of two whose parameters and samples fit the cache."""
-        one = max(8, sum(leaf[0].nbytes for leaf in jax.tree.leaves(starts)))
-        samples = getattr(self.method.method, "batch", 0) * one
-        return min(TILE, 1 << int(np.log2(max(1, CACHE // (one + samples)))))
+        """Runs of a tile: a power of two whose parameters and samples fit the cache; 1 if large."""
+        one = max(8, loop.size_of_one(starts))
+        if one > loop.LARGE:
+            return 1
+        return min(TILE, 1 << int(np.log2(max(1, CACHE // (one + self.batch * one)))))
 
-    def tile(self, starts: PyTree, keys: Array, observe: "_Observe") -> tuple:
+    def tile(self, starts: PyTree, keys: Keys, observe: "_Observe") -> tuple:
         """Move a tile, and stop between two times to save."""
-        params = jax.tree.map(jnp.asarray, starts)
-        block = loop.start_block(self.landscape, self.method, params)
+        block = loop.start_block(self.landscape, self.method, starts)
         saved = _Saved(observe, self.times)
         if saved.wants(0):
-            saved.record(params, np.ones((1, len(keys)), bool))
+            saved.record(starts, np.ones((1, count(starts)), bool))
         for start, stop in zip(self.edges[:-1], self.edges[1:], strict=True):
             block = loop.advance(
-                self.landscape, self.method, block, keys,
-                jnp.int64(start), jnp.int64(stop), self.largest,
+                self.landscape, self.method, block, *keys,
+                np.int64(start), np.int64(stop), self.proof,
             )  # fmt: skip
             if saved.wants(stop):
                 saved.record(block.state.params, np.asarray(block.outcome)[None] == 0)
-        extremes = self.method.extremes(block.state)
-        return block.state.params, block.outcome, block.steps, saved.values(len(keys)) | extremes
+        found = saved.values(count(starts))
+        if isinstance(self.method, WithExtremes):
+            found |= self.method.extremes(block.state)
+        return block.state.params, block.outcome, block.steps, found
 
 
 class _Flow(_Tiled):
-    """Gradient flow by Diffrax."""
+    """A flow by Diffrax."""
 
-    def __init__(
-        self, landscape: Landscape, method: GradientFlow, steps: float, times: np.ndarray
-    ) -> None:
+    def __init__(self, landscape: Landscape, method: Flow, steps: float, times: np.ndarray) -> None:
         self.landscape, self.method, self.times = landscape, method, times
         self.grid = np.unique([0.0, *times, float(steps)])
 
@@ -263,18 +289,19 @@ class _Flow(_Tiled):
         del starts
         return TILE
 
-    def tile(self, starts: PyTree, keys: Array, observe: "_Observe") -> tuple:
+    def tile(self, starts: PyTree, keys: Keys, observe: "_Observe") -> tuple:
         """Solve a tile at all times to save."""
         from whytrain.dynamics import flow  # Diffrax is wanted only here, and takes long to import
 
-        path, ok = flow.solve(self.landscape, self.method, starts, jnp.asarray(self.grid))
+        path, ok = flow.solve(self.landscape, self.method, starts, self.grid)
         saved = _Saved(observe, self.times)
         for index, time in enumerate(self.grid):
             if saved.wants(time):
                 saved.record(_pick_time(path, index), np.asarray(ok)[None])
         codes = np.where(np.asarray(ok), Outcome.UNDECIDED, Outcome.DIVERGED).astype(np.int8)
-        steps = np.zeros(len(keys), np.int64)
-        return _pick_time(path, -1), codes, steps, saved.values(len(keys))
+        del keys
+        steps = np.zeros(count(starts), np.int64)
+        return _pick_time(path, -1), codes, steps, saved.values(count(starts))
 
 
 class _Saved:
@@ -297,7 +324,12 @@ class _Saved:
             going: Which runs still went on.
         """
         for name, values in self.observe(params).items():
-            numbers = np.asarray(values, dtype=np.float64).reshape(going.shape)
+            numbers = np.asarray(values, dtype=np.float64)
+            if numbers.size != going.size:
+                raise UserError(
+                    f"observable {name!r} must be one number, got shape {numbers.shape[1:]}"
+                )
+            numbers = numbers.reshape(going.shape)
             self.rows[name] += list(np.where(going, numbers, np.nan))
 
     def values(self, runs: int) -> dict[str, np.ndarray]:
@@ -310,67 +342,68 @@ class _Saved:
 
 
 def _engine(
-    landscape: Landscape, method: Method | GradientFlow, starts: PyTree, steps: int,
+    landscape: Landscape, method: Method | Flow, starts: PyTree, steps: int,
     times: np.ndarray, early: bool, extremes: Sequence[str],
 ) -> "_Compiled | _JaxLoop | _Flow":  # fmt: skip
-    if isinstance(method, GradientFlow):
+    if isinstance(method, Flow):
+        if isinstance(landscape, Reduction):
+            pair(method.rates)
         if extremes:
-            raise UserError("extremes are of steps, and a gradient flow has none: save observables")
+            raise UserError("extremes are of steps, and a flow has none: save observables")
         return _Flow(landscape, method, steps, times)
-    program = find_program(landscape, method, steps, early, extremes)
-    if program is not None:
-        return _Compiled(program, steps, times)
-    watched = Watched.of(landscape, method, extremes)
-    return _JaxLoop(landscape, watched, steps, times, early)
+    sizes, proof = method.step_sizes(), None
+    if method.rule is not None and sizes is not None:
+        largest = largest_sizes(sizes, steps)
+        if isinstance(landscape, Reduction):
+            step = landscape.vector_step(method.rule, pair(largest), extremes)
+            if step is not None:
+                return _Compiled(step, _as_numbers(pair(sizes)), early, steps, times)
+        proof = landscape.proof(method.rule, largest) if early else None
+    watching = WithExtremes.of(landscape, method, extremes) if extremes else method
+    batch = method.batch if isinstance(method, StochasticGradientDescent) else 0
+    return _JaxLoop(landscape, watching, steps, times, _as_arrays(proof), batch)
+
+
+def largest_sizes(sizes: StepSize, steps: int) -> PyTree:
+    """The largest value of each schedule over the whole run."""
+
+    def most(schedule: Any) -> float:
+        return max(
+            float(table(schedule, a, min(a + WINDOW, steps)).max()) for a in range(0, steps, WINDOW)
+        )
+
+    return jax.tree.map(most, sizes, is_leaf=callable)
+
+
+def _as_numbers(sizes: Weights) -> Weights:
+    """Step sizes as NumPy's: they are read at every window, and reading one of JAX takes longer."""
+    return jax.tree.map(lambda x: np.asarray(x) if isinstance(x, jax.Array) else x, sizes)
 
 
 class _Observe:
     """All observables of a batch of parameters, compiled together."""
 
-    def __init__(self, observables: Observables, landscape: Landscape, starts: PyTree) -> None:
-        if not isinstance(observables, Mapping):
-            known = _known_observables(landscape, starts)
-            for name in observables:
-                if name not in known:
-                    raise UserError(
-                        f"observable {name!r} is not known; known: {', '.join(sorted(known))}"
-                    )
-            observables = {name: known[name] for name in observables}
-        self.functions = observables
-        self.compiled = jax.jit(jax.vmap(lambda p: {n: f(p) for n, f in observables.items()}))
+    def __init__(self, functions: Mapping[str, Callable]) -> None:
+        self.functions = functions
+        self.compiled = jax.jit(jax.vmap(lambda p: {n: f(p) for n, f in functions.items()}))
 
     def __call__(self, params: PyTree) -> dict[str, Array]:
         return self.compiled(params)
 
 
-def _known_observables(landscape: Landscape, starts: PyTree) -> dict[str, Callable]:
-    known: dict[str, Callable] = {
-        **landscape.observables(),
-        "gradient_norm": lambda p: _length(landscape.tangent(p, landscape.grad(p))),
-    }
-    for name in getattr(starts, "_fields", ()):
-        if getattr(starts, name).ndim == 1:
-            known[name] = operator.attrgetter(name)
-    return known
-
-
-def _length(tree: PyTree) -> Array:
-    return jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(tree)))
-
-
-def _warn_if_unstable(landscape: Landscape, method: Any, steps: int) -> bool:
+def _warn_if_unstable(landscape: Landscape, method: Method | Flow, steps: int) -> bool:
     """Whether the step size at the end of the run is stable; says so if it is not."""
-    sizes = getattr(method, "step_size", None)
-    if sizes is None or hasattr(method, "batch"):
+    sizes = method.step_sizes()
+    if isinstance(method, Flow) or method.rule is None or sizes is None:
         return True
-    last = jax.tree.map(float, sizes_at(sizes, jnp.asarray(int(steps) - 1)))
-    if landscape.stable(last):
+    last = jax.tree.map(float, sizes_at(sizes, np.asarray(steps - 1)))
+    if landscape.stable(method.rule, last):
         return True
     warnings.warn(
         f"step sizes {last} are unstable: the linearized update at the global minimum does not "
         "contract; runs that never settle count as diverged; take smaller steps",
         UnstableStepWarning,
-        stacklevel=3,
+        stacklevel=4,
     )
     return False
 
@@ -386,7 +419,7 @@ def _settled(landscape: Landscape, final: PyTree, codes: np.ndarray) -> np.ndarr
 
 def _as_arrays(tree: PyTree) -> PyTree:
     """Numbers as arrays, so that another value is another argument and not another program."""
-    return jax.tree.map(lambda x: jnp.asarray(x) if isinstance(x, float | np.generic) else x, tree)
+    return jax.tree.map(lambda x: np.asarray(x) if isinstance(x, float | np.generic) else x, tree)
 
 
 def _dataset(
@@ -422,18 +455,10 @@ def _word(part: Any) -> str:
     return str(getattr(part, "name", getattr(part, "key", getattr(part, "idx", part))))
 
 
-def _count(starts: PyTree) -> int:
-    counts = {np.shape(leaf)[0] if np.ndim(leaf) else 0 for leaf in jax.tree.leaves(starts)}
-    if len(counts) != 1 or counts == {0}:
-        raise UserError(f"starts must have the same leading axis of 1 or more runs, got {counts}")
-    return counts.pop()
-
-
-def _checked(times: Any, steps: float) -> np.ndarray:
-    times = np.unique(np.asarray(times))
-    if len(times) == 0 or times[0] < 0 or times[-1] > steps:
-        raise UserError(f"times must lie between 0 and steps = {steps}, got {times}")
-    return times
+@functools.cache
+def _wake_xarray() -> None:
+    """Let xarray look for other packages, for a second, while the first block compiles."""
+    xr.Variable("run", [0])
 
 
 def _pick(tree: PyTree, part: Any) -> PyTree:
@@ -450,9 +475,3 @@ def _join(parts: Sequence[PyTree]) -> PyTree:
 
 def _join_all(parts: Sequence[tuple]) -> tuple:
     return tuple(_join([part[i] for part in parts]) for i in range(4))
-
-
-def _numbered_keys(runs: int) -> Array:
-    """The keys 0, 1, ..., made without a computation that each count would compile anew."""
-    numbers = np.arange(runs, dtype=np.uint32)
-    return jax.random.wrap_key_data(jnp.asarray(np.stack([0 * numbers, numbers], axis=1)))

@@ -3,6 +3,8 @@
 from whytrain.landscapes.landscape import CriticalPoint, Landscape, at_each
 from whytrain.landscapes.outcome import Outcome
 from whytrain.landscapes.plane import PlaneOrder, PlaneReduction
+from whytrain.landscapes.reduction import Reduction, VectorStep
+from whytrain.landscapes.rule import Rule
 from whytrain.landscapes.settled import SettledShape, SphereOrder
 from whytrain.landscapes.shared_filter import SharedFilter
 from whytrain.landscapes.sphere import SphereReduction
@@ -14,10 +16,13 @@ __all__ = [
     "Outcome",
     "PlaneOrder",
     "PlaneReduction",
+    "Reduction",
+    "Rule",
     "SettledShape",
     "SharedFilter",
     "SphereOrder",
     "SphereReduction",
+    "VectorStep",
     "Weights",
     "aligned_output",
     "angle_between",

@@ -1,8 +1,7 @@
 """The two regions of the sphere reduction from which the end of a run is proved."""
 
-import numpy as np
-
-# Plain arithmetic on purpose: NumPy and JAX arrays go through it, and the compiled loop inlines it.
+# Plain arithmetic on purpose: NumPy and JAX arrays go through it, traced ones too, and the compiled
+# loop inlines it. A bound on the larger of two numbers is written as one on each.
 
 
 def proved_basin(
@@ -50,10 +49,13 @@ def proved_basin(
 
     up = (overlap > 0) & (drive > 0) & (settled > 0)
     up = up & (covariance > opposite_covariance)  # at pi itself nothing pulls
-    most = variance * power_star + np.maximum(lag, settled_lag)
-    up = up & (filter_steepness * np.maximum(overlap, most / variance) < 2.0)
+    up = up & (filter_steepness * overlap < 2.0)
+    up = up & (filter_steepness * ((variance * power_star + lag) / variance) < 2.0)
+    up = up & (filter_steepness * ((variance * power_star + settled_lag) / variance) < 2.0)
 
     down = (overlap < 0) & (drive < 0) & (settled < 0)
-    least = opposite_covariance * power_star + np.minimum(lag, 0.0)
-    down = down & (filter_steepness * np.maximum(-overlap, -least / variance) < 2.0)
+    least = opposite_covariance * power_star
+    down = down & (filter_steepness * -overlap < 2.0)
+    down = down & (filter_steepness * (-least / variance) < 2.0)
+    down = down & (filter_steepness * (-(least + lag) / variance) < 2.0)
     return small_steps * (up * 1 + down * opposite)

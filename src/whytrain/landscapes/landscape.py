@@ -7,13 +7,12 @@ from typing import Any, ClassVar, Literal
 
 import equinox as eqx
 import jax
-import jax.flatten_util
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
 from whytrain.errors import UserError
-from whytrain.landscapes.outcome import Outcome
+from whytrain.landscapes.classify import classify
+from whytrain.landscapes.rule import Rule
 
 Params = PyTree[Any]
 Kind = Literal["global", "spurious", "saddle"]
@@ -49,6 +48,8 @@ class Landscape(eqx.Module):
 
     Attributes:
         lowest: The loss of a global minimum, a class attribute that a subclass may set.
+        parameters: The named tuple of its parameters, another one; None where they may be any
+            pytree.
 
     Example:
         >>> class Bowl(Landscape):
@@ -59,6 +60,7 @@ class Landscape(eqx.Module):
     """
 
     lowest: ClassVar[float] = 0.0
+    parameters: ClassVar[type | None] = None
 
     @abc.abstractmethod
     def loss(self, params: Params) -> Float[Array, ""]:
@@ -86,10 +88,18 @@ class Landscape(eqx.Module):
         slope = self.tangent(params, self.grad(params))
         return self.retract(_minus(params, step_sizes, slope))
 
-    def velocity(self, params: Params, rates: Params) -> Params:
-        """The small-step limit, `-rates * tangent(params, grad(params))`."""
+    def plain_velocity(self, params: Params, rates: Params) -> Params:
+        """The limit of small plain steps, `-rates * grad(params)`."""
+        return _minus(_zero(params), rates, self.grad(params))
+
+    def normalized_velocity(self, params: Params, rates: Params) -> Params:
+        """The limit of small steps along the manifold, `-rates * tangent(params, grad(params))`."""
         slope = self.tangent(params, self.grad(params))
-        return _minus(jax.tree.map(lambda leaf: leaf * 0, params), rates, slope)
+        return _minus(_zero(params), rates, slope)
+
+    def advance(self, rule: Rule, params: Params, step_sizes: Params) -> Params:
+        """The parameters after one step of a rule; their velocity, for a flow."""
+        return getattr(self, rule.move)(params, step_sizes)
 
     def sample(self, key: Array, n: int) -> PyTree:
         """`n` inputs from the distribution that the loss averages over.
@@ -121,26 +131,31 @@ class Landscape(eqx.Module):
         """The gradient that training on a batch uses. Default: autodiff of `empirical_loss`."""
         return jax.grad(self.empirical_loss)(params, batch)
 
-    def verdict(self, params: Params, largest: Params) -> Int[Array, ""]:
-        """Where a run at `params` is *proved* to end, as the number of an `Outcome`, or 0.
+    def proof(self, rule: Rule, largest: Params) -> Callable[[Params], Int[Array, ""]] | None:
+        """What is proved of where runs end, if anything. Default: nothing.
 
-        `largest` holds the largest step sizes still to come. `simulate` stops runs early on this.
+        `simulate` stops runs early on it.
+
+        Args:
+            rule: The kind of update by which the runs move.
+            largest: The largest step sizes that they will take.
+
+        Returns:
+            A function of the parameters that gives the number of the `Outcome` at which a run from
+            there is proved to end, or 0; written with `jax.numpy`.
         """
-        del params, largest
-        return jnp.zeros((), dtype=int)
+        del rule, largest
+        return None
 
-    def stable(self, step_sizes: Params) -> bool:
-        """Whether the linearized update at the global minimum contracts. Default: True."""
-        del step_sizes
+    def stable(self, rule: Rule, step_sizes: Params) -> bool:
+        """Whether a rule's linearized update at the global minimum contracts. Default: True."""
+        del rule, step_sizes
         return True
 
     def outcome(self, params: Params) -> Int[np.ndarray, " run"]:
         """Which critical point each of a batch of runs has come to, as numbers of `Outcome`.
 
-        Default: near a point of `critical_points` (1 % of its scale) with a gradient below 1e-3 of
-        the gradient's scale there; where none is known, at a vanishing gradient (1e-6) the
-        eigenvalues of the Hessian tell a saddle from a minimum, and a minimum is global where its
-        loss is within 1e-6 of `lowest`.
+        Default: `whytrain.landscapes.classify`.
         """
         return classify(self, params)
 
@@ -151,6 +166,10 @@ class Landscape(eqx.Module):
     def critical_points(self) -> Sequence[CriticalPoint]:
         """The known critical points; an empty sequence says that none is known."""
         return ()
+
+
+def _zero(params: Params) -> Params:
+    return jax.tree.map(lambda leaf: leaf * 0, params)
 
 
 def _minus(params: Params, step_sizes: Params, slope: Params) -> Params:
@@ -176,53 +195,3 @@ def at_each(method: Callable, *batch: Any) -> Any:
 @eqx.filter_jit
 def _mapped(method: Callable, batch: tuple) -> Any:
     return jax.vmap(method)(*batch)
-
-
-def classify(landscape: Landscape, params: Params) -> Int[np.ndarray, " run"]:
-    """The default of `Landscape.outcome`, for a batch of parameters."""
-    points = landscape.critical_points()
-    flat, slope = (np.asarray(leaf) for leaf in _flat_and_slope(landscape, params))
-    finite = np.isfinite(flat).all(axis=1)
-    size = np.linalg.norm(slope, axis=1)
-    codes = np.full(finite.shape, int(Outcome.UNDECIDED))
-    if points:
-        for point in points:
-            place = np.asarray(jax.flatten_util.ravel_pytree(point.params)[0])
-            scale = max(1.0, float(np.linalg.norm(place)))
-            near = np.linalg.norm(flat - place, axis=1) < 0.01 * scale
-            codes[near & (size < 1e-3 * scale)] = Outcome[point.kind.upper()]
-    else:
-        codes = np.where(size < 1e-6, _by_curvature(landscape, params), codes)
-    return np.where(finite, codes, int(Outcome.DIVERGED)).astype(np.int8)
-
-
-@eqx.filter_jit
-def _flat_and_slope(landscape: Landscape, params: Params) -> tuple[Array, Array]:
-    """The parameters of each run as a vector, and the gradient along the constraint."""
-
-    def one(p: Params) -> tuple[Array, Array]:
-        slope = landscape.tangent(p, landscape.grad(p))
-        return jax.flatten_util.ravel_pytree(p)[0], jax.flatten_util.ravel_pytree(slope)[0]
-
-    return jax.vmap(one)(params)
-
-
-def _by_curvature(landscape: Landscape, params: Params) -> Int[np.ndarray, " run"]:
-    """Saddle, global or spurious, for points at which the gradient vanishes."""
-    saddle, loss = (np.asarray(leaf) for leaf in _curvature(landscape, params))
-    lowest = loss <= landscape.lowest + 1e-6
-    minimum = np.where(lowest, int(Outcome.GLOBAL), int(Outcome.SPURIOUS))
-    return np.where(saddle, int(Outcome.SADDLE), minimum)
-
-
-@eqx.filter_jit
-def _curvature(landscape: Landscape, params: Params) -> tuple[Array, Array]:
-    """Whether the Hessian of each run has a negative eigenvalue, and the loss."""
-
-    def one(p: Params) -> tuple[Array, Array]:
-        flat, unravel = jax.flatten_util.ravel_pytree(p)
-        hessian = jax.hessian(lambda x: landscape.loss(unravel(x)))(flat)
-        eigenvalues = jnp.linalg.eigvalsh(hessian)
-        return eigenvalues[0] < -1e-6 * jnp.max(jnp.abs(eigenvalues)), landscape.loss(p)
-
-    return jax.vmap(one)(params)

@@ -1,7 +1,7 @@
 """Five numbers that carry plain gradient descent on a shared filter, for any activation."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,11 +10,14 @@ from jaxtyping import Array, Float, Int
 
 from whytrain._types import Numeric
 from whytrain.errors import UserError
-from whytrain.gaussian import Activation
-from whytrain.landscapes.landscape import CriticalPoint, Landscape, at_each, classify
+from whytrain.gaussian import Activation, StepPiecewise
+from whytrain.landscapes.landscape import CriticalPoint, at_each
 from whytrain.landscapes.outcome import Outcome
+from whytrain.landscapes.reduction import Reduction, VectorStep, pair
+from whytrain.landscapes.rule import DESCENT, FLOW, Rule
 from whytrain.landscapes.settled import SphereOrder
 from whytrain.landscapes.sphere import SphereReduction
+from whytrain.landscapes.weights import Weights
 
 
 class PlaneOrder(NamedTuple):
@@ -46,8 +49,10 @@ def turn(x: Float[Numeric, ""], y: Float[Numeric, ""]) -> Float[Array, ""]:
     return jnp.where(flat, jnp.where(x < 0, jnp.pi, 0.0), jnp.arctan2(jnp.abs(y), x))
 
 
-class PlaneReduction(Landscape):
+class PlaneReduction(Reduction):
     r"""The shared-filter landscape in five order parameters; exact under plain gradient descent.
+
+    It is exact under the plain gradient flow too.
 
     All vectors of the filter's gradient lie in the plane of the filter and the teacher's filter,
     and the output weights enter through three sums, so that the step closes in `PlaneOrder` for
@@ -57,6 +62,9 @@ class PlaneReduction(Landscape):
     the sphere, at any length of the filter. The loss of a step has no limit where the filter's
     length goes to zero: its angle has none.
     """
+
+    parameters: ClassVar[type] = PlaneOrder
+    exact_under: ClassVar[tuple[Rule, ...]] = (DESCENT, FLOW)
 
     k: Float[Numeric, ""]
     radius_star: Float[Numeric, ""]
@@ -109,9 +117,7 @@ class PlaneReduction(Landscape):
 
     def plain_step(self, params: PlaneOrder, step_sizes: Float[Numeric, ""] | tuple) -> PlaneOrder:
         """The image of one full step; step sizes as `(filter, output)` or one for both."""
-        filter_size, output_size = (
-            step_sizes if isinstance(step_sizes, tuple) else (step_sizes,) * 2
-        )
+        filter_size, output_size = pair(step_sizes)
         x, y, s, u, size = params
         r, _, m, m_star, variance, covariance = self._moments(params)
         radial, toward = self.filter_slope(params)
@@ -198,20 +204,32 @@ class PlaneReduction(Landscape):
         """Where each of a batch of runs has come to.
 
         Under an activation with a `degree`: `COLLAPSED` where the filter is shorter than `shortest`
-        of the teacher's and `attracts_collapse`, else as on the sphere, at any length. Otherwise
-        the default of every landscape.
+        of the teacher's and `attracts_collapse`, else as on the sphere, at any length. Otherwise no
+        critical point is known, and of the five numbers alone only a global minimum can be told:
+        nothing moves (all velocities below 1e-6), and the loss is below 1e-6.
         """
         degree = self.activation.degree
+        finite = np.all([np.isfinite(leaf) for leaf in params], axis=0)
         if degree is None:
-            return classify(self, params)
+            codes = np.where(self._at_rest(params), Outcome.GLOBAL, Outcome.UNDECIDED)
+            return np.where(finite, codes, Outcome.DIVERGED).astype(np.int8)
         x, y, s, u, _ = (np.asarray(leaf, dtype=np.float64) for leaf in params)
         r = np.hypot(x, y)
         place = SphereOrder(np.arctan2(np.abs(y), x), r**degree * s, r**degree * u)
         codes = self.on_sphere().outcome(place)
         lost = (r < shortest * float(self.radius_star)) & self.attracts_collapse(params)
-        finite = np.all([np.isfinite(leaf) for leaf in params], axis=0)
         codes = np.where(lost, Outcome.COLLAPSED, codes)
         return np.where(finite, codes, Outcome.DIVERGED).astype(np.int8)
+
+    def _at_rest(self, params: PlaneOrder) -> np.ndarray:
+        """Where nothing moves, at a loss of zero."""
+        flat = PlaneOrder(*(np.atleast_1d(np.asarray(leaf, np.float64)) for leaf in params))
+        speed, loss = at_each(self._speed_and_loss, flat)
+        return ((speed < 1e-6) & (loss < 1e-6)).reshape(np.shape(params.x))
+
+    def _speed_and_loss(self, params: PlaneOrder) -> tuple[Array, Array]:
+        velocity = self.plain_velocity(params, 1.0)
+        return jnp.max(jnp.abs(jnp.stack(velocity))), self.loss(params)
 
     def attracts_collapse(self, params: PlaneOrder) -> np.ndarray:
         """Whether a short filter is pulled to zero length from every angle, for these weights.
@@ -229,15 +247,46 @@ class PlaneReduction(Landscape):
 
         return (np.minimum(radial(short), radial(-short)) > 1e-3 * size).reshape(shape)
 
-    def stable(self, step_sizes: Float[Numeric, ""] | tuple) -> bool:
+    def project(self, landscape: Any, params: Weights) -> PlaneOrder:
+        """The order parameters of weights of a `SharedFilter`; `y` is never negative."""
+        return landscape.order_in_plane(params)
+
+    def vector_step(
+        self, rule: Rule, largest: Weights, extremes: Sequence[str]
+    ) -> VectorStep | None:
+        """Descent for the step with a piecewise constant surrogate, watching loss and radius."""
+        del largest
+        activation = self.activation
+        known = type(activation) is StepPiecewise and type(self) is PlaneReduction
+        if rule != DESCENT or not known or not set(extremes) <= {"loss", "radius"}:
+            return None
+
+        def kernel() -> Any:
+            from whytrain.landscapes.plane_kernel import plane_kernel
+
+            return plane_kernel(activation.surrogate)
+
+        def seen(order: PlaneOrder, rows: np.ndarray) -> dict[str, np.ndarray]:
+            # The kernel looks before each step; the look after the last one is taken here.
+            now = {"loss": at_each(self.loss, order), "radius": np.hypot(order.x, order.y)}
+            watched, found = {"loss": rows[:3], "radius": rows[3:]}, {}
+            for name in extremes:
+                last, least, rise = watched[name]
+                found[f"least_{name}"] = np.minimum(least, now[name])
+                found[f"rise_{name}"] = np.maximum(rise, now[name] - last)
+            return found
+
+        constants = tuple(float(x) for x in (self.k, self.total_star, self.power_star))
+        return VectorStep(kernel, constants, watched=(np.inf, np.inf, 0.0) * 2, extremes=seen)
+
+    def stable(self, rule: Rule, step_sizes: Float[Numeric, ""] | tuple) -> bool:
         """Whether the output's update contracts where the activation's variance is constant.
 
         True without a `degree` of 0: the variance then depends on the filter's length.
         """
-        if self.activation.degree != 0:
+        if rule != DESCENT or self.activation.degree != 0:
             return True
-        output_size = step_sizes[1] if isinstance(step_sizes, tuple) else step_sizes
-        return bool(output_size * self.on_sphere().stiffness < 2)
+        return bool(pair(step_sizes).output * self.on_sphere().stiffness < 2)
 
     def observables(self) -> Mapping[str, Callable]:
         """The loss, and the `radius` and `angle` of the filter."""
@@ -246,14 +295,6 @@ class PlaneReduction(Landscape):
             "radius": lambda params: jnp.hypot(params.x, params.y),
             "angle": lambda params: turn(params.x, params.y),
         }
-
-    def normalized_step(self, params: PlaneOrder, step_sizes: object) -> PlaneOrder:
-        """Not offered: on the sphere three numbers are enough.
-
-        Raises:
-            UserError: Always.
-        """
-        raise UserError("normalized steps close on the sphere: use landscape.on_sphere()")
 
     def _moments(self, params: PlaneOrder) -> tuple[Any, ...]:
         r = jnp.hypot(params.x, params.y)

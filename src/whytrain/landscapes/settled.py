@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import numpy as np
@@ -12,8 +12,9 @@ from scipy.optimize import brentq
 
 from whytrain._types import Numeric
 from whytrain.gaussian import Activation
-from whytrain.landscapes.landscape import CriticalPoint, Landscape, at_each
+from whytrain.landscapes.landscape import CriticalPoint, at_each
 from whytrain.landscapes.outcome import Outcome
+from whytrain.landscapes.reduction import Reduction
 
 
 class SphereOrder(NamedTuple):
@@ -24,7 +25,7 @@ class SphereOrder(NamedTuple):
     overlap: Float[Numeric, "*batch"]
 
 
-class SettledShape(Landscape):
+class SettledShape(Reduction):
     r"""What `V, M, C` alone say of a shared filter of unit length, whatever the activation.
 
     For a filter held at an angle the best output weights solve `V a - C a* + M (s - S) 1 = 0`, and
@@ -42,6 +43,8 @@ class SettledShape(Landscape):
 
     Source: derived in `docs/liu2019.md` (critical points) and `docs/yin2019.md` (for the step).
     """
+
+    parameters: ClassVar[type] = SphereOrder
 
     k: Float[Numeric, ""]
     total_star: Float[Numeric, ""]

@@ -1,7 +1,7 @@
 """One filter shared by Gaussian patches: a convolutional network with one hidden layer."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -16,6 +16,7 @@ from whytrain.gaussian import Activation, ReLU
 from whytrain.landscapes.landscape import CriticalPoint, Landscape, at_each
 from whytrain.landscapes.outcome import Outcome
 from whytrain.landscapes.plane import PlaneOrder, PlaneReduction
+from whytrain.landscapes.rule import NORMALIZED_DESCENT, Rule
 from whytrain.landscapes.settled import SphereOrder
 from whytrain.landscapes.sphere import SphereReduction
 from whytrain.landscapes.weights import Weights, angle_between, norm
@@ -60,6 +61,8 @@ class SharedFilter(Landscape):
         0.0
     """
 
+    parameters: ClassVar[type] = Weights
+
     filter_star: Float[Numeric, " p"] = eqx.field(converter=_vector)
     output_star: Float[Numeric, " k"] = eqx.field(converter=_vector)
     activation: Activation = eqx.field(default_factory=ReLU)
@@ -89,7 +92,17 @@ class SharedFilter(Landscape):
         return np.shape(self.filter_star)[0]
 
     def filter(self, weights: Weights) -> Float[Array, " p"]:
-        """The filter that acts on the patches: `weights.filter`, plus the shortcut if any."""
+        """The filter that acts on the patches: `weights.filter`, plus the shortcut if any.
+
+        Raises:
+            UserError: The weights are not those of such a network; shapes would be stretched.
+        """
+        for name, star in (("filter", self.filter_star), ("output", self.output_star)):
+            if np.shape(getattr(weights, name)) != np.shape(star):
+                raise UserError(
+                    f"the weights' {name} must have the teacher's shape {np.shape(star)}, got "
+                    f"{np.shape(getattr(weights, name))}"
+                )
         w = jnp.asarray(weights.filter)
         return w if self.shortcut is None else w + self.shortcut
 
@@ -179,7 +192,7 @@ class SharedFilter(Landscape):
         return Weights(jnp.einsum("nk,nkp->p", into, batch), residual @ hidden)
 
     def on_sphere(self) -> SphereReduction:
-        """The exact reduction to three numbers under normalized gradient descent.
+        """The reduction to three numbers, exact under normalized gradient descent and its flow.
 
         Raises:
             UserError: The teacher's filter does not have length one.
@@ -192,7 +205,7 @@ class SharedFilter(Landscape):
         return SphereReduction.of_teacher(self.output_star, self.activation)
 
     def in_plane(self) -> PlaneReduction:
-        """The exact reduction to five numbers under plain gradient descent."""
+        """The reduction to five numbers, exact under plain gradient descent and its flow."""
         return PlaneReduction.of_teacher(self.filter_star, self.output_star, self.activation)
 
     def order(self, weights: Weights) -> SphereOrder:
@@ -231,9 +244,9 @@ class SharedFilter(Landscape):
         held = (gap < 0.05 * size) | (codes == Outcome.DIVERGED)
         return np.where(held, codes, Outcome.UNDECIDED).astype(np.int8)
 
-    def stable(self, step_sizes: Weights | Float[Numeric, ""]) -> bool:
-        """Whether the linearized update at the global minimum on the sphere contracts."""
-        return self.on_sphere().stable(step_sizes)
+    def stable(self, rule: Rule, step_sizes: Weights | Float[Numeric, ""]) -> bool:
+        """Whether normalized descent contracts at the global minimum; of other rules: True."""
+        return rule != NORMALIZED_DESCENT or self.on_sphere().stable(rule, step_sizes)
 
     def critical_points(self) -> Sequence[CriticalPoint]:
         """The critical points on the sphere of the filter, with the filters at angle 0, saddle, pi.

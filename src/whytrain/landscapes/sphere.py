@@ -2,8 +2,10 @@
 
 import functools
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,12 +15,17 @@ from whytrain._types import Numeric
 from whytrain.gaussian import Activation
 from whytrain.landscapes.basins import proved_basin
 from whytrain.landscapes.outcome import Outcome
+from whytrain.landscapes.reduction import VectorStep, pair
+from whytrain.landscapes.rule import NORMALIZED_DESCENT, NORMALIZED_FLOW, Rule, first_owner
 from whytrain.landscapes.settled import SettledShape, SphereOrder
 from whytrain.landscapes.weights import Weights
 
 
 class SphereReduction(SettledShape):
     r"""The shared-filter landscape on the sphere `|v| = 1`, in three order parameters.
+
+    Exact under normalized gradient descent and under its flow, for every activation and every
+    backward derivative.
 
     The tangential gradient of the filter is `-overlap * pull(angle)` towards the teacher's
     filter, and the output weights are driven through `covariance(angle)` alone. With
@@ -37,6 +44,8 @@ class SphereReduction(SettledShape):
     Source: Liu et al., NeurIPS 2019 (arXiv 1909.04653) for the method; the reduction is derived in
     `docs/liu2019.md`.
     """
+
+    exact_under: ClassVar[tuple[Rule, ...]] = (NORMALIZED_DESCENT, NORMALIZED_FLOW)
 
     @classmethod
     def of_teacher(
@@ -86,7 +95,7 @@ class SphereReduction(SettledShape):
         self, params: SphereOrder, step_sizes: Weights | Float[Numeric, ""]
     ) -> SphereOrder:
         """The image of one full step; step sizes as `Weights(filter, output)` or one for both."""
-        sizes = _pair(step_sizes)
+        sizes = pair(step_sizes)
         slope = self.slope(params)
         turned = jnp.abs(params.angle + jnp.arctan(sizes.filter * slope.angle))
         return SphereOrder(
@@ -95,23 +104,31 @@ class SphereReduction(SettledShape):
             params.overlap - sizes.output * slope.overlap,
         )
 
-    def velocity(self, params: SphereOrder, rates: Weights | Float[Numeric, ""]) -> SphereOrder:
+    def normalized_velocity(
+        self, params: SphereOrder, rates: Weights | Float[Numeric, ""]
+    ) -> SphereOrder:
         """The small-step limit; rates as `Weights(filter, output)` or one for both."""
-        pair = _pair(rates)
+        own = pair(rates)
         slope = self.slope(params)
         return SphereOrder(
-            pair.filter * slope.angle, -pair.output * slope.total, -pair.output * slope.overlap
+            own.filter * slope.angle, -own.output * slope.total, -own.output * slope.overlap
         )
+
+    def project(self, landscape: Any, params: Weights) -> SphereOrder:
+        """The order parameters of weights of a `SharedFilter`."""
+        return landscape.order(params)
 
     # --- where a run must end -------------------------------------------------------------
 
-    def stable(self, step_sizes: Weights | Float[Numeric, ""]) -> bool:
+    def stable(self, rule: Rule, step_sizes: Weights | Float[Numeric, ""]) -> bool:
         """Whether the linearized update at the global minimum contracts with these step sizes.
 
         The filter's factor is `1 - filter_size * A * pull'(0)`, the outputs' are
         `1 - output_size * V` and `1 - output_size * (V + M k)`; each must stay above -1.
         """
-        sizes = _pair(step_sizes)
+        if rule != NORMALIZED_DESCENT:
+            return True
+        sizes = pair(step_sizes)
         near = 1e-7
         with jax.enable_x64(True):
             slope = float(self.pull(near)) / near
@@ -119,30 +136,46 @@ class SphereReduction(SettledShape):
             sizes.filter * self.power_star * slope < 2 and sizes.output * self.stiffness < 2
         )
 
-    def verdict(
-        self, params: SphereOrder, largest: Weights | Float[Numeric, ""]
-    ) -> Int[Array, "*batch"]:
-        """The minimum that a run is proved to end at, or `UNDECIDED` outside the proved regions.
+    def proof(self, rule: Rule, largest: Weights | Float[Numeric, ""]) -> "ProvedBasins | None":
+        """The two regions of `docs/basins.md`, for normalized descent by an activation of theirs.
 
-        Args:
-            params: Where the run is.
-            largest: The largest step sizes that it will take from here on.
-
-        Returns:
-            The number of an `Outcome`. The two regions and their proof: `docs/basins.md`.
+        That is one with a `steepness`, and without a surrogate.
         """
-        steepness = self.activation.steepness
-        if steepness is None:
-            return jnp.zeros(jnp.shape(params.angle), dtype=int)
-        covariance = self.covariance(params.angle)
-        constants = self.constants(largest)
-        return proved_basin(covariance, params.total, params.overlap, *constants)
+        if rule != NORMALIZED_DESCENT or not self._as_written("steepness"):
+            return None
+        return ProvedBasins(self, self._constants(largest))
 
-    def constants(
+    def vector_step(
+        self, rule: Rule, largest: Weights | Float[Numeric, ""], extremes: Sequence[str]
+    ) -> VectorStep | None:
+        """Normalized descent by an activation with a `scalar` form, if nothing is watched."""
+        if rule != NORMALIZED_DESCENT or extremes or not self._as_written("scalar"):
+            return None
+        dual, numbers = self.activation.scalar, self._constants(largest)
+
+        def kernel() -> Any:
+            from whytrain.landscapes.sphere_kernel import sphere_kernel
+
+            assert dual is not None
+            return sphere_kernel(dual)
+
+        constants = tuple(float(x) for x in numbers[:5])
+        certificate = (*(float(x) for x in numbers[5:8]), int(numbers[8]))
+        return VectorStep(kernel, constants, certificate, proves=self._as_written("steepness"))
+
+    def _as_written(self, shortcut: str) -> bool:
+        """Whether the activation has a shortcut, and nobody has changed what it abbreviates."""
+        kind = type(self.activation)
+        stated = first_owner(kind, shortcut)
+        same = all(first_owner(kind, name) >= stated for name in ("cross", "backward_cross"))
+        plain = type(self) is SphereReduction
+        return plain and same and getattr(self.activation, shortcut) is not None
+
+    def _constants(
         self, largest: Weights | Float[Numeric, ""]
     ) -> tuple[Float[Numeric, ""] | Outcome, ...]:
         """What `proved_basin` needs to know of the landscape and the step sizes."""
-        sizes = _pair(largest)
+        sizes = pair(largest)
         return (
             self.variance, self.mean_square, self.k, self.total_star, self.power_star,
             self.opposite_covariance,
@@ -156,5 +189,26 @@ class SphereReduction(SettledShape):
         return self._opposite().kind
 
 
-def _pair(sizes: Weights | Float[Numeric, ""]) -> Weights:
-    return sizes if isinstance(sizes, Weights) else Weights(sizes, sizes)
+class ProvedBasins(eqx.Module):
+    """The minimum that a run is proved to end at, or `UNDECIDED` outside the proved regions.
+
+    Attributes:
+        reduction: The landscape.
+        constants: What `proved_basin` needs to know of it and of the largest step sizes.
+
+    Example:
+        >>> from whytrain.gaussian import ReLU
+        >>> with jax.enable_x64(True):
+        ...     reduction = SphereReduction.of_sums(9, 1.0, 1.0, ReLU())
+        ...     proved = reduction.proof(NORMALIZED_DESCENT, Weights(0.1, 0.1))
+        ...     Outcome(int(proved(SphereOrder(0.2, 1.0, 1.0)))).word
+        'global'
+    """
+
+    reduction: SphereReduction
+    constants: tuple[Float[Numeric, ""] | Int[Numeric, ""], ...]
+
+    def __call__(self, params: SphereOrder) -> Int[Numeric, "*batch"]:
+        """The number of an `Outcome`. The two regions and their proof: `docs/basins.md`."""
+        covariance = self.reduction.covariance(params.angle)
+        return proved_basin(covariance, params.total, params.overlap, *self.constants)

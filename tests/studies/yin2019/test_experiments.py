@@ -15,6 +15,7 @@ from whytrain.gaussian import ESTIMATORS
 from whytrain.lab import Runs, jsonable
 from whytrain.lab.settings import parse
 from whytrain.landscapes import Outcome
+from whytrain.landscapes.rule import DESCENT
 from whytrain.studies.yin2019 import printed, study
 from whytrain.studies.yin2019.alignment import AlignmentSettings
 from whytrain.studies.yin2019.descent import DescentSettings
@@ -270,10 +271,10 @@ def test_a_collapse_takes_the_predicted_time():
 def test_unstable_step_sizes_are_warned_of(m):
     edge = 8 / (m + 1)
     settings = DescentSettings(m=m, step_size=0.999 * edge)
-    assert settings.reduction("relu").stable(settings.step_size)
+    assert settings.reduction("relu").stable(DESCENT, settings.step_size)
     with pytest.warns(UnstableStepWarning, match=r"take less than 8/\(m \+ 1\)"):
         settings = DescentSettings(m=m, step_size=1.001 * edge)
-    assert not settings.reduction("relu").stable(settings.step_size)
+    assert not settings.reduction("relu").stable(DESCENT, settings.step_size)
 
 
 def test_single_runs_end_as_descent_does_and_are_drawn():

@@ -21,6 +21,7 @@ from whytrain.landscapes import (
     aligned_output,
     at_each,
 )
+from whytrain.landscapes.rule import NORMALIZED_DESCENT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +130,7 @@ class DescentSettings(TeacherSettings):
 
 def warn_if_unstable(reduction: SphereReduction, filter_size: float, output_size: float) -> None:
     """Say so where the linearized update at the global optimum does not contract."""
-    if not reduction.stable(Weights(filter_size, output_size)):
+    if not reduction.stable(NORMALIZED_DESCENT, Weights(filter_size, output_size)):
         warnings.warn(
             f"filter_step_size = {filter_size:g} and step_size = {output_size:g} are unstable: the "
             "linearized update at the global optimum does not contract, and runs that never settle "

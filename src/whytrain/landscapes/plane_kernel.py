@@ -13,9 +13,9 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from scipy.special import erfcx
 
-from whytrain.dynamics.compiled import LANES, Kernel, jit
 from whytrain.gaussian import PiecewiseConstant
 from whytrain.gaussian.step import DENSITY
+from whytrain.landscapes.kernel import LANES, Kernel, jit
 
 MIDDLE = 3.75  # erfcx is a polynomial in (z - MIDDLE) / (z + MIDDLE)
 SHIFT = math.exp(-0.625)

@@ -10,11 +10,12 @@ import pytest
 from scipy import special
 
 from whytrain.dynamics import GradientDescent, simulate, warm_up
-from whytrain.dynamics.compiled import CHUNK, LANES
-from whytrain.dynamics.plane_kernel import exp_minus, scaled_erfc
+from whytrain.dynamics.compiled import CHUNK
 from whytrain.errors import UserError
 from whytrain.gaussian import ESTIMATORS, StepQuadrature, step
 from whytrain.landscapes import Outcome, PlaneOrder, PlaneReduction, SharedFilter, Weights
+from whytrain.landscapes.kernel import LANES
+from whytrain.landscapes.plane_kernel import exp_minus, scaled_erfc
 
 CLOSED = ("identity", "relu", "clipped_relu", "hard_tanh")
 K, P = 8, 12

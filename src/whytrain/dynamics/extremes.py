@@ -20,15 +20,15 @@ class _Watch(NamedTuple):
     rise: Float[Array, "*run watched"]
 
 
-class Watched(Method):
+class WithExtremes(eqx.Module):
     """A method whose memory also holds the extremes of some observables of the landscape."""
 
     method: Method
     names: tuple[str, ...] = eqx.field(static=True, default=())
 
     @classmethod
-    def of(cls, landscape: Landscape, method: Method, names: Sequence[str]) -> "Watched":
-        """The method, watched.
+    def of(cls, landscape: Landscape, method: Method, names: Sequence[str]) -> "WithExtremes":
+        """The method, and what to watch.
 
         Raises:
             UserError: The landscape has no observable of that name.

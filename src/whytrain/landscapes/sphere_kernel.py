@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from whytrain.dynamics.compiled import LANES, Kernel, jit, polynomial
 from whytrain.landscapes.basins import proved_basin
+from whytrain.landscapes.kernel import LANES, Kernel, jit, polynomial
 
 SMALL = 2.0**-6  # up to this tangent a step's rotation needs only short polynomials
 PULL_MOST = 0.29  # above max (pi - x) sin(x) / (2 pi) = 0.2897

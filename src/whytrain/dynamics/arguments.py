@@ -1,0 +1,269 @@
+"""What `simulate` is asked: each argument as it is needed, or one line that says what is wrong."""
+
+import inspect
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, PyTree, UInt32
+
+from whytrain.dynamics.methods import Flow, Method, State
+from whytrain.errors import UserError, nearest
+from whytrain.landscapes import Landscape, Reduction
+
+KEYS = "keys must be one random key a run, as of jax.random.split(jax.random.key(0), runs)"
+
+
+def check_pair(landscape: Any, method: Any) -> None:
+    """Refuse what is no landscape or no method, and a reduction under a method it is not for."""
+    if not isinstance(landscape, Landscape):
+        raise UserError(f"landscape must be a Landscape, got {_said(landscape)}")
+    if not isinstance(method, Method | Flow):
+        raise UserError(
+            f"method must be a Method such as GradientDescent(0.1), got {_said(method)}"
+        )
+    if isinstance(method, Flow) and method.rule is None and type(method).velocity is Flow.velocity:
+        raise UserError(f"{type(method).__name__} says neither its rule nor its velocity")
+    if isinstance(landscape, Reduction) and method.rule not in landscape.exact_under:
+        raise UserError(landscape.not_exact_under(type(method).__name__))
+
+
+def checked_starts(landscape: Landscape, starts: PyTree) -> PyTree:
+    """Starts as arrays in float64, with a leading axis of runs in every leaf."""
+    kind = landscape.parameters
+    if kind is not None and not isinstance(starts, kind):
+        raise UserError(
+            f"starts of a {type(landscape).__name__} must be {_form(kind)}, with a leading axis of "
+            f"runs in each field, got {_said(starts)}"
+        )
+    try:
+        starts = jax.tree.map(lambda leaf: np.asarray(leaf, dtype=np.float64), starts)
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"starts must hold numbers, each array with a leading axis of runs: {_line(error)}"
+        ) from error
+    counts = {np.shape(leaf)[0] if np.ndim(leaf) else 0 for leaf in jax.tree.leaves(starts)}
+    if len(counts) != 1 or counts == {0}:
+        hint = "; a list is a pytree of its own: give an array" if _listed(starts) else ""
+        raise UserError(
+            f"starts must have the same leading axis of 1 or more runs in every array, got "
+            f"{sorted(counts) or 'no array'}{hint}"
+        )
+    if isinstance(landscape, Reduction) and any(leaf.ndim != 1 for leaf in starts):
+        raise UserError(
+            f"each field of {_form(landscape.parameters)} must be one number a run, got shapes "
+            f"{[leaf.shape for leaf in starts]}"
+        )
+    return starts
+
+
+def count(starts: PyTree) -> int:
+    """The number of runs."""
+    return len(jax.tree.leaves(starts)[0])
+
+
+def checked_steps(steps: Any, flow: bool) -> Any:
+    """A whole number of steps, or the end of a flow."""
+    number = not isinstance(steps, bool) and isinstance(steps, int | float | np.number)
+    if flow:
+        if not number or not (0 < steps < np.inf):
+            raise UserError(f"steps, the time at which a flow ends, must be > 0, got {steps!r}")
+        return steps
+    if not number or steps != np.floor(steps) or not steps >= 1 or steps == np.inf:
+        what = steps if number else repr(steps)
+        raise UserError(f"steps must be 1 or more, got {what}: a whole number")
+    return int(steps)
+
+
+def checked_times(times: Any, steps: Any, flow: bool) -> np.ndarray:
+    """Sorted times between 0 and `steps`."""
+    try:
+        given = np.asarray(times)
+        numbers = np.unique(given.astype(np.float64))
+    except (TypeError, ValueError):
+        raise UserError(f"times must be numbers, got {times!r}") from None
+    if given.ndim != 1 or given.dtype.kind not in "iuf":
+        raise UserError(f"times must be a list of numbers, got {times!r}")
+    if len(numbers) == 0 or not (numbers[0] >= 0 and numbers[-1] <= steps):
+        raise UserError(f"times must lie between 0 and steps = {steps}, got {numbers}")
+    if flow:
+        return np.unique(given)
+    if (numbers != np.floor(numbers)).any():
+        raise UserError(f"times must be whole steps, got {numbers[numbers != np.floor(numbers)]}")
+    return numbers.astype(int)
+
+
+class Keys(NamedTuple):
+    """One random key a run, as the words it is made of, and the generator that it is for.
+
+    Words, because each number of keys that is picked out of an array of keys is a program that JAX
+    compiles.
+    """
+
+    words: UInt32[np.ndarray, "run word"]
+    generator: Any
+
+
+def checked_keys(keys: Any, runs: int) -> Keys:
+    """One key a run; the numbers of the runs where none is given."""
+    if keys is None:
+        numbers = np.arange(runs, dtype=np.uint32)
+        return Keys(np.stack([0 * numbers, numbers], axis=1), "threefry2x32")
+    typed = isinstance(keys, jax.Array) and jnp.issubdtype(keys.dtype, jax.dtypes.prng_key)
+    old = not typed and getattr(keys, "dtype", None) == np.uint32 and np.shape(keys)[1:] == (2,)
+    if not (typed or old):
+        raise UserError(f"{KEYS}, got {_said(keys)}")
+    if np.shape(keys)[:1] != (runs,) or (typed and keys.ndim != 1):
+        raise UserError(f"{KEYS}; there are {runs} runs, got keys of shape {np.shape(keys)}")
+    if old:
+        return Keys(np.asarray(keys), "threefry2x32")
+    return Keys(np.asarray(jax.random.key_data(keys)), jax.random.key_impl(keys))
+
+
+def checked_number(name: str, value: Any) -> None:
+    """Refuse a `block` or `threads` that is no whole number from 1 on."""
+    if value is None:
+        return
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < 1:
+        raise UserError(f"{name} must be a whole number from 1 on, got {value!r}")
+
+
+def checked_extremes(extremes: Any) -> Sequence[str]:
+    """Names."""
+    if isinstance(extremes, str) or not all(isinstance(name, str) for name in _list(extremes)):
+        raise UserError(f"extremes must be names, such as ('loss',), got {extremes!r}")
+    return tuple(extremes)
+
+
+def checked_observables(
+    observables: Any, landscape: Landscape, starts: PyTree
+) -> Mapping[str, Callable]:
+    """Functions of the parameters by name."""
+    if isinstance(observables, Mapping):
+        for name, function in observables.items():
+            if not isinstance(name, str) or not callable(function):
+                raise UserError(
+                    f"observable {name!r} must be a function of the parameters, got {function!r}"
+                )
+        return observables
+    if isinstance(observables, str) or not all(isinstance(n, str) for n in _list(observables)):
+        raise UserError(
+            "observables must be names such as ('loss',), or functions of the parameters by name, "
+            f"got {observables!r}"
+        )
+    known = _known_observables(landscape, starts)
+    for name in observables:
+        if name not in known:
+            hint = nearest(name, known)
+            raise UserError(
+                f"observable {name!r} is not known; known: {', '.join(sorted(known))}{hint}"
+            )
+    return {name: known[name] for name in observables}
+
+
+def _known_observables(landscape: Landscape, starts: PyTree) -> dict[str, Callable]:
+    known: dict[str, Callable] = dict(landscape.observables())
+    if not isinstance(landscape, Reduction):  # which knows no gradient
+        known["gradient_norm"] = lambda p: _length(landscape.tangent(p, landscape.grad(p)))
+    for name in getattr(starts, "_fields", ()):
+        if getattr(starts, name).ndim == 1:
+            known[name] = operator.attrgetter(name)
+    return known
+
+
+def _length(tree: PyTree) -> Array:
+    return jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(tree)))
+
+
+def explain(landscape: Landscape, method: Any, starts: PyTree, error: Exception) -> None:
+    """Raise in one line what went wrong with a user's landscape, method or starts, if they did.
+
+    Nothing is computed: each function is asked for the shapes that it gives at one start.
+    """
+    one = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), starts)
+    name, like = type(landscape).__name__, _shapes(one)
+    value = _shape_of(f"{name}.loss cannot take one of the starts, {like}", landscape.loss, one)
+    if not isinstance(value, jax.ShapeDtypeStruct) or value.shape != ():
+        raise UserError(f"{name}.loss must give one number, got {_shapes(value)}") from error
+    if isinstance(method, Flow):
+        return
+    mine = type(method).__name__
+    state = _shape_of(f"{mine}.init fails", lambda p: method.init(landscape, p), one)
+    if not isinstance(state, State):
+        raise UserError(f"{mine}.init must give a State, got {_shapes(state)}") from error
+    key, step = jax.random.key(0), jnp.zeros((), int)
+    moved = _shape_of(
+        f"{mine}.step fails on {name}", lambda s: method.step(landscape, s, step, key), state
+    )
+    if jax.tree.structure(moved) != jax.tree.structure(state) or any(
+        (a.shape, a.dtype) != (b.shape, b.dtype)
+        for a, b in zip(jax.tree.leaves(moved), jax.tree.leaves(state), strict=True)
+    ):
+        raise UserError(
+            f"{mine}.step must give a State like the one it gets, {_shapes(state)}, got "
+            f"{_shapes(moved)}"
+        ) from error
+
+
+def _shape_of(what: str, function: Callable, argument: PyTree) -> Any:
+    try:
+        return jax.eval_shape(function, argument)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{what}: {type(error).__name__}: {_line(error)}") from error
+
+
+def _shapes(tree: PyTree) -> str:
+    """A pytree with the shape and type of each array in its place."""
+    return str(
+        jax.tree.map(
+            lambda leaf: _Word(f"{getattr(leaf, 'dtype', type(leaf))}{list(np.shape(leaf))}"), tree
+        )
+    )
+
+
+class _Word(str):
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
+def _said(value: Any) -> str:
+    """What a value is, and what was probably meant."""
+    if inspect.isclass(value):
+        return f"the class {value.__name__}; make one of it: {value.__name__}(...)"
+    if isinstance(value, bool | int | float | str | np.number) or value is None:
+        return repr(value)
+    if isinstance(value, optax.GradientTransformation):
+        return "an Optax transformation; wrap it: OptaxMethod(...)"
+    if type(value).__name__ in ("TwoLayer", "LeNet5", "ResNet8", "ResNet18"):
+        return (
+            f"the network {type(value).__name__}; its loss on data is EmpiricalRisk(network, ...)"
+        )
+    article = "an" if type(value).__name__[:1] in "AEIOUaeiou" else "a"
+    size = f" of {len(value)}" if isinstance(value, list | tuple | dict) else ""
+    return f"{article} {type(value).__name__}{size}"
+
+
+def _form(kind: type) -> str:
+    fields = getattr(kind, "_fields", ())
+    return f"{kind.__name__}({', '.join(fields)})"
+
+
+def _list(value: Any) -> Sequence:
+    return value if isinstance(value, Sequence) else [None]
+
+
+def _listed(starts: PyTree) -> bool:
+    return isinstance(starts, list)
+
+
+def _line(error: Exception) -> str:
+    """The first line of an error."""
+    text = str(error).strip().splitlines()
+    return text[0][:200] if text else type(error).__name__
