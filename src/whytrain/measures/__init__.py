@@ -6,7 +6,8 @@ from whytrain.measures.convolutions import convolution_norm
 from whytrain.measures.deep import DeepMeasures, LayerNorms, deep
 from whytrain.measures.files import read_checkpoint, read_data
 from whytrain.measures.flatness import Flatness, flatness
-from whytrain.measures.layers import Convolution, Dense, forward, layers
+from whytrain.measures.layers import Convolution, Dense, forward
+from whytrain.measures.reading import layers
 from whytrain.measures.sharpness import TopEigenvalue, lanczos, top_eigenvalue
 from whytrain.measures.ste import (
     Stationary,

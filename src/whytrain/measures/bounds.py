@@ -222,3 +222,9 @@ AS_RELEASED = {
     "neyshabur2018": neyshabur2018_as_released,
     "neyshabur2019": neyshabur2019_as_released,
 }
+
+# Where a logarithm of a size is 0, so that the formula is no bound.
+NO_BOUND = {
+    "bartlett_mendelson2002": lambda of: of.d == 1,
+    "bartlett2017": lambda of: of.m == 1,
+}
