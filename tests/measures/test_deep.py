@@ -255,7 +255,7 @@ def test_layers_are_made_of_a_state_dict():
             layers(state, **wrong)
     with pytest.raises(UserError, match="no layer among num_batches_tracked"):
         layers({"num_batches_tracked": np.array(3)})
-    with pytest.raises(UserError, match="'norm.weight' of shape .3,. is no matrix"):
+    with pytest.raises(UserError, match=r"'norm.weight' of shape \(3,\) is no matrix"):
         layers({"norm.weight": np.ones(3)})
 
 

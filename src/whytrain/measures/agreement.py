@@ -17,10 +17,11 @@ from whytrain.measures.sources import Source, called, caller
 TOLERANCE = 1e-4  # of the largest output; float32 agrees with float64 to about 1e-6
 COARSE = 2e-2  # where the outputs are stored in half precision or less
 COMPARED = 1024  # examples, at most
+_ALIKE = 1e-2  # of the largest output: near enough to name a reason
 CAUSES = (
-    "usual causes: another activation than the rectifier, a skip connection, a normalization or "
-    "pooling that has no weights, the order of the layers or of the examples, a stride or a "
-    "padding, inputs scaled otherwise, outputs in reduced precision"
+    "usual causes: another activation than the rectifier, a skip connection, a normalization after "
+    "the activation or one without weights, pooling, the order of the layers or of the examples, a "
+    "stride or a padding, inputs scaled otherwise, outputs in reduced precision"
 )
 
 Logits = Float[np.ndarray, "example classes"]
@@ -107,16 +108,13 @@ def disagreement(layers: Sequence[Layer], x: np.ndarray, said: Expected) -> User
     x = x[: len(said.outputs)]
     far = distance(layers, x, said)
     found = f"off by {far:.2g} of the largest output" if np.isfinite(far) else "no numbers"
-    reason = next((words for words, other in _explanations(layers, x) if _same(other, said)), None)
+    others = [(_apart(other, said.outputs), reason) for reason, other in _explanations(layers, x)]
+    best, reason = min(others)
     return UserError(
         "the network that these weights make, layers with a rectifier between each two, is not the "
         f"model: its outputs on {len(x)} examples are {found} (allowed: {said.tolerance:g}); "
-        + (f"it agrees with {reason}" if reason else CAUSES)
+        + (f"it is (to {best:.1g}) with {reason}" if best <= _ALIKE else CAUSES)
     )
-
-
-def _same(found: np.ndarray, said: Expected) -> bool:
-    return found.shape == said.outputs.shape and _apart(found, said.outputs) <= said.tolerance
 
 
 def _apart(found: np.ndarray, said: np.ndarray) -> float:
@@ -124,7 +122,7 @@ def _apart(found: np.ndarray, said: np.ndarray) -> float:
     largest, far = float(np.abs(other).max()), float(np.abs(one - other).max())
     if far == 0:
         return 0.0
-    return far / largest if largest and np.isfinite(far) else np.inf
+    return far / largest if largest and np.isfinite(far) else float("inf")
 
 
 def _outputs(layers: Sequence[Layer], x: np.ndarray, activation: Callable) -> np.ndarray:

@@ -538,7 +538,7 @@ def _directly_before(name: str, names: Sequence[str]) -> str:
     `0`, `1`, `2` it cannot be told where the activation is; of `0`, `2`, `3` something stands
     between.
     """
-    found = re.fullmatch(r"(.*?)(\d+)", name, re.DOTALL)
+    found = re.fullmatch(r"((?:.*\.)?(?:layers_)?)(\d+)", name, re.DOTALL)
     if found is None:
         return ""
     stem, number = found[1], int(found[2])
