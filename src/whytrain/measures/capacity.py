@@ -404,7 +404,7 @@ def _evaluate(name: str, facts: Facts) -> Bound:
             raise OverflowError
         gap = math.sqrt(value / facts.m)
         return Bound(value, gap, gap >= 1, other)
-    except (OverflowError, ZeroDivisionError):
+    except (OverflowError, ZeroDivisionError, ValueError):  # inf, 0 or nan on the way
         raise UserError(f"the bound {name} is too large for float64; {_SCALE}") from None
 
 

@@ -48,8 +48,11 @@ class Entry:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of the array."""
-        return tuple(np.shape(self.array))
+        """The shape of the array; of none, for what is no array."""
+        try:
+            return tuple(np.shape(self.array))
+        except ValueError:  # lists of unequal lengths
+            return ()
 
     def __str__(self) -> str:
         return f"{plain(self.name)!r} of shape {self.shape}"

@@ -115,21 +115,18 @@ def _flat(given: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     nested = given.items() if isinstance(given, Mapping) else enumerate(given)
     for key, value in nested:
         name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) or _holds_arrays(value):
             yield from _flat(value, f"{name}.")
-        elif isinstance(value, list | tuple) and any(np.ndim(one) for one in value if _sized(one)):
-            yield from _flat(value, f"{name}.") if _holds_arrays(value) else [(name, value)]
         elif value is not None:
             yield name, value
 
 
-def _sized(value: Any) -> bool:
-    return hasattr(value, "shape") or isinstance(value, Mapping | list | tuple)
-
-
 def _holds_arrays(value: Any) -> bool:
-    """Whether a sequence is one of arrays, and not an array written as lists."""
-    return any(hasattr(one, "shape") or isinstance(one, Mapping | tuple) for one in value)
+    """Whether something is a sequence of arrays, and not an array written as lists of numbers."""
+    return isinstance(value, list | tuple) and any(
+        isinstance(one, Mapping) or getattr(one, "shape", ()) != () or _holds_arrays(one)
+        for one in value
+    )
 
 
 def _leaves(given: Any) -> Iterator[tuple[str, Any]]:
