@@ -148,8 +148,8 @@ def bartlett2017(of: Facts) -> float:
     with `W` the number of parameters: the form behind the figure. The lemma is remembered here, not
     read, with the largest width in place of `W` (smaller) and with the factor 4.5 before all the
     logarithms under the root, as the union bound gives it (larger, by much less than the first
-    term). The reference matrices, which the lemma leaves free, are the initial weights. Where a huge
-    margin makes what stands under the root negative, it counts as 0.
+    term). The reference matrices, which the lemma leaves free, are the initial weights. What stands
+    under the root counts as 0 where a huge margin makes it negative.
     """
     spread = (of.V_spectral * of.U_distance_1_2) ** (2 / 3)
     spread += (of.U_spectral * of.V_distance_1_2) ** (2 / 3)

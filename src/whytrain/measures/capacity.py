@@ -12,10 +12,10 @@ from whytrain.errors import UserError
 from whytrain.measures import norms as norm
 from whytrain.measures.arrays import check_finite
 from whytrain.measures.bounds import AS_RELEASED, BOUNDS, NO_BOUND, Facts
+from whytrain.measures.building import Hints
 from whytrain.measures.margins import positive_quantile, ramp, unsure
 from whytrain.measures.pairs import INITIAL, TRAINED, Pair, read_pair
 from whytrain.measures.rademacher import theorem1, theorem1_by_norms
-from whytrain.measures.reading import Hints
 from whytrain.measures.sample import _BATCH, Examples, Sample, collect, error, examples, test_error
 from whytrain.measures.weights import TwoLayerWeights, from_network, layer_order
 
@@ -153,7 +153,7 @@ def capacity(
     *,
     quantile: float = 0.05,
     delta: float = 0.01,
-    test: tuple[Any, Any] | None = None,
+    test: Any = None,
     outputs: Any = None,
     hidden: str | None = None,
     output: str | None = None,
@@ -227,7 +227,7 @@ def _measured(
     sample: Examples,
     quantile: float,
     delta: float,
-    test: tuple[Any, Any] | None,
+    test: Any,
     batch: int,
 ) -> Capacity:
     before, after = map(from_network, (pair.initial, pair.trained))

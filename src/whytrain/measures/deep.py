@@ -14,11 +14,11 @@ import optax
 from whytrain.errors import UserError
 from whytrain.measures import norms as norm
 from whytrain.measures.arrays import as_float64, check_finite
+from whytrain.measures.building import Hints
 from whytrain.measures.convolutions import Norm, convolution_norm
 from whytrain.measures.layers import Convolution, Dense, Layer, Padding, forward, shapes
 from whytrain.measures.margins import margins, positive_quantile, unsure
 from whytrain.measures.pairs import INITIAL, TRAINED, Pair, check_same, of_layers, read_pair
-from whytrain.measures.reading import Hints
 from whytrain.measures.sample import (
     Examples,
     check_outputs,
@@ -130,7 +130,7 @@ def deep(
     labels: Any = None,
     *,
     quantile: float = 0.05,
-    test: tuple[Any, Any] | None = None,
+    test: Any = None,
     outputs: Any = None,
     order: Sequence[str] | None = None,
     stride: Mapping[str, int] | None = None,
@@ -192,9 +192,7 @@ def deep(
         return found
 
 
-def _measured(
-    pair: Pair, sample: Examples, quantile: float, test: tuple[Any, Any] | None, batch: int
-) -> DeepMeasures:
+def _measured(pair: Pair, sample: Examples, quantile: float, test: Any, batch: int) -> DeepMeasures:
     initial, trained = list(pair.initial.layers), list(pair.trained.layers)
     sizes = shapes(trained, _shape(trained, sample.first))
     if len(sizes[-1]) != 1:
@@ -221,7 +219,7 @@ def _measured(
     if product == 0:
         raise UserError("the product of the spectral norms is too small for float64")
     rows = sum(_ratio(n.distance_1_2, n.spectral) ** (2 / 3) for n in each) ** 1.5
-    moved = math.sqrt(sum(_ratio(n.distance, n.spectral) ** 2 for n in each))
+    moved = _length([_ratio(n.distance, n.spectral) for n in each])
     width = max(n.widest for n in each)
     paths = [path_norm(trained, sizes[0], power) for power in (1, 2)]
     shared = _shared(pair)
@@ -234,7 +232,7 @@ def _measured(
         sum_spectral=sum(spectral),
         product_frobenius=math.prod(frobenius),
         sum_frobenius=sum(frobenius),
-        distance=math.sqrt(sum(n.distance**2 for n in each)),
+        distance=_length([n.distance for n in each]),
         path_1=paths[0],
         path_2=paths[1],
         margin=gamma,
@@ -260,6 +258,16 @@ def _shape(layers: Sequence[Layer], first: Any) -> tuple[int, ...]:
     """The shape of one input, a vector where the first layer is dense."""
     shape = np.shape(first)[1:]
     return (math.prod(shape),) if isinstance(layers[0], Dense) else shape
+
+
+def _length(values: list[float]) -> float:
+    def plain(some: np.ndarray) -> float:
+        try:
+            return math.sqrt(sum(float(one) ** 2 for one in some))
+        except OverflowError:
+            return math.inf
+
+    return norm.root(plain, np.array(values))
 
 
 def _rms(values: np.ndarray) -> float:

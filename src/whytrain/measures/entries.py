@@ -29,7 +29,6 @@ _LEAF = re.compile(
 )
 _OWN = {"U": "U.weight", "bias": "U.bias", "V": "V.weight", "out_bias": "V.bias"}
 _COLLECTIONS = ("params", "batch_stats")
-_OUTPUTS_LAST = ("kernel", "coefs")
 
 
 @dataclass(frozen=True, eq=False)
@@ -285,14 +284,3 @@ def _normalization(name: str, group: Mapping[str, Entry], of: str, part: Any) ->
         name, group["mean"], group["var"], group.get("scale") or group.get("weight"),
         group.get("bias"), float(getattr(part, "eps", usual)),
     )  # fmt: skip
-
-
-def outputs_last(layer: Weights) -> bool | None:
-    """Whether the name of a weight says that its last axis counts the outputs; None: it does not.
-
-    Flax, Keras and scikit-learn store (inputs, outputs) and (height, width, inputs, outputs),
-    PyTorch and Equinox (outputs, inputs) and (outputs, inputs, height, width).
-    """
-    if layer.weight.word in _OUTPUTS_LAST:
-        return True
-    return False if layer.weight.word in ("weight", "weights") else None

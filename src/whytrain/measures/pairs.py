@@ -9,9 +9,10 @@ import numpy as np
 from whytrain.errors import UserError
 from whytrain.measures.agreement import distance, expected
 from whytrain.measures.arrays import as_float64, shown
+from whytrain.measures.building import Hints, Network, Plan, build
 from whytrain.measures.entries import Parts, check_ignored, parts
 from whytrain.measures.layers import Layer
-from whytrain.measures.reading import Hints, Network, Plan, build, choose, differs
+from whytrain.measures.reading import choose, differs
 from whytrain.measures.sources import Source, source
 
 NOT_CHECKED = (

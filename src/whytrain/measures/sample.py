@@ -231,7 +231,7 @@ def collect(initial: TwoLayerWeights, trained: TwoLayerWeights, sample: Examples
     return Sample(length, inf, signed_max, margin, np.sqrt(response), float(np.sqrt(features)))
 
 
-def test_error(test: tuple[Any, Any], batch: int, shape: Any, classes: int, outputs: Any) -> float:
+def test_error(test: Any, batch: int, shape: Any, classes: int, outputs: Any) -> float:
     """The share of a test set that is not classified right.
 
     Args:

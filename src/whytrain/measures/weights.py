@@ -9,10 +9,11 @@ from jaxtyping import Float
 
 from whytrain.errors import UserError
 from whytrain.measures.arrays import as_float64
+from whytrain.measures.building import Hints, Network, build
 from whytrain.measures.entries import check_ignored, parts
 from whytrain.measures.layers import Dense
 from whytrain.measures.pairs import check_two
-from whytrain.measures.reading import Hints, Network, build, choose
+from whytrain.measures.reading import choose
 from whytrain.measures.sources import source
 
 
