@@ -88,9 +88,9 @@ def positive_quantile(
     Raises:
         UserError: The margin is not positive, so that no bound which divides by it says anything.
     """
-    value = quantile(margins, share)
     if not np.isfinite(margins).all():
         raise UserError("the margins of the trained network are too large for float64")
+    value = quantile(margins, share)
     if value > 0:
         return value
     wrong = float(np.mean(~(margins > 0)))
