@@ -70,7 +70,7 @@ def expected(outputs: Any, network: Source | None, x: Any) -> Expected | None:
                 "outputs must be an array of logits, or the model, which is called; got a "
                 f"{type(outputs).__name__}"
             )
-    given = outputs if call is None else called(call, x)
+    given: Any = outputs if call is None else called(call, x)
     if call is not None and len(np.shape(given)) and len(given) != len(x):
         raise UserError(f"the model gives {len(given)} outputs for {len(x)} examples")
     found = as_float64(given, "the outputs")

@@ -212,11 +212,11 @@ def capacity(
     with np.errstate(all="ignore"):  # what is not finite in the end is refused
         hints = Hints(layer_order(hidden, output, order))
         sample = examples(inputs, labels, batch)
-        nets = (
+        first, last = (
             given.network(of) if isinstance(given, TwoLayerWeights) else given
             for given, of in ((initial, INITIAL), (trained, TRAINED))
         )  # fmt: skip
-        pair = read_pair(*nets, sample.first, outputs, hints, ignore, flat=True)
+        pair = read_pair(first, last, sample.first, outputs, hints, ignore, flat=True)
         found = _measured(pair, sample, quantile, delta, test, batch)
         check_finite(found.document())
         return found

@@ -284,11 +284,9 @@ def _shared(pair: Pair) -> list[tuple[str, int]]:
     nets = (pair.initial.layers, pair.trained.layers)
     for i, (first, last) in enumerate(zip(*nets, strict=True)):
         for what in ("weight", "bias"):
-            one = [
-                None if (a := getattr(x, what)) is None else as_float64(a) for x in (first, last)
-            ]
-            if one[0] is None or one[1] is None:
+            if getattr(first, what) is None or getattr(last, what) is None:
                 continue
+            one = [as_float64(getattr(layer, what)) for layer in (first, last)]
             same = [j for j, other in seen if all(map(np.array_equal, one, other))]
             if same and 2 * len(np.unique(one[1])) > one[1].size:
                 found.append(

@@ -42,7 +42,7 @@ def row_norms(matrix: Matrix) -> Float[np.ndarray, " rows"]:
     with np.errstate(over="ignore", under="ignore"):
         found = np.sqrt(np.einsum("ik,ik->i", matrix, matrix))
     for i in np.flatnonzero(~((found > _SAFE) & (found < np.inf))):
-        found[i] = root(np.linalg.norm, matrix[i])
+        found[i] = root(lambda row: float(np.linalg.norm(row)), matrix[i])
     return found
 
 

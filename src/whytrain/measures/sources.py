@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -51,7 +51,7 @@ def source(given: Any, of: str) -> Source:
         return Source(dict(_flat(given)))
     if callable(getattr(given, "state_dict", None)):
         named = getattr(given, "named_modules", None)
-        parts = dict(named()) if callable(named) else {}
+        parts: Any = dict(cast(Any, named)()) if callable(named) else {}
         return Source(dict(_flat(given.state_dict())), caller(given), parts)
     if hasattr(given, "coefs_") and hasattr(given, "intercepts_"):
         return _estimator(given, of)
