@@ -72,6 +72,15 @@ def test_idx_files_are_read_as_written(tmp_path, ending, name):
     assert len(found.classes) == 10
 
 
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_the_bytes_tell_whether_a_file_is_compressed_and_not_its_name(tmp_path, ending, packed):
+    array = draw(3, 4)
+    path = tmp_path / f"train-images-idx3-ubyte{ending}"
+    path.write_bytes(gzip.compress(idx(array)) if packed else idx(array))
+    np.testing.assert_array_equal(read_idx(path, 2), array)
+
+
 def test_cifar_is_read_as_written(tmp_path):
     written = write_cifar(tmp_path)
     found = load("cifar10", tmp_path)

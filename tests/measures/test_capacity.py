@@ -279,10 +279,15 @@ def test_numbers_beyond_float64_are_told(scale, message):
 def test_a_bound_that_is_none_for_one_input_or_one_example_says_so():
     first, last, x, _ = plain.network(d=1)
     y = plain.logits(last, x).argmax(axis=1)
-    notes = " ".join(capacity(first, last, x, y).notes)
+    found = capacity(first, last, x, y)
+    notes = " ".join(found.notes)
     assert "bartlett_mendelson2002 has a logarithm that is 0 for one input" in notes
+    none = found.bounds["bartlett_mendelson2002"]
+    assert (none.capacity, none.gap, none.vacuous) == (None, None, True)
     first, last, x, y = plain.network()
-    notes = " ".join(capacity(first, last, x[:1], y[:1]).notes)
+    found = capacity(first, last, x[:1], y[:1])
+    notes = " ".join(found.notes)
+    assert found.bounds["bartlett2017"].capacity is None
     assert "bartlett2017 has a logarithm that is 0 for one example" in notes
     assert "rests on 1 example below" in notes
 

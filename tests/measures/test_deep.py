@@ -248,14 +248,14 @@ def test_layers_are_made_of_a_state_dict():
     assert jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), made, first))
     assert [layer.stride for layer in made[:2]] == [1, 2]
     for wrong, message in (
-        ({"names": ["conv3"]}, "there is no 'conv3.weight'"),
+        ({"order": ["conv3"]}, "no layer 'conv3'; did you mean 'conv"),
         ({"stride": {"conv3": 2}}, "got 'conv3'"),
     ):
         with pytest.raises(UserError, match=message):
             layers(state, **wrong)
-    with pytest.raises(UserError, match="no layer among running_mean"):
-        layers({"running_mean": np.ones(3)})
-    with pytest.raises(UserError, match="has 1 axes"):
+    with pytest.raises(UserError, match="no layer among num_batches_tracked"):
+        layers({"num_batches_tracked": np.array(3)})
+    with pytest.raises(UserError, match=r"'norm.weight' of shape \(3,\) is no matrix"):
         layers({"norm.weight": np.ones(3)})
 
 
@@ -265,9 +265,9 @@ def test_what_does_not_fit_is_told():
         deep(first[:2], last, x, y)
     with pytest.raises(UserError, match=r"layer 0 .* does not fit what enters it"):
         deep(first, last, x[:, :1], y)
-    with pytest.raises(UserError, match="label for each of the 20 inputs"):
+    with pytest.raises(UserError, match="one class for each of the 20 inputs"):
         deep(first, last, x, y[:3])
-    with pytest.raises(UserError, match="got 0 to 7"):
+    with pytest.raises(UserError, match="whole numbers from 0 to 2, got 7 for example 3"):
         deep(first, last, x, np.where(np.arange(20) == 3, 7, 0))
     with pytest.raises(UserError, match="not positive"):
         deep(first, last, x, (y + 1) % 3)

@@ -8,7 +8,7 @@ from numpy.testing import assert_array_equal
 from safetensors.numpy import save_file
 
 from whytrain import UserError
-from whytrain.measures import read_checkpoint, read_data
+from whytrain.measures import read_checkpoint, read_data, read_outputs
 
 
 def test_a_checkpoint_comes_back(tmp_path):
@@ -74,3 +74,37 @@ def test_what_is_missing_or_damaged_is_told(tmp_path):
             with pytest.raises(UserError, match="file of") as caught:
                 read(tmp_path / name)
             assert "\n" not in str(caught.value)
+
+
+def test_names_come_in_natural_order(tmp_path):
+    names = ["0.weight", "2.weight", "10.bias", "10.weight", "a.9", "a.10", "fc2", "fc10"]
+    save_file({name: np.ones(1) for name in names}, tmp_path / "a.safetensors")
+    assert list(read_checkpoint(tmp_path / "a.safetensors")) == names
+
+
+def test_numbers_that_numpy_has_not_are_named(tmp_path):
+    header = b'{"a":{"dtype":"F8_E4M3","shape":[2],"data_offsets":[0,2]}}'
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + b"\x38\x38")
+    with pytest.raises(UserError, match=r"'a' is stored as F8_E4M3.*save it as float32"):
+        read_checkpoint(path)
+
+
+def test_outputs_are_read_from_either_file_or_with_the_data(tmp_path):
+    logits = np.arange(6.0).reshape(2, 3)
+    np.save(tmp_path / "o.npy", logits)
+    np.savez(tmp_path / "o.npz", outputs=logits, other=np.ones(3))
+    np.savez(tmp_path / "one.npz", whatever=logits)
+    for name in ("o.npy", "o.npz", "one.npz"):
+        assert_array_equal(read_outputs(tmp_path / name), logits)
+    np.savez(tmp_path / "d.npz", x=logits, y=np.arange(2), logits=logits)
+    assert_array_equal(read_data(tmp_path / "d.npz")["outputs"], logits)
+    np.savez(tmp_path / "two.npz", a=logits, b=logits)
+    np.save(tmp_path / "trap.npy", np.array([Trap()], dtype=object))
+    (tmp_path / "none.npy").write_bytes(b"")
+    for name, words in (
+        ("two.npz", "has no array 'outputs'; it has a, b"), ("trap.npy", "no npy or npz file"),
+        ("none.npy", "no npy or npz file"), ("absent.npy", "there is no file of outputs"),
+    ):  # fmt: skip
+        with pytest.raises(UserError, match=words):
+            read_outputs(tmp_path / name)

@@ -30,6 +30,19 @@ def capacity(
     output: Annotated[
         str | None, typer.Option(metavar="NAME", help="The output layer, likewise.")
     ] = None,
+    order: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Both layers in their order, likewise.")
+    ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="An entry not to use, or a pattern; may be repeated."),
+    ] = None,
+    outputs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Logits of the first examples, .npy or .npz, to check the network."
+        ),
+    ] = None,
     margin_quantile: Annotated[
         float,
         typer.Option(parser=_share, metavar="Q", help="Share of margins that may be smaller."),
@@ -48,8 +61,11 @@ def capacity(
         arrays["labels"],
         quantile=margin_quantile,
         test=_test(arrays, data),
+        outputs=arrays.get("outputs") if outputs is None else measures.read_outputs(outputs),
         hidden=hidden,
         output=output,
+        order=order and [name.strip() for name in order.split(",")],
+        ignore=ignore or [],
     )
     if as_json:
         print(json.dumps(found.document(), indent=2, allow_nan=False))

@@ -15,6 +15,7 @@ _BOUNDS = {
     "neyshabur2018": "spectral, Frobenius",
     "neyshabur2019": "unit capacities",
 }
+_NUMBERS = ("capacity", "gap")
 
 
 def show_capacity(document: Mapping[str, Any]) -> None:
@@ -29,10 +30,16 @@ def show_capacity(document: Mapping[str, Any]) -> None:
         f"parameters, {sizes['examples']} examples, margin {margin['value']:.4g} at quantile "
         f"{margin['quantile']:g}"
     )
+    console.print(
+        f"outputs agree with the model's on {document['compared']} examples"
+        if document["checked"]
+        else "[bold]not checked against the model[/]: give its outputs to know that it is yours"
+    )
     table = _table("bound", "made of", ">capacity C", ">√(C/m)", "says")
     for name, bound in document["bounds"].items():
         says = "nothing" if bound["vacuous"] else f"gap < {bound['gap']:.2g}"
-        table.add_row(name, _BOUNDS[name], f"{bound['capacity']:.3g}", f"{bound['gap']:.3g}", says)
+        numbers = (f"{bound[key]:.3g}" if bound[key] is not None else "none" for key in _NUMBERS)
+        table.add_row(name, _BOUNDS[name], *numbers, says)
     console.print(table)
     units = _table("of the hidden units", ">mean", ">5 %", ">median", ">95 %", ">max")
     for name, title in (

@@ -13,6 +13,7 @@ from jaxtyping import Int, UInt8
 
 from whytrain.errors import UserError
 
+GZIP = b"\x1f\x8b"
 LARGEST = 1 << 32  # bytes that a header may announce
 
 
@@ -35,14 +36,14 @@ def read_idx(path: Path, dimensions: int) -> UInt8[np.ndarray, "..."]:
     extent as a big-endian 32-bit integer, then the bytes.
 
     Args:
-        path: The file; one whose name ends in `.gz` is decompressed.
+        path: The file; it is decompressed if it is one of gzip, whatever its name.
         dimensions: How many dimensions the array must have.
 
     Raises:
         UserError: The file cannot be read, is of another type or shape, or has another length than
             its header says.
     """
-    opener = gzip.open if path.suffix == ".gz" else open
+    opener = gzip.open if _read(path, 2) == GZIP else open
     try:
         with opener(path, "rb") as file:
             head = file.read(4 + 4 * dimensions)

@@ -4,9 +4,10 @@ from whytrain.measures.bounds import Facts
 from whytrain.measures.capacity import Bound, Capacity, capacity
 from whytrain.measures.convolutions import convolution_norm
 from whytrain.measures.deep import DeepMeasures, LayerNorms, deep
-from whytrain.measures.files import read_checkpoint, read_data
+from whytrain.measures.files import read_checkpoint, read_data, read_outputs
 from whytrain.measures.flatness import Flatness, flatness
-from whytrain.measures.layers import Convolution, Dense, forward, layers
+from whytrain.measures.layers import Convolution, Dense, forward
+from whytrain.measures.reading import layers
 from whytrain.measures.sharpness import TopEigenvalue, lanczos, top_eigenvalue
 from whytrain.measures.ste import (
     Stationary,
@@ -46,6 +47,7 @@ __all__ = [
     "measure_ste",
     "read_checkpoint",
     "read_data",
+    "read_outputs",
     "top_eigenvalue",
     "two_layer",
 ]

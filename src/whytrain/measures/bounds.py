@@ -148,7 +148,8 @@ def bartlett2017(of: Facts) -> float:
     with `W` the number of parameters: the form behind the figure. The lemma is remembered here, not
     read, with the largest width in place of `W` (smaller) and with the factor 4.5 before all the
     logarithms under the root, as the union bound gives it (larger, by much less than the first
-    term). The reference matrices, which the lemma leaves free, are the initial weights.
+    term). The reference matrices, which the lemma leaves free, are the initial weights. What stands
+    under the root counts as 0 where a huge margin makes it negative.
     """
     spread = (of.V_spectral * of.U_distance_1_2) ** (2 / 3)
     spread += (of.U_spectral * of.V_distance_1_2) ** (2 / 3)
@@ -157,7 +158,7 @@ def bartlett2017(of: Facts) -> float:
     union = math.log(2 * of.m / max(of.gamma, 1e-16)) + 2 * math.log(2 + of.m**0.5 * of.input_rms)
     for norm in (of.U_distance, of.V_distance, of.U_spectral, of.V_spectral):
         union += 2 * math.log(2 + 2 * norm)
-    return (main + math.sqrt(4.5 * math.log(1 / of.delta) + union)) ** 2
+    return (main + math.sqrt(max(4.5 * math.log(1 / of.delta) + union, 0))) ** 2
 
 
 def neyshabur2018(of: Facts) -> float:
@@ -221,4 +222,10 @@ AS_RELEASED = {
     "bartlett_mendelson2002": bartlett_mendelson2002_as_released,
     "neyshabur2018": neyshabur2018_as_released,
     "neyshabur2019": neyshabur2019_as_released,
+}
+
+# Where a logarithm of a size is 0, so that the formula is no bound.
+NO_BOUND = {
+    "bartlett_mendelson2002": lambda of: of.d == 1,
+    "bartlett2017": lambda of: of.m == 1,
 }

@@ -1,7 +1,7 @@
 """The capacity of a trained two-layer network, as the theories of its width measure it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,11 +10,14 @@ from jaxtyping import Float
 
 from whytrain.errors import UserError
 from whytrain.measures import norms as norm
-from whytrain.measures.bounds import AS_RELEASED, BOUNDS, Facts
+from whytrain.measures.arrays import check_finite
+from whytrain.measures.bounds import AS_RELEASED, BOUNDS, NO_BOUND, Facts
+from whytrain.measures.building import Hints
 from whytrain.measures.margins import positive_quantile, ramp, unsure
+from whytrain.measures.pairs import INITIAL, TRAINED, Pair, read_pair
 from whytrain.measures.rademacher import theorem1, theorem1_by_norms
-from whytrain.measures.sample import _BATCH, Sample, batches, collect
-from whytrain.measures.weights import TwoLayerWeights, two_layer
+from whytrain.measures.sample import _BATCH, Examples, Sample, collect, error, examples, test_error
+from whytrain.measures.weights import TwoLayerWeights, from_network, layer_order
 
 _SCALE = "are the checkpoints and the inputs those of one network, and is its margin not tiny?"
 _SHARES = {
@@ -35,14 +38,14 @@ class Bound:
     """One bound, evaluated.
 
     Attributes:
-        capacity: `C`.
+        capacity: `C`; None where the formula is no bound for a network of these sizes.
         gap: `sqrt(C / m)`, which bounds the error beyond the share of small training margins.
-        vacuous: Whether the gap is 1 or more, so that the bound says nothing.
+        vacuous: Whether the gap is 1 or more, or there is none, so that the bound says nothing.
         as_released: `C` in the form of the authors' released code, where that is another one.
     """
 
-    capacity: float
-    gap: float
+    capacity: float | None
+    gap: float | None
     vacuous: bool
     as_released: float | None = None
 
@@ -66,6 +69,7 @@ class Capacity:
         train_error: The share of training examples that are not classified right.
         test_error: The same on the test set, if one was given.
         notes: What is not to be trusted about these numbers, a sentence each.
+        compared: On how many examples the network's outputs were those of the user's model.
     """
 
     facts: Facts
@@ -82,6 +86,12 @@ class Capacity:
     train_error: float
     test_error: float | None
     notes: tuple[str, ...]
+    compared: int = 0
+
+    @property
+    def checked(self) -> bool:
+        """Whether the network is known to be the user's model: its outputs were compared."""
+        return self.compared > 0
 
     def normalized_margins(self) -> Float[np.ndarray, " example"]:
         """The margins over `(||U0||_2 + ||U - U0||_F) ||V||_F`, the measure without `sqrt(h)`.
@@ -94,8 +104,8 @@ class Capacity:
         """All numbers as values that JSON can hold.
 
         Returns:
-            `network`, `norms`, `measures`, `margin`, `units`, `bounds`, `complexity`, `errors`,
-            `notes`.
+            `network`, `checked`, `compared`, `norms`, `measures`, `margin`, `units`, `bounds`,
+            `complexity`, `errors`, `notes`.
         """
         sizes = {name: getattr(self.facts, name) for name in ("d", "h", "c", "m")}
         named = {"d": "inputs", "h": "hidden", "c": "classes", "m": "examples"}
@@ -105,6 +115,8 @@ class Capacity:
         return {
             "network": {named[name]: value for name, value in sizes.items()}
             | {"parameters": self.facts.parameters},
+            "checked": self.checked,
+            "compared": self.compared,
             "norms": self.norms,
             "measures": self.measures,
             "margin": {
@@ -119,7 +131,11 @@ class Capacity:
                 "angle_degrees": _distribution(self.unit_angle),
             },
             "bounds": {
-                name: {key: value for key, value in asdict(bound).items() if value is not None}
+                name: {
+                    key: value
+                    for key, value in asdict(bound).items()
+                    if key != "as_released" or value is not None
+                }
                 for name, bound in self.bounds.items()
             },
             "delta": self.facts.delta,
@@ -130,16 +146,19 @@ class Capacity:
 
 
 def capacity(
-    initial: Mapping[str, Any] | TwoLayerWeights,
-    trained: Mapping[str, Any] | TwoLayerWeights,
+    initial: Any,
+    trained: Any,
     inputs: Any,
     labels: Any = None,
     *,
     quantile: float = 0.05,
     delta: float = 0.01,
-    test: tuple[Any, Any] | None = None,
+    test: Any = None,
+    outputs: Any = None,
     hidden: str | None = None,
     output: str | None = None,
+    order: Sequence[str] | None = None,
+    ignore: Sequence[str] = (),
     batch: int = _BATCH,
 ) -> Capacity:
     """Measure the capacity of a two-layer ReLU network `V [U x + b]_+ + b'` on its training sample.
@@ -148,37 +167,70 @@ def capacity(
     bounds of that paper's Table 1 and Figure 5, and the margins. Everything is in float64, and
     independent of the batch and of the order of the examples up to rounding.
 
+    Weights do not say what is between them: an activation, a skip connection, a normalization. So
+    the network is held against the model's own outputs, where there are some, and refused where it
+    is off by more than 1e-4 of the largest (2e-2 if they are stored in half precision).
+
     Args:
         initial: The weights before training, the actual ones: a state dict (of PyTorch, or read by
-            `read_checkpoint`) or `TwoLayerWeights`.
-        trained: The weights after it.
+            `read_checkpoint`), Flax variables, a module of PyTorch or Equinox, a fitted network of
+            scikit-learn, or `TwoLayerWeights`. Every entry is used, ignored by name, or refused;
+            batch normalization in evaluation mode is folded into the layer before it.
+        trained: The weights after it. A module or an estimator is called on the first examples, as
+            `outputs`.
         inputs: The training examples, as the network was given them (normalized, if they were); the
             first axis counts them. May be memory-mapped. Without labels, an iterable of pairs.
         labels: Their classes, from 0.
         quantile: The share of training margins that may be smaller than the margin.
         delta: The probability with which a bound may fail.
         test: Inputs and labels of a test set, for the error there.
+        outputs: The logits of the first examples (any number of them), or the model, which is
+            called. They decide what names and shapes leave open.
         hidden: The name of the hidden layer in both state dicts, if it cannot be told by its shape.
         output: The name of the output layer.
+        order: The names of both layers in their order, in place of `hidden` and `output`.
+        ignore: Entries, by name or pattern (`"head.*"`), that the network does not use.
         batch: How many examples are held at a time.
 
     Returns:
-        The measurements.
+        The measurements; `checked` says whether outputs were compared.
 
     Raises:
-        UserError: The margin is not positive, the outputs do not depend on the inputs, numbers are
-            too large for float64, or weights, inputs or labels do not fit together.
+        UserError: The outputs are not those of the model, the margin is not positive, the outputs
+            do not depend on the inputs, numbers leave float64, an entry has no place, or weights,
+            inputs or labels do not fit together.
 
     Example:
         >>> rng = np.random.default_rng(0)
         >>> x, y = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0, 1])
         >>> first = {"hidden.weight": 0.1 * np.eye(2), "output.weight": np.eye(2)}
-        >>> found = capacity(first, first | {"hidden.weight": np.eye(2)}, x, y)
-        >>> found.unit_capacity.tolist(), found.margin, found.bounds["vc"].vacuous
-        ([0.9, 0.9], 1.0, True)
+        >>> last = first | {"hidden.weight": np.eye(2)}
+        >>> found = capacity(first, last, x, y, outputs=[[1.0, 0.0], [0.0, 1.0]])
+        >>> found.unit_capacity.tolist(), found.margin, found.bounds["vc"].vacuous, found.checked
+        ([0.9, 0.9], 1.0, True, True)
     """
-    before = two_layer(initial, hidden, output, "the initial checkpoint")
-    after = two_layer(trained, hidden, output, "the trained checkpoint")
+    with np.errstate(all="ignore"):  # what is not finite in the end is refused
+        hints = Hints(layer_order(hidden, output, order))
+        sample = examples(inputs, labels, batch)
+        first, last = (
+            given.network(of) if isinstance(given, TwoLayerWeights) else given
+            for given, of in ((initial, INITIAL), (trained, TRAINED))
+        )  # fmt: skip
+        pair = read_pair(first, last, sample.first, outputs, hints, ignore, flat=True)
+        found = _measured(pair, sample, quantile, delta, test, batch)
+        check_finite(found.document())
+        return found
+
+
+def _measured(
+    pair: Pair,
+    sample: Examples,
+    quantile: float,
+    delta: float,
+    test: Any,
+    batch: int,
+) -> Capacity:
+    before, after = map(from_network, (pair.initial, pair.trained))
     if before.U.shape != after.U.shape or before.V.shape != after.V.shape:
         raise UserError(
             f"the initial network is {_sizes(before)}, the trained one {_sizes(after)} (inputs-"
@@ -186,27 +238,28 @@ def capacity(
         )
     if after.classes < 2:
         raise UserError("a margin needs 2 classes or more, the network has 1 output")
-    if not 0 < delta < 1:
-        raise UserError(f"delta must be between 0 and 1, got {delta:g}")
-    sample = collect(before, after, inputs, labels, batch)
-    gamma = positive_quantile(sample.margin, quantile)
+    if isinstance(delta, str) or not 0 < delta < 1:
+        raise UserError(f"delta must be between 0 and 1, got {delta}")
+    hint = None if pair.compared else sample.hint()
+    seen = collect(before, after, sample)
+    gamma = positive_quantile(seen.margin, quantile, pair.compared, hint)
     norms = weight_norms(before, after)
-    if norms["V_frobenius"] * (norms["U0_spectral"] + norms["U_distance_frobenius"]) == 0:
+    if 0 in (norms["V_frobenius"], norms["U0_spectral"] + norms["U_distance_frobenius"]):
         raise UserError(
             "the trained output layer, or the hidden layer before and after, is zero: the outputs "
             "do not depend on the inputs, and there is no capacity to measure"
         )
     alpha, beta = norm.row_norms(after.V.T), norm.row_norms(after.U - before.U)
-    facts = _facts(after, norms, sample, gamma, delta)
+    facts = _facts(after, norms, seen, gamma, delta)
     total = math.sqrt(facts.m) * facts.input_rms
-    arguments = (alpha, beta, total, sample.response, facts.c, gamma, facts.m)
+    arguments = (alpha, beta, total, seen.response, facts.c, gamma, facts.m)
     return Capacity(
         facts=facts,
         norms=norms | _data_norms(facts),
         measures=table1(norms, facts),
         quantile=quantile,
         margin=gamma,
-        margins=sample.margin,
+        margins=seen.margin,
         unit_capacity=beta,
         unit_impact=alpha,
         unit_angle=_angles(before.U, after.U),
@@ -214,9 +267,12 @@ def capacity(
         complexity={
             "theorem1": theorem1(*arguments), "theorem1_by_norms": theorem1_by_norms(*arguments),
         },
-        train_error=_error(sample.margin),
-        test_error=None if test is None else _test_error(after, test, batch),
-        notes=tuple(_notes(before, after, facts, quantile)),
+        train_error=error(seen.margin),
+        test_error=None
+        if test is None
+        else test_error(test, batch, (after.inputs,), after.classes, after.outputs),
+        notes=(*_notes(before, after, facts, quantile), *([hint] if hint else []), *pair.notes()),
+        compared=pair.compared,
     )  # fmt: skip
 
 
@@ -247,8 +303,15 @@ def weight_norms(initial: TwoLayerWeights, trained: TwoLayerWeights) -> dict[str
         found |= {f"{name}_distance_1_2": norm.one_two(moved)}
     lengths = norm.row_norms(trained.U)
     found["path_1"] = float(np.sum(np.abs(trained.V) @ np.abs(trained.U).sum(axis=1)))
-    found["path_2"] = float(np.sqrt(np.sum(trained.V**2 @ lengths**2)))
+    found["path_2"] = _path_2(trained.V, lengths)
     return found
+
+
+def _path_2(V: np.ndarray, lengths: np.ndarray) -> float:
+    def of(outer: np.ndarray) -> float:
+        return norm.root(lambda inner: float(np.sqrt(np.sum(outer**2 @ inner**2))), lengths)
+
+    return norm.root(of, V)
 
 
 def _four(name: str, matrix: np.ndarray) -> dict[str, float]:
@@ -317,36 +380,32 @@ def _data_norms(facts: Facts) -> dict[str, float]:
 
 
 def _rms(values: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(values**2)))
+    return norm.root(lambda some: float(np.sqrt(np.mean(some**2))), values)
 
 
 def _angles(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Angles between the rows of two matrices in degrees, exact near 0 and 180."""
-    lengths = [np.maximum(norm.row_norms(matrix), 1e-300)[:, None] for matrix in (one, other)]
-    a, b = one / lengths[0], other / lengths[1]
+    a, b = map(_directions, (one, other))
     return np.degrees(2 * np.arctan2(norm.row_norms(a - b), norm.row_norms(a + b)))
 
 
+def _directions(matrix: np.ndarray) -> np.ndarray:
+    lengths = norm.row_norms(matrix)[:, None]
+    return matrix / np.where(lengths == 0, 1, lengths)
+
+
 def _evaluate(name: str, facts: Facts) -> Bound:
+    if name in NO_BOUND and NO_BOUND[name](facts):
+        return Bound(None, None, True)
     try:
-        value, released = BOUNDS[name](facts), AS_RELEASED.get(name)
-        if not math.isfinite(value):
+        released = AS_RELEASED.get(name)
+        value, other = BOUNDS[name](facts), released and released(facts)
+        if not math.isfinite(value) or not math.isfinite(other or 0):
             raise OverflowError
         gap = math.sqrt(value / facts.m)
-        return Bound(value, gap, gap >= 1, released and released(facts))
-    except OverflowError:
+        return Bound(value, gap, gap >= 1, other)
+    except (OverflowError, ZeroDivisionError, ValueError):  # inf, 0 or nan on the way
         raise UserError(f"the bound {name} is too large for float64; {_SCALE}") from None
-
-
-def _error(margins: np.ndarray) -> float:
-    return float(np.mean(~(margins > 0)))
-
-
-def _test_error(network: TwoLayerWeights, test: tuple[Any, Any], batch: int) -> float:
-    from whytrain.measures.margins import margins
-
-    found = [margins(network.outputs(x), y) for x, y in batches(*test, batch, network)]
-    return _error(np.concatenate(found))
 
 
 def _notes(
@@ -354,10 +413,8 @@ def _notes(
 ) -> list[str]:
     """What a reader should not trust, in words."""
     notes = unsure(quantile, facts.m)
-    for name, size, what in (
-        ("bartlett_mendelson2002", facts.d, "input"), ("bartlett2017", facts.m, "example"),
-    ):  # fmt: skip
-        if size == 1:
+    for name, what in (("bartlett_mendelson2002", "input"), ("bartlett2017", "example")):
+        if NO_BOUND[name](facts):
             notes.append(f"{name} has a logarithm that is 0 for one {what}: no bound in that case")
     if facts.U_distance == 0:
         notes.append(

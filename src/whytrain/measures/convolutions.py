@@ -79,4 +79,6 @@ def _largest(transform: np.ndarray, stride: int) -> float:
     split = transform.reshape(stride, height // stride, stride, width // stride, out, into)
     blocks = np.moveaxis(split, (0, 2), (3, 4)).reshape(-1, out, stride**2, into)
     blocks = blocks.reshape(len(blocks), out, stride**2 * into)
+    if not np.isfinite(blocks).all():  # too large for float64
+        return float("inf")
     return float(np.linalg.norm(blocks, ord=2, axis=(1, 2)).max()) / stride

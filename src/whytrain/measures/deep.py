@@ -1,7 +1,7 @@
 """Norm-based measures of a deeper network, and the Fisher-Rao norm."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,10 +13,20 @@ import optax
 
 from whytrain.errors import UserError
 from whytrain.measures import norms as norm
+from whytrain.measures.arrays import as_float64, check_finite
+from whytrain.measures.building import Hints
 from whytrain.measures.convolutions import Norm, convolution_norm
-from whytrain.measures.layers import Convolution, Layer, forward, shapes
+from whytrain.measures.layers import Convolution, Dense, Layer, Padding, forward, shapes
 from whytrain.measures.margins import margins, positive_quantile, unsure
-from whytrain.measures.weights import as_float64
+from whytrain.measures.pairs import INITIAL, TRAINED, Pair, check_same, of_layers, read_pair
+from whytrain.measures.sample import (
+    Examples,
+    check_outputs,
+    checked,
+    error,
+    examples,
+    test_error,
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +60,7 @@ class DeepMeasures:
     says.
 
     Attributes:
-        parameters: How many there are, biases among them.
+        parameters: How many there are, biases among them; layers that share an array count it once.
         layers: The norms of each layer.
         exact: Whether all spectral norms are exact.
         product_spectral: `prod_l ||W_l||_2`; bounds the Lipschitz constant.
@@ -77,6 +87,10 @@ class DeepMeasures:
             networks without biases it equals `L sqrt( E <d loss / d f, f>^2 )`, which other
             implementations use also where there are biases and it is another number.
         notes: What is not to be trusted about these numbers, a sentence each.
+        train_error: The share of training examples that are not classified right.
+        test_error: The same on the test set, if one was given.
+        checked: Whether the network is known to be the user's model: its outputs were compared.
+        compared: On how many examples they were.
     """
 
     parameters: int
@@ -95,86 +109,192 @@ class DeepMeasures:
     neyshabur2018: float
     fisher_rao: float
     notes: tuple[str, ...]
+    train_error: float
+    test_error: float | None
+    checked: bool
+    compared: int
 
     def document(self) -> dict[str, Any]:
-        """All numbers as values that JSON can hold."""
-        return asdict(self)
+        """All numbers as values that JSON can hold; `test_error` only if there was a test set."""
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name != "test_error" or value is not None
+        }
 
 
 def deep(
-    initial: Sequence[Layer],
-    trained: Sequence[Layer],
+    initial: Any,
+    trained: Any,
     inputs: Any,
-    labels: Any,
+    labels: Any = None,
     *,
     quantile: float = 0.05,
+    test: Any = None,
+    outputs: Any = None,
+    order: Sequence[str] | None = None,
+    stride: Mapping[str, int] | None = None,
+    padding: Mapping[str, Padding] | None = None,
+    ignore: Sequence[str] = (),
     batch: int = 1024,
 ) -> DeepMeasures:
     """Measure a ReLU network of dense and convolutional layers, in float64.
 
+    The network is held against the model's own outputs, where there are some, as `capacity` does.
+
     Args:
-        initial: The layers before training.
-        trained: The layers after it.
-        inputs: The training examples, (example, inputs) or (example, channel, height, width).
+        initial: The network before training: a list of layers, or whatever `layers` and `capacity`
+            take (state dicts, Flax variables, modules, estimators).
+        trained: The network after it; a module or an estimator is called, as `outputs`.
+        inputs: The training examples, (example, inputs) or (example, channel, height, width); of
+            Flax and Keras (example, height, width, channel). Without labels, an iterable of pairs.
         labels: Their classes, from 0.
         quantile: The share of training margins that may be smaller than the margin.
+        test: Inputs and labels of a test set, for the error there.
+        outputs: The logits of the first examples (any number of them), or the model, which is
+            called. They decide what names and shapes leave open.
+        order: As in `layers`.
+        stride: As in `layers`.
+        padding: As in `layers`.
+        ignore: As in `layers`.
         batch: How many examples are held at a time; no result depends on it but by rounding.
 
     Returns:
-        The measures.
+        The measures; `checked` says whether outputs were compared.
 
     Raises:
-        UserError: The margin is not positive, or layers and sample do not fit together.
+        UserError: The outputs are not those of the model, the margin is not positive, the outputs
+            do not depend on the inputs, numbers leave float64, an entry has no place, or layers and
+            sample do not fit together.
 
     Example:
         >>> from whytrain.measures import Dense
         >>> first = [Dense(np.eye(2)), Dense(np.eye(2))]
         >>> last = [Dense(2 * np.eye(2)), Dense(3 * np.eye(2))]
         >>> found = deep(first, last, np.eye(2), np.array([0, 1]))
-        >>> found.product_spectral, found.path_1, found.margin
-        (6.0, 12.0, 6.0)
+        >>> found.product_spectral, found.path_1, found.margin, found.checked
+        (6.0, 12.0, 6.0, False)
     """
-    initial, trained = list(initial), list(trained)
-    form = [np.shape(layer.weight) for layer in trained]
-    if form != [np.shape(layer.weight) for layer in initial] or not form:
-        raise UserError("initial and trained must be the layers of one network, of the same shapes")
-    if batch < 1 or len(inputs) == 0 or np.shape(labels) != (len(inputs),):
+    with np.errstate(all="ignore"):  # what is not finite in the end is refused
+        sample = examples(inputs, labels, batch)
+        nets = of_layers(initial, INITIAL), of_layers(trained, TRAINED)
+        hints = Hints(order, stride, padding)
+        pair = read_pair(*nets, sample.first, outputs, hints, ignore)
+        check_same(pair)
+        try:
+            found = _measured(pair, sample, quantile, test, batch)
+        except (OverflowError, ZeroDivisionError):
+            raise UserError(
+                "a measure is no number in float64: weights or inputs are too large or too small; "
+                "are the checkpoints and the inputs those of one network?"
+            ) from None
+        check_finite(found.document())
+        return found
+
+
+def _measured(pair: Pair, sample: Examples, quantile: float, test: Any, batch: int) -> DeepMeasures:
+    initial, trained = list(pair.initial.layers), list(pair.trained.layers)
+    sizes = shapes(trained, _shape(trained, sample.first))
+    if len(sizes[-1]) != 1:
         raise UserError(
-            f"needed: a batch of 1 or more, and a label for each of the {len(inputs)} inputs, one "
-            f"or more; got batch {batch} and labels of shape {np.shape(labels)}"
+            f"the last layer gives images, of shape {sizes[-1]}; a classifier ends in a dense layer"
         )
-    sizes = shapes(trained, np.shape(inputs)[1:])
+    [classes] = sizes[-1]
+    if classes < 2:
+        raise UserError("a margin needs 2 classes or more, the network has 1 output")
+    hint = None if pair.compared else sample.hint()
+    lengths, found, slopes = _sample(trained, checked(sample.batches, sizes[0], classes))
+    gamma = positive_quantile(found, quantile, pair.compared, hint)
     each = tuple(
-        _layer_norms(*pair, *sizes[i : i + 2])
-        for i, pair in enumerate(zip(initial, trained, strict=True))
+        _layer_norms(*layers, *sizes[i : i + 2])
+        for i, layers in enumerate(zip(initial, trained, strict=True))
     )
-    lengths, found, slopes = _sample(trained, inputs, labels, batch)
-    gamma = positive_quantile(found, quantile)
     spectral, frobenius = [n.spectral for n in each], [n.frobenius for n in each]
+    if 0 in spectral:
+        raise UserError(
+            f"the weights of layer {spectral.index(0)} are zero: the outputs do not depend on the "
+            "inputs, and there is nothing to measure"
+        )
     product, depth = math.prod(spectral), len(each)
+    if product == 0:
+        raise UserError("the product of the spectral norms is too small for float64")
     rows = sum(_ratio(n.distance_1_2, n.spectral) ** (2 / 3) for n in each) ** 1.5
-    moved = math.sqrt(sum(_ratio(n.distance, n.spectral) ** 2 for n in each))
+    moved = _length([_ratio(n.distance, n.spectral) for n in each])
     width = max(n.widest for n in each)
     paths = [path_norm(trained, sizes[0], power) for power in (1, 2)]
+    shared = _shared(pair)
     return DeepMeasures(
-        parameters=sum(np.size(leaf) for leaf in jax.tree.leaves(trained)),
+        parameters=sum(np.size(leaf) for leaf in jax.tree.leaves(trained))
+        - sum(size for _, size in shared),
         layers=each,
         exact=all(n.exact for n in each),
         product_spectral=product,
         sum_spectral=sum(spectral),
         product_frobenius=math.prod(frobenius),
         sum_frobenius=sum(frobenius),
-        distance=math.sqrt(sum(n.distance**2 for n in each)),
+        distance=_length([n.distance for n in each]),
         path_1=paths[0],
         path_2=paths[1],
         margin=gamma,
         quantile=quantile,
-        bartlett2017=float(np.sqrt(np.mean(lengths**2))) / gamma * product * rows,
+        bartlett2017=_rms(lengths) / gamma * product * rows,
         neyshabur2018=float(lengths.max()) / gamma * depth
         * math.sqrt(width * math.log(max(width * depth, 2))) * product * moved,
-        fisher_rao=float(np.sqrt(np.mean(slopes**2))),
-        notes=tuple(unsure(quantile, len(found)) + _notes(trained, each)),
+        fisher_rao=_rms(slopes),
+        notes=tuple(
+            unsure(quantile, len(found)) + _notes(trained, each) + [words for words, _ in shared]
+            + ([hint] if hint else []) + pair.notes()
+        ),
+        train_error=error(found),
+        test_error=None if test is None else test_error(
+            test, batch, sizes[0], classes, lambda x: _outputs(trained, x)
+        ),
+        checked=pair.compared > 0,
+        compared=pair.compared,
     )  # fmt: skip
+
+
+def _shape(layers: Sequence[Layer], first: Any) -> tuple[int, ...]:
+    """The shape of one input, a vector where the first layer is dense."""
+    shape = np.shape(first)[1:]
+    return (math.prod(shape),) if isinstance(layers[0], Dense) else shape
+
+
+def _length(values: list[float]) -> float:
+    def plain(some: np.ndarray) -> float:
+        try:
+            return math.sqrt(sum(float(one) ** 2 for one in some))
+        except OverflowError:
+            return math.inf
+
+    return norm.root(plain, np.array(values))
+
+
+def _rms(values: np.ndarray) -> float:
+    return norm.root(lambda some: float(np.sqrt(np.mean(some**2))), values)
+
+
+def _shared(pair: Pair) -> list[tuple[str, int]]:
+    """Arrays that two layers share, told for all but the first, with how many numbers they have.
+
+    They are equal before and after training, bit for bit, and most of their numbers differ from
+    each other, which no accident brings about.
+    """
+    found, seen = [], []
+    nets = (pair.initial.layers, pair.trained.layers)
+    for i, (first, last) in enumerate(zip(*nets, strict=True)):
+        for what in ("weight", "bias"):
+            if getattr(first, what) is None or getattr(last, what) is None:
+                continue
+            one = [as_float64(getattr(layer, what)) for layer in (first, last)]
+            same = [j for j, other in seen if all(map(np.array_equal, one, other))]
+            if same and 2 * len(np.unique(one[1])) > one[1].size:
+                found.append(
+                    (f"layers {same[0]} and {i} share one {what}: counted once", one[1].size)
+                )
+            else:
+                seen.append((i, one))
+    return found
 
 
 def _notes(layers: Sequence[Layer], norms: Sequence[LayerNorms]) -> list[str]:
@@ -209,16 +329,25 @@ def path_norm(layers: Sequence[Layer], shape: Sequence[int], power: int) -> floa
         >>> path_norm([Dense(np.array([[3.0, -4.0]])), Dense(np.array([[2.0]]))], (2,), 2)
         10.0
     """
+    sizes = [np.abs(as_float64(layer.weight)) for layer in layers]
+    exponents = [_extreme(size) for size in sizes]
     with jax.enable_x64(True):
         bare = [
             eqx.tree_at(
                 lambda one: (one.weight, one.bias), layer,
-                (np.abs(as_float64(layer.weight)) ** power, None),
+                (np.ldexp(size, -exponent) ** power, None),
                 is_leaf=lambda leaf: leaf is None,
             )
-            for layer in layers
+            for layer, size, exponent in zip(layers, sizes, exponents, strict=True)
         ]  # fmt: skip
-        return float(jnp.sum(forward(bare, np.ones((1, *shape)))) ** (1 / power))
+        found = float(jnp.sum(forward(bare, np.ones((1, *shape)))) ** (1 / power))
+    return float(np.ldexp(found, sum(exponents)))
+
+
+def _extreme(size: np.ndarray) -> int:
+    """The power of two of the largest number, where squares and sums may leave float64; else 0."""
+    exponent = int(np.frexp(size.max(initial=0.0))[1])
+    return exponent if abs(exponent) > 64 else 0
 
 
 def _layer_norms(
@@ -228,13 +357,13 @@ def _layer_norms(
     moved = (weight - first).reshape(len(weight), -1)
     positions = math.prod(out) // len(weight)
     if isinstance(trained, Convolution):
-        found = convolution_norm(trained, *into[1:])
+        found = convolution_norm(trained, *(into[:2] if trained.channels_last else into[1:]))
     else:
         found = Norm(norm.spectral(weight), True)
     return LayerNorms(
         *found,
-        frobenius=float(np.linalg.norm(weight)),
-        distance=float(np.linalg.norm(moved)),
+        frobenius=norm.root(lambda values: float(np.linalg.norm(values)), weight),
+        distance=norm.root(lambda values: float(np.linalg.norm(values)), moved),
         distance_1_2=norm.one_two(moved) * positions,
         widest=max(math.prod(into), math.prod(out)),
     )
@@ -245,26 +374,29 @@ def _ratio(one: float, other: float) -> float:
 
 
 def _sample(
-    layers: list[Layer], inputs: Any, labels: Any, batch: int
+    layers: list[Layer], batches: Iterable[tuple[np.ndarray, np.ndarray]]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Length, margin, and `<grad loss, W>` of every example."""
     parts = []
     with jax.enable_x64(True):
         params = jax.tree.map(as_float64, layers)
-        for start in range(0, len(inputs), batch):
-            x = as_float64(inputs[start : start + batch])
-            y = as_float64(labels[start : start + batch]).astype(np.int64)
+        for x, y in batches:
             logits, slopes = map(np.asarray, _slopes(params, jnp.asarray(x), jnp.asarray(y)))
-            if logits.ndim != 2 or y.min() < 0 or y.max() >= logits.shape[1]:
-                raise UserError(
-                    f"labels must be from 0 to the number of outputs, of shape {logits.shape[1:]}, "
-                    f"less one; got {y.min()} to {y.max()}"
-                )
-            parts.append(
-                (np.linalg.norm(x.reshape(len(x), -1), axis=1), margins(logits, y), slopes)
-            )
+            parts.append((_lengths(x), margins(check_outputs(logits), y), slopes))
     one, two, three = (np.concatenate(part) for part in zip(*parts, strict=True))
     return one, two, three
+
+
+def _lengths(x: np.ndarray) -> np.ndarray:
+    flat = x.reshape(len(x), -1)
+    found = np.linalg.norm(flat, axis=1)
+    usual = (found > 1e-140) & np.isfinite(found)  # no square was lost
+    return found if usual.all() else norm.row_norms(flat)
+
+
+def _outputs(layers: list[Layer], x: np.ndarray) -> np.ndarray:
+    with jax.enable_x64(True):
+        return np.asarray(forward(jax.tree.map(as_float64, layers), x))
 
 
 @jax.jit

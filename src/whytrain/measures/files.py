@@ -1,14 +1,19 @@
 """Checkpoints and data from files that cannot carry code: safetensors, and npz without pickles."""
 
+import re
 import struct
 import zipfile
+import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from whytrain.errors import UserError
+from whytrain.measures.arrays import plain, words
 
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, NotImplementedError)
 _LOCAL_HEADER = 30  # bytes of a zip member's header before its name
 
 
@@ -19,23 +24,41 @@ def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
         path: The file.
 
     Returns:
-        Each tensor as it is stored.
+        Each tensor as it is stored, the names in natural order, `10` after `2`: such files keep
+        them sorted as text.
 
     Raises:
-        UserError: The file cannot be read or is no safetensors file. Nothing is ever unpickled.
+        UserError: The file cannot be read, is no safetensors file, or holds numbers of a kind that
+            NumPy has not. Nothing is ever unpickled.
     """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"there is no checkpoint {path}")
     try:
         with safe_open(path, framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, TypeError, KeyError, AttributeError) as error:
-        words = " ".join(str(error).split())
+            return {name: _tensor(path, file, name) for name in sorted(file.keys(), key=_natural)}
+    except (SafetensorError, OSError) as error:
         raise UserError(
-            f"{path} is no safetensors file of numbers ({words}); write one with "
+            f"{path} is no safetensors file of numbers ({words(error)}); write one with "
             "safetensors.torch.save_file(model.state_dict(), FILE)"
         ) from error
+
+
+def _tensor(path: Path, file: Any, name: str) -> np.ndarray:
+    try:
+        return file.get_tensor(name)
+    except (TypeError, KeyError, AttributeError) as error:  # a type that NumPy has not
+        kind = file.get_slice(name).get_dtype()
+        raise UserError(
+            f"{path}: {plain(name)!r} is stored as {kind}, which cannot be read here; save it as "
+            "float32, as the network uses it"
+        ) from error
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Numbers in a name count as numbers."""
+    parts = re.split(r"(\d+)", name)
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
 
 def read_data(path: str | Path) -> dict[str, np.ndarray]:
@@ -45,10 +68,11 @@ def read_data(path: str | Path) -> dict[str, np.ndarray]:
     read as they are used; compressed ones are unpacked into memory.
 
     Args:
-        path: The file. `test_inputs` and `test_labels` are optional.
+        path: The file. `test_inputs`, `test_labels` and `outputs` (the model's logits of the first
+            examples) are optional.
 
     Returns:
-        The arrays under the names `inputs`, `labels`, `test_inputs`, `test_labels`.
+        The arrays under the names `inputs`, `labels`, `test_inputs`, `test_labels`, `outputs`.
 
     Raises:
         UserError: The file cannot be read, is no npz file, or lacks an array. Pickled arrays are
@@ -58,6 +82,7 @@ def read_data(path: str | Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise UserError(f"there is no data file {path}")
     wanted = {"inputs": "x", "labels": "y", "test_inputs": "test_x", "test_labels": "test_y"}
+    wanted |= {"outputs": "logits"}
     found = {}
     try:
         with zipfile.ZipFile(path) as archive:
@@ -66,10 +91,9 @@ def read_data(path: str | Path) -> dict[str, np.ndarray]:
                 member = there.get(name) or there.get(short)
                 if member is not None:
                     found[name] = _array(path, archive, member)
-    except (zipfile.BadZipFile, OSError, ValueError, EOFError) as error:
-        words = " ".join(str(error).split())
+    except _UNREADABLE as error:
         raise UserError(
-            f"{path} is no npz file of plain arrays ({words}); write one with "
+            f"{path} is no npz file of plain arrays ({words(error)}); write one with "
             "numpy.savez(FILE, inputs=X, labels=y)"
         ) from error
     for name in ("inputs", "labels"):
@@ -77,6 +101,37 @@ def read_data(path: str | Path) -> dict[str, np.ndarray]:
             held = ", ".join(there) or "nothing"
             raise UserError(f"{path} has no array {name!r} (or {wanted[name]!r}); it has {held}")
     return found
+
+
+def read_outputs(path: str | Path) -> np.ndarray:
+    """Read the logits of some examples, an npy file or the array `outputs` of an npz file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The array.
+
+    Raises:
+        UserError: The file cannot be read, or holds no such array. Pickled arrays are refused.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"there is no file of outputs {path}")
+    try:
+        found = np.load(path, allow_pickle=False)
+        if isinstance(found, np.ndarray):
+            return found
+        with found:
+            names = [n for n in ("outputs", "logits") if n in found] or found.files
+            if len(names) == 1 or names[0] == "outputs":
+                return found[names[0]]
+    except _UNREADABLE as error:
+        raise UserError(
+            f"{path} is no npy or npz file of plain arrays ({words(error)}); write one with "
+            "numpy.save(FILE, logits)"
+        ) from error
+    raise UserError(f"{path} has no array 'outputs'; it has {', '.join(names) or 'nothing'}")
 
 
 def _array(path: Path, archive: zipfile.ZipFile, member: str) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Deeper ReLU networks: any list of dense and convolutional layers."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import equinox as eqx
 import jax
@@ -11,7 +11,6 @@ from jaxtyping import Array, Float
 
 from whytrain._types import Numeric
 from whytrain.errors import UserError
-from whytrain.measures.weights import as_float64
 
 Padding = int | Literal["circular"]
 
@@ -42,15 +41,23 @@ class Convolution(eqx.Module):
         stride: How far apart the outputs are.
         padding: So many zeros on every side, or `"circular"`: the image on a torus, as many outputs
             as inputs for stride 1.
+        channels_last: Whether images are (example, height, width, channel), as Flax and Keras have
+            them.
     """
 
     weight: Float[Numeric, "out in kh kw"]
     bias: Float[Numeric, " out"] | None = None
     stride: int = eqx.field(static=True, default=1)
     padding: Padding = eqx.field(static=True, default=0)
+    channels_last: bool = eqx.field(static=True, default=False)
 
-    def __call__(self, x: Float[Array, "example in h w"]) -> Float[Array, "example out oh ow"]:
+    def __call__(self, x: Float[Array, "example ..."]) -> Float[Array, "example ..."]:
         """The layer on a batch, without activation."""
+        if not self.channels_last:
+            return self._convolved(x)
+        return jnp.moveaxis(self._convolved(jnp.moveaxis(x, -1, 1)), 1, -1)
+
+    def _convolved(self, x: Float[Array, "example in h w"]) -> Float[Array, "example out oh ow"]:
         weight = jnp.asarray(self.weight)
         if self.padding == "circular":
             around = [((k - 1) // 2, k // 2) for k in weight.shape[2:]]
@@ -81,65 +88,6 @@ def forward(layers: Sequence[Layer], x: Float[Numeric, "example ..."]) -> Float[
     return y
 
 
-def layers(
-    state: Mapping[str, Any],
-    *,
-    names: Sequence[str] | None = None,
-    stride: Mapping[str, int] | None = None,
-    padding: Mapping[str, Padding] | None = None,
-) -> list[Layer]:
-    """Make layers of a state dict: matrices are dense, arrays with four axes convolutions.
-
-    Args:
-        state: From name to array, as PyTorch's `state_dict` has them.
-        names: The layers in their order, with or without `.weight`; default: the weights in the
-            order of the state dict (a file may have lost it).
-        stride: Of convolutions by name, where it is not 1.
-        padding: Of convolutions by name, where it is not 0.
-
-    Returns:
-        The layers, in float64.
-
-    Raises:
-        UserError: A name is not there, there is no layer, or a layer has another number of axes
-            (batch normalization, recurrent layers and the like are not measured).
-
-    Example:
-        >>> state = {"0.weight": np.ones((4, 1, 3, 3)), "2.weight": np.ones((2, 16))}
-        >>> [type(layer).__name__ for layer in layers(state, padding={"0": 1})]
-        ['Convolution', 'Dense']
-    """
-    if names is None:
-        names = [name for name in state if name.endswith("weight")]
-    if not names:
-        raise UserError(f"there is no layer among {', '.join(state) or 'nothing'}")
-    plain = [name.removesuffix(".weight") for name in names]
-    for given in (stride or {}, padding or {}):
-        for name in given:
-            if name not in plain:
-                raise UserError(f"stride and padding are for {', '.join(plain)}, got {name!r}")
-    return [
-        _layer(state, name, (stride or {}).get(name, 1), (padding or {}).get(name, 0))
-        for name in plain
-    ]
-
-
-def _layer(state: Mapping[str, Any], name: str, stride: int, padding: Padding) -> Layer:
-    key = f"{name}.weight"
-    if key not in state:
-        raise UserError(f"there is no {key!r}; there is {', '.join(state)}")
-    weight = as_float64(state[key])
-    bias = as_float64(state[f"{name}.bias"]) if f"{name}.bias" in state else None
-    if weight.ndim == 2:
-        return Dense(weight, bias)
-    if weight.ndim == 4:
-        return Convolution(weight, bias, stride, padding)
-    raise UserError(
-        f"{key!r} has {weight.ndim} axes; dense layers have 2 and convolutions 4, others are not "
-        "measured"
-    )
-
-
 def shapes(layers: Sequence[Layer], shape: Sequence[int]) -> list[tuple[int, ...]]:
     """The shape of what enters every layer, and of what leaves the last.
 
@@ -155,12 +103,17 @@ def shapes(layers: Sequence[Layer], shape: Sequence[int]) -> list[tuple[int, ...
     """
     found = [tuple(int(n) for n in shape)]
     for i, layer in enumerate(layers):
-        zeros = jax.ShapeDtypeStruct((1, *found[-1]), np.float32)
+        entering = found[-1]
+        zeros = jax.ShapeDtypeStruct((1, *entering), np.float32)
         try:
             found.append(jax.eval_shape(lambda x, layer=layer: layer(x), zeros).shape[1:])
-        except (TypeError, ValueError) as error:
+            fits = 0 not in found[-1]
+        except (TypeError, ValueError, IndexError):
+            fits = False
+        if not fits:
             raise UserError(
                 f"layer {i} with weights of shape {np.shape(layer.weight)} does not fit what "
-                f"enters it, of shape {found[-1]}; is the order, a stride or a padding wrong?"
-            ) from error
+                f"enters it, of shape {entering}; is the order, a stride or a padding wrong, or is "
+                "something between the layers, such as pooling?"
+            )
     return found

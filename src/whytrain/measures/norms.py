@@ -1,10 +1,35 @@
 """Norms of a matrix, each in float64 and each with the convention that the papers use."""
 
+from collections.abc import Callable
+
 import numpy as np
 import scipy.linalg
 from jaxtyping import Float
 
 Matrix = Float[np.ndarray, "rows columns"]
+_SAFE = 1e-140  # a root of squares below it may have lost some of them
+
+
+def root(compute: Callable[[np.ndarray], float], values: np.ndarray) -> float:
+    """A root of squares, through values of size 1 where the squares would leave float64.
+
+    Args:
+        compute: The root, with `compute(a values) = |a| compute(values)`.
+        values: The values.
+
+    Example:
+        >>> print(root(lambda x: float(np.sqrt(np.sum(x**2))), np.array([3e-200, 4e-200])))
+        5e-200
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        found = compute(values)
+    if _SAFE < found < np.inf:
+        return found
+    top = float(np.abs(values).max(initial=0.0))
+    if top == 0 or not np.isfinite(top):
+        return top
+    exponent = int(np.frexp(top)[1])
+    return float(np.ldexp(compute(np.ldexp(values, -exponent)), exponent))
 
 
 def row_norms(matrix: Matrix) -> Float[np.ndarray, " rows"]:
@@ -14,7 +39,11 @@ def row_norms(matrix: Matrix) -> Float[np.ndarray, " rows"]:
         >>> row_norms(np.array([[3.0, 4.0], [0.0, 2.0]])).tolist()
         [5.0, 2.0]
     """
-    return np.sqrt(np.einsum("ik,ik->i", matrix, matrix))
+    with np.errstate(over="ignore", under="ignore"):
+        found = np.sqrt(np.einsum("ik,ik->i", matrix, matrix))
+    for i in np.flatnonzero(~((found > _SAFE) & (found < np.inf))):
+        found[i] = root(lambda row: float(np.linalg.norm(row)), matrix[i])
+    return found
 
 
 def frobenius(matrix: Matrix) -> float:
@@ -24,7 +53,7 @@ def frobenius(matrix: Matrix) -> float:
         >>> frobenius(np.array([[1.0, 1.0], [1.0, 1.0]]))
         2.0
     """
-    return float(np.linalg.norm(matrix))
+    return root(lambda values: float(np.linalg.norm(values)), matrix)
 
 
 def one_two(matrix: Matrix) -> float:
@@ -60,7 +89,7 @@ def p_two(matrix: Matrix, p: float) -> float:
         >>> print(f"{p_two(np.array([[3.0, 4.0], [0.0, 2.0]]), 3):.4f}")
         5.1045
     """
-    return float(np.linalg.norm(row_norms(matrix), ord=p))
+    return root(lambda values: float(np.linalg.norm(values, ord=p)), row_norms(matrix))
 
 
 def spectral(matrix: Matrix) -> float:

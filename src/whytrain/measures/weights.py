@@ -1,42 +1,20 @@
 """The weights of a two-layer network, found in whatever a checkpoint calls them."""
 
-import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from whytrain.errors import UserError, nearest
-
-
-def as_float64(array: Any, of: str = "an array") -> np.ndarray:
-    """An array of NumPy, JAX or PyTorch, on any device, as float64 of NumPy.
-
-    Args:
-        array: The array.
-        of: What it is, for messages.
-
-    Returns:
-        Its numbers.
-
-    Raises:
-        UserError: It does not hold real numbers: words, dates and complex numbers are not made
-            into some.
-
-    Example:
-        >>> as_float64([1, 2]).dtype
-        dtype('float64')
-    """
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(array, torch.Tensor):
-        array = array.detach().cpu()
-        array = array.numpy() if array.is_complex() else array.double().numpy()
-    array = np.asarray(array)
-    if array.dtype.kind in "cmMOSU" or array.dtype.names:
-        raise UserError(f"{of} must be real numbers, got {array.dtype}")
-    return array.astype(np.float64, copy=False)
+from whytrain.errors import UserError
+from whytrain.measures.arrays import as_float64
+from whytrain.measures.building import Hints, Network, build
+from whytrain.measures.entries import check_ignored, parts
+from whytrain.measures.layers import Dense
+from whytrain.measures.pairs import check_two
+from whytrain.measures.reading import choose
+from whytrain.measures.sources import source
 
 
 @dataclass(frozen=True)
@@ -84,31 +62,55 @@ class TwoLayerWeights:
             hidden += self.hidden_bias
             return np.maximum(hidden, 0, out=hidden) @ self.V.T + self.output_bias
 
+    def network(self, of: str = "the network") -> Network:
+        """The same as a list of layers.
+
+        Raises:
+            UserError: A number is not finite, or the shapes do not fit together.
+        """
+        arrays = {name: as_float64(array, f"{of}: {name}") for name, array in vars(self).items()}
+        for name, array in arrays.items():
+            if not np.isfinite(array).all():
+                raise UserError(f"{of}: {name!r} holds numbers that are not finite")
+        U, V, *biases = arrays.values()
+        fits = U.ndim == V.ndim == 2 and V.shape[1] == len(U)
+        if not fits or [bias.shape for bias in biases] != [(len(U),), (len(V),)]:
+            raise UserError(
+                f"{of}: U (hidden, inputs), V (classes, hidden) and their biases do not fit "
+                f"together: {', '.join(str(array.shape) for array in arrays.values())}"
+            )
+        layers = (Dense(U, biases[0]), Dense(V, biases[1]))
+        return Network(layers, ("hidden", "output"))
+
 
 def two_layer(
-    state: Mapping[str, Any] | TwoLayerWeights,
+    state: Any,
     hidden: str | None = None,
     output: str | None = None,
     of: str = "the checkpoint",
+    *,
+    ignore: Sequence[str] = (),
 ) -> TwoLayerWeights:
     """Find the weights of a two-layer network among named arrays.
 
-    Without names, the two matrices are taken whose shapes fit together, (hidden, inputs) and
-    (classes, hidden), as a PyTorch state dict of `Linear`, `ReLU`, `Linear` has them, whatever
-    their names; or `U`, `bias`, `V`, `out_bias`, as this package's `TwoLayer` names them. The bias
-    of `NAME.weight` is `NAME.bias`, if there is one.
+    Without names, the two matrices are taken in the order in which their shapes fit together, as a
+    PyTorch state dict of `Linear`, `ReLU`, `Linear` has them, whatever their names; Flax, Keras and
+    scikit-learn store matrices transposed, which names and biases tell. This package's `TwoLayer`
+    calls them `U`, `bias`, `V`, `out_bias`.
 
     Args:
-        state: From name to array.
+        state: From name to array, or a network as `capacity` takes it.
         hidden: The name of the hidden layer, with or without `.weight`.
         output: The name of the output layer.
         of: What holds it, for messages.
+        ignore: Entries, by name or pattern, that are not to be used.
 
     Returns:
         The weights in float64.
 
     Raises:
-        UserError: A name is not there, or the arrays do not make a two-layer network.
+        UserError: A name is not there, an entry has no place, or the arrays do not make a two-layer
+            network.
 
     Example:
         >>> state = {"0.weight": np.ones((5, 3)), "0.bias": np.ones(5), "2.weight": np.ones((2, 5))}
@@ -118,71 +120,44 @@ def two_layer(
     """
     if isinstance(state, TwoLayerWeights):
         return state
-    names = dict(zip(("hidden", "output"), _names(state, hidden, output, of), strict=True))
-    U, V = (as_float64(state[name], f"{of}: {name!r}") for name in names.values())
-    biases = []
-    for name, rows in zip(names.values(), (len(U), len(V)), strict=True):
-        bias = _bias(name)
-        biases.append(as_float64(state[bias]) if bias in state else np.zeros(rows))
-        if biases[-1].shape != (rows,):
-            raise UserError(
-                f"{of}: {bias!r} has shape {biases[-1].shape}, but {name!r} has {rows} rows"
-            )
-    if V.shape[1] != len(U):
+    opened, hints = source(state, of), Hints(layer_order(hidden, output, None))
+    check_ignored(ignore, opened)
+    found = parts(opened, of, ignore)
+    check_two(found, hints)
+    return from_network(build(found, choose(found, None, hints, None, None), hints))
+
+
+def layer_order(
+    hidden: str | None, output: str | None, order: Sequence[str] | None
+) -> Sequence[str] | None:
+    """The order of two layers, however it was given.
+
+    Raises:
+        UserError: Only one of them is named.
+    """
+    if hidden is None and output is None:
+        return order
+    if hidden is None or output is None:
+        raise UserError("name both layers, hidden and output, or none")
+    if order is not None:
+        raise UserError("give hidden and output, or order, not both")
+    return [hidden, output]
+
+
+def from_network(network: Network) -> TwoLayerWeights:
+    """The weights of two dense layers.
+
+    Raises:
+        UserError: There are not two.
+    """
+    if len(network.layers) != 2 or not all(isinstance(one, Dense) for one in network.layers):
         raise UserError(
-            f"{of}: {names['output']!r} of shape {V.shape} does not follow {names['hidden']!r} of "
-            f"shape {U.shape}: (classes, hidden) must follow (hidden, inputs); are they swapped?"
+            f"a two-layer network has two dense layers, this one {len(network.layers)} "
+            f"({', '.join(network.names)}); deep measures others"
         )
-    biased = [_bias(name) for name in names.values()]
-    for name, array in zip((*names.values(), *biased), (U, V, *biases), strict=True):
-        if not np.isfinite(array).all():
-            raise UserError(
-                f"{of}: {name!r} holds numbers that are not finite; did training diverge?"
-            )
+    U, V = (as_float64(layer.weight) for layer in network.layers)
+    biases = [
+        np.zeros(len(weight)) if layer.bias is None else as_float64(layer.bias)
+        for weight, layer in zip((U, V), network.layers, strict=True)
+    ]
     return TwoLayerWeights(U, V, *biases)
-
-
-def _bias(weight: str) -> str:
-    """The name of the bias that belongs to a matrix."""
-    if weight in ("U", "V"):
-        return {"U": "bias", "V": "out_bias"}[weight]
-    return weight.removesuffix("weight") + "bias"
-
-
-def _names(
-    state: Mapping[str, Any], hidden: str | None, output: str | None, of: str
-) -> tuple[str, str]:
-    """The names of both matrices: the given ones, the usual ones, or those whose shapes fit."""
-    matrices = [name for name, array in state.items() if np.ndim(array) == 2]
-    if hidden is not None or output is not None:
-        if hidden is None or output is None:
-            known = ", ".join(matrices)
-            raise UserError(f"name both layers, hidden and output, or none; {of} has {known}")
-        return _named(state, matrices, hidden, of), _named(state, matrices, output, of)
-    for pair in (("hidden.weight", "output.weight"), ("U", "V")):
-        if all(name in matrices for name in pair):
-            return pair
-    if len(matrices) != 2:
-        raise UserError(
-            f"{of} has {len(matrices)} matrices ({', '.join(matrices) or 'none'}), a two-layer "
-            "network has two; name them as hidden and output"
-        )
-    one, two = matrices
-    fits = [np.shape(state[b])[1] == np.shape(state[a])[0] for a, b in ((one, two), (two, one))]
-    if fits[0] == fits[1]:
-        raise UserError(
-            f"{of}: cannot tell which of {one!r} {np.shape(state[one])} and {two!r} "
-            f"{np.shape(state[two])} is the hidden layer; name them as hidden and output"
-        )
-    return (one, two) if fits[0] else (two, one)
-
-
-def _named(state: Mapping[str, Any], matrices: list[str], name: str, of: str) -> str:
-    for candidate in (name, f"{name}.weight"):
-        if candidate in matrices:
-            return candidate
-    if name in state:
-        raise UserError(f"{of}: {name!r} has shape {np.shape(state[name])}, a layer is a matrix")
-    layers = [matrix.removesuffix(".weight") for matrix in matrices]
-    hint = nearest(name, layers) or f"; its layers are {', '.join(layers) or 'none'}"
-    raise UserError(f"{of} has no layer {name!r}{hint}")

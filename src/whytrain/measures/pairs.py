@@ -1,0 +1,184 @@
+"""A network before and after training, read alike, and held against the model's outputs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from whytrain.errors import UserError
+from whytrain.measures.agreement import distance, expected
+from whytrain.measures.arrays import as_float64, shown
+from whytrain.measures.building import Hints, Network, Plan, build
+from whytrain.measures.entries import Parts, check_ignored, parts
+from whytrain.measures.layers import Layer
+from whytrain.measures.reading import choose, differs
+from whytrain.measures.sources import Source, source
+
+NOT_CHECKED = (
+    "not checked against the model: weights say nothing of activations, skip connections or "
+    "pooling, and rectifiers between the layers are supposed; give outputs= (logits of some "
+    "examples, or the model itself)"
+)
+INITIAL, TRAINED = "the initial checkpoint", "the trained checkpoint"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two states of one network.
+
+    Attributes:
+        initial: Before training.
+        trained: After it.
+        compared: On how many examples the outputs of `trained` are those of the model; 0 if it was
+            not checked.
+    """
+
+    initial: Network
+    trained: Network
+    compared: int
+
+    def notes(self) -> list[str]:
+        """What was supposed, and whether it was checked."""
+        return [*self.trained.notes, *([] if self.compared else [NOT_CHECKED])]
+
+
+def read_pair(
+    initial: Any,
+    trained: Any,
+    first: Any,
+    outputs: Any,
+    hints: Hints,
+    ignore: Sequence[str] = (),
+    *,
+    flat: bool = False,
+) -> Pair:
+    """Read both states by one plan, and compare outputs where there are some.
+
+    Args:
+        initial: A `Network`, or what `source` opens.
+        trained: The same after training.
+        first: The first examples, as the user has them.
+        outputs: As `expected` takes them.
+        hints: Order, strides, paddings.
+        ignore: Entries that are not to be used.
+        flat: Whether the network has two dense layers, for which all inputs are vectors.
+
+    Returns:
+        Both.
+
+    Raises:
+        UserError: Entries or outputs do not fit.
+    """
+    opened = {
+        of: given if isinstance(given, Network) else source(given, of)
+        for of, given in ((INITIAL, initial), (TRAINED, trained))
+    }
+    check_ignored(ignore, *(one for one in opened.values() if isinstance(one, Source)))
+    x = _examples(first, flat)
+    last = opened[TRAINED]
+    said = expected(outputs, last if isinstance(last, Source) else None, first)
+    if said is not None and len(said.outputs) > len(x):
+        raise UserError(
+            f"there are {len(said.outputs)} outputs for {len(x)} examples; outputs are those of "
+            "the first examples, in their order"
+        )
+    if isinstance(last, Network):
+        if said is not None and not distance(last.layers, x, said) <= said.tolerance:
+            raise differs(last, x, said)
+        network, plan, found = last, None, None
+    else:
+        found = _parts(last, TRAINED, ignore, hints, flat)
+        plan = choose(found, x.shape[1:], hints, x, said)
+        network = build(found, plan, hints)
+    before = _initial(opened[INITIAL], ignore, hints, (found, plan), flat)
+    return Pair(before, network, 0 if said is None else len(said.outputs))
+
+
+def _examples(first: Any, flat: bool) -> np.ndarray:
+    x = as_float64(first, "the inputs")
+    if x.ndim < 1:
+        raise UserError("the inputs must be an array whose first axis counts the examples")
+    return x.reshape(len(x), -1) if flat and x.size else x
+
+
+def _initial(
+    opened: Network | Source,
+    ignore: Sequence[str],
+    hints: Hints,
+    like: tuple[Parts | None, Plan | None],
+    flat: bool,
+) -> Network:
+    """The initial network: by the plan of the trained one where it has the same names."""
+    if isinstance(opened, Network):
+        return opened
+    found, (trained, plan) = _parts(opened, INITIAL, ignore, hints, flat), like
+    if trained is not None and plan is not None and _same_names(found, trained):
+        return build(found, plan, hints)
+    return build(found, choose(found, None, Hints(), None, None), Hints())
+
+
+def _same_names(one: Parts, other: Parts) -> bool:
+    return set(one.layers) == set(other.layers) and set(one.norms) == set(other.norms)
+
+
+def _parts(opened: Source, of: str, ignore: Sequence[str], hints: Hints, flat: bool) -> Parts:
+    found = parts(opened, of, ignore)
+    if flat:
+        check_two(found, hints)
+    return found
+
+
+def check_two(found: Parts, hints: Hints) -> None:
+    """Refuse what has not two dense layers.
+
+    Raises:
+        UserError: Saying what it has.
+    """
+    if hints.order is None and len(found.layers) != 2:
+        raise UserError(
+            f"{found.of} has {len(found.layers)} matrices ({shown(found.layers)}), a two-layer "
+            "network has two; name them as hidden and output and the others in ignore=, or measure "
+            "all layers with deep"
+        )
+    for layer in found.layers.values():
+        if len(layer.weight.shape) != 2:
+            raise UserError(
+                f"{found.of}: {layer.weight} is a convolution; capacity is of two dense layers, "
+                "deep measures convolutions too"
+            )
+
+
+def of_layers(given: Any, of: str) -> Any:
+    """A sequence of layers as a network, all numbers finite; anything else as it is.
+
+    Raises:
+        UserError: A number is not finite.
+    """
+    if not (isinstance(given, list | tuple) and given and isinstance(given[0], Layer)):
+        return given
+    for i, layer in enumerate(given):
+        if not isinstance(layer, Layer):
+            raise UserError(f"{of}: layer {i} is a {type(layer).__name__}, and no layer")
+        for what in ("weight", "bias"):
+            array = getattr(layer, what)
+            if array is not None and not np.isfinite(as_float64(array, f"{of}: {what}")).all():
+                raise UserError(
+                    f"{of}: the {what} of layer {i} holds numbers that are not finite; did "
+                    "training diverge?"
+                )
+    return Network(tuple(given), tuple(map(str, range(len(given)))))
+
+
+def check_same(pair: Pair) -> None:
+    """Refuse two states of different networks.
+
+    Raises:
+        UserError: Naming the shapes.
+    """
+    shapes = [[np.shape(one.weight) for one in net.layers] for net in (pair.initial, pair.trained)]
+    if shapes[0] != shapes[1]:
+        raise UserError(
+            "initial and trained must be the layers of one network, of the same shapes; got "
+            f"{shown(map(str, shapes[0]))} and {shown(map(str, shapes[1]))}"
+        )
