@@ -103,8 +103,7 @@ def reproduction():
         wanted=4,
         outcomes=OUTCOMES,
         faults=[
-            (Trial(stated, "quick", stated.faults[0]), verdict)
-            for stated, verdict in OUTCOMES[:2]
+            (Trial(stated, "quick", stated.faults[0]), verdict) for stated, verdict in OUTCOMES[:2]
         ],
         runs=500,
         plan="c0ffee" * 10,
