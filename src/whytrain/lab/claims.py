@@ -7,6 +7,7 @@ from typing import Any, Literal, overload
 import numpy as np
 import xarray as xr
 
+from whytrain.errors import UserError
 from whytrain.lab.settings import as_dict, fingerprint
 from whytrain.lab.statistics import Estimate
 from whytrain.lab.verdicts import Finding, Rule, Verdict, Word
@@ -145,8 +146,14 @@ class Part:
             share: The part of the probability of error that may be spent on it.
         """
         found = self.measure(cells)
+        several = [found] if isinstance(found, Estimate) else list(found)
+        if not several:
+            raise UserError(f"nothing was measured of {self.what!r}, so nothing can be said of it")
+        if self.rule.relation == "<=" and any(one.bound is not None for one in several):
+            raise UserError(
+                f"{self.what!r} is sampled: hold it to below(); at_most() is for exact numbers"
+            )
         level = 1 - (1 - self.rule.level) * share
-        several = [found] if isinstance(found, Estimate) else found
         return [Finding(self.what, one.at(level), self.rule, share) for one in several]
 
 

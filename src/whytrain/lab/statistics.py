@@ -1,25 +1,31 @@
-"""Estimates with intervals, for what is measured from runs; SciPy does the work.
+"""Estimates with intervals, for what is measured from runs.
 
-Every function here refuses values that are not finite, and none returns an interval of width zero
-from a sample: values that are all alike say nothing of how they spread.
+The rule in every function: values that are missing, not finite, or of another kind are refused;
+and where values do not say how they spread (there is one alone, or rounding explains how they
+differ), the interval is unbounded. None from a sample has width zero. How often each covers, and
+where it does not, stands in `docs/verdicts.md`.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from whytrain.errors import UserError
 
 LEVEL = 0.95
-_ALIKE = 1e-14  # a relative spread that rounding explains
+_ROUNDINGS = 45  # equal numbers may end up this many machine precisions apart
+_HUGE = 1e150  # from here on squares overflow, and below its inverse they underflow
+_FEW = 5  # values of a group, of fewer of which Satterthwaite's freedom is too large
+_MOST_RUNS = 2**53  # whole numbers beyond are not told apart
 
 Interval = tuple[float, float]
 Bound = Callable[[float], Interval]  # the interval that misses with this probability
+
+_UNBOUNDED = (-math.inf, math.inf)
 
 
 @dataclass(frozen=True)
@@ -45,8 +51,24 @@ class Estimate:
 
     @classmethod
     def of(cls, value: float, runs: int, bound: Bound, level: float = LEVEL) -> "Estimate":
-        """The estimate whose intervals a function gives."""
-        return cls(value, *bound(1 - level), level, runs, bound)
+        """The estimate whose intervals a function gives.
+
+        Args:
+            value: The number.
+            runs: How many independent values are behind it.
+            bound: Gives the ends of the interval that misses with a probability. Ends that
+                rounding made one are moved apart, and ends that are no interval bound nothing.
+            level: The probability with which the interval covers.
+        """
+        if not 0 < level < 1:
+            raise UserError(
+                f"the level of an interval is between 0 and 1, such as 0.95; got {level}"
+            )
+
+        def ends(miss: float) -> Interval:
+            return _apart(*bound(miss))
+
+        return cls(value, *ends(1 - level), level, runs, ends)
 
     @property
     def interval(self) -> Interval:
@@ -59,34 +81,50 @@ class Estimate:
         Args:
             level: The probability with which the interval covers.
 
+        Raises:
+            UserError: The level is not between 0 and 1, or the estimate knows only its own.
+
         Example:
             >>> estimate_mean([1.0, 2.0, 3.0]).at(0.5).interval
-            (1.528595479208968, 2.471404520791032)
+            (1.5285954792089682, 2.471404520791032)
         """
         if self.bound is None:
+            if self.level not in (None, level):
+                raise UserError(f"this estimate has an interval at {self.level} only, not {level}")
             return self
-        low, high = self.bound(1 - level)
-        return replace(self, low=low, high=high, level=level)
+        return Estimate.of(self.value, self.runs, self.bound, level)
 
     def through(self, function: Callable[[float], float]) -> "Estimate":
         """The estimate of a monotone function of the number.
 
+        Where the function has no value at an end of the interval, or the same at both, nothing is
+        bounded.
+
         Args:
             function: Rises, or falls, everywhere.
+
+        Raises:
+            UserError: The function has no value at the number, or is seen not to be monotone.
 
         Example:
             >>> estimate_rate(0, 10).through(lambda rate: 1 - rate).high
             1.0
         """
-
-        def ends(low: float, high: float) -> Interval:
-            one, other = function(low), function(high)
-            return min(one, other), max(one, other)
-
-        bound = self.bound
-        moved = None if bound is None else lambda miss: ends(*bound(miss))
-        low, high = ends(self.low, self.high)
-        return replace(self, value=function(self.value), low=low, high=high, bound=moved)
+        value, bound = _value(function, self.value), self.bound
+        if bound is None:
+            ends = sorted((_value(function, self.low), _value(function, self.high)))
+            moved = Estimate(value, *ends, self.level, self.runs)
+        else:
+            moved = Estimate.of(
+                value, self.runs, lambda miss: _mapped(function, *bound(miss)), self.level or LEVEL
+            )
+        if not moved.low <= value <= moved.high:
+            raise UserError(
+                f"a function of an estimate must rise, or fall, everywhere, and have a value; at "
+                f"{self.low:g}, {self.value:g}, {self.high:g} it gives {moved.low:g}, {value:g}, "
+                f"{moved.high:g}"
+            )
+        return moved
 
     def document(self) -> dict[str, float]:
         """What the results of an experiment say of it."""
@@ -96,27 +134,27 @@ class Estimate:
 def estimate_rate(successes: int, runs: int, level: float = LEVEL) -> Estimate:
     """Estimate a probability, with the exact (Clopper-Pearson) interval.
 
+    It covers at least as often as it says, whatever the probability.
+
     Args:
         successes: How many runs succeeded.
-        runs: How many there were, at least one.
+        runs: How many independent runs there were, at least one.
         level: The least probability with which the interval covers.
 
     Returns:
         The share of successes.
 
     Raises:
-        UserError: The counts are not of this kind.
+        UserError: The counts or the level are not of this kind.
 
     Example:
         >>> found = estimate_rate(5000, 5000)
         >>> print(f"{found.low:.5f} {found.high}")
         0.99926 1.0
     """
-    successes, runs = int(successes), int(runs)
-    if not 0 <= successes <= runs or runs < 1:
-        raise UserError(f"a rate needs 0 <= successes <= runs, runs >= 1; got {successes}, {runs}")
+    count, total = _counts(successes, runs)
     return Estimate.of(
-        successes / runs, runs, lambda miss: _clopper_pearson(successes, runs, miss), level
+        count / total, total, lambda miss: _clopper_pearson(count, total, miss), level
     )
 
 
@@ -126,7 +164,8 @@ def estimate_rate_difference(
     """Estimate how much larger one probability is than another.
 
     The interval runs from the difference of opposite ends of two exact intervals, each of which
-    misses half as often.
+    misses half as often. So it covers at least as often as it says, also where the runs of the two
+    are paired (the same seeds, say).
 
     Args:
         one: Successes and runs of the one.
@@ -136,39 +175,46 @@ def estimate_rate_difference(
     Returns:
         The difference of the shares.
 
+    Raises:
+        UserError: The counts or the level are not of this kind.
+
     Example:
         >>> found = estimate_rate_difference((90, 100), (60, 100))
         >>> print(f"{found.value:.2f} {found.low:.2f} {found.high:.2f}")
-        0.30 0.11 0.48
+        0.30 0.10 0.47
     """
-    first, second = estimate_rate(*one), estimate_rate(*other)
+    (a, n), (b, m) = _counts(*one), _counts(*other)
 
     def bound(miss: float) -> Interval:
-        (a, b), (c, d) = (_clopper_pearson(*pair, miss / 2) for pair in (one, other))
-        return a - d, b - c
+        low, high = _clopper_pearson(a, n, miss / 2)
+        other_low, other_high = _clopper_pearson(b, m, miss / 2)
+        return low - other_high, high - other_low
 
-    runs = first.runs + second.runs
-    return Estimate.of(first.value - second.value, runs, bound, level)
+    return Estimate.of(a / n - b / m, n + m, bound, level)
 
 
 def estimate_mean(sample: ArrayLike, level: float = LEVEL, *, resolution: float = 0.0) -> Estimate:
     """Estimate the mean of a distribution from a sample, with Student's t.
 
     One value alone bounds nothing, and neither do values that are all alike, unless the
-    `resolution` says what differences the measure would not show.
+    `resolution` says what differences the measure would not show. The interval is exact for normal
+    values. It misses more often than it says where few values come from a skewed distribution, and
+    it cannot know of rare values that the sample lacks; estimate a rate for those.
 
     Args:
-        sample: Independent values.
+        sample: Independent values, one a run; differences, where runs are paired.
         level: The probability with which the interval covers (nearly, if the values are not
             normal).
         resolution: The least difference that the measure can show, such as one over the number of
-            test examples for an accuracy; the deviation is taken to be that at least.
+            test examples for an accuracy; the deviation is taken to be that at least. What is
+            estimated is the mean of what the measure shows.
 
     Returns:
         The mean.
 
     Raises:
-        UserError: There is no value, or one is not finite.
+        UserError: There is no value, one is not finite, or they are no numbers one a run; or the
+            level or the resolution is not of this kind.
 
     Example:
         >>> found = estimate_mean([1.0, 2.0, 3.0])
@@ -191,12 +237,13 @@ def estimate_contrast(
 
     Groups may differ in size and in spread. Weights -1 and 1 compare two means; weights `(x - mean
     x) / sum (x - mean x)^2` give the slope of the line through the means at `x`, for which the
-    means need not lie on a line.
+    means need not lie on a line. Where a group has fewer than five values, the degrees of freedom
+    are those of groups that are all as small: Satterthwaite's own are too many if sizes differ.
 
     Args:
-        groups: Independent samples; where one that has a weight is of one value, or its values are
-            all alike, nothing is bounded.
-        weights: One number a group.
+        groups: Samples that are independent, of one another too; where one that has a weight is
+            of one value, or its values are all alike, nothing is bounded.
+        weights: One number a group, not all zero.
         level: The probability with which the interval covers, nearly.
         resolution: As for `estimate_mean`, for every group.
 
@@ -204,34 +251,42 @@ def estimate_contrast(
         The weighted sum; its `runs` are the values of all groups that have a weight.
 
     Raises:
-        UserError: A group that has a weight is empty, or a value is not finite.
+        UserError: As for `estimate_mean`, of a group that has a weight; or the weights do not fit.
 
     Example:
         >>> found = estimate_contrast([[1.0, 2.0, 3.0], [4.0, 6.0, 8.0]], [-1, 1])
         >>> print(f"{found.value:.1f} {found.low:.2f} {found.high:.2f}")
         4.0 -0.16 8.16
     """
+    if not 0 <= resolution < _HUGE:
+        raise UserError(f"the resolution of a measure is no negative number; got {resolution}")
+    factors = _Sample.of(weights).values
+    if len(factors) != len(groups) or not factors.any():
+        raise UserError(
+            f"a contrast needs a weight for each group, not all 0; got {len(factors)} for "
+            f"{len(groups)} groups"
+        )
     used = [
-        (float(weight), _finite(group))
-        for weight, group in zip(np.ravel(weights), groups, strict=True)
+        (float(weight), _Sample.of(group))
+        for weight, group in zip(factors, groups, strict=True)
         if weight
     ]
-    value = sum(weight * float(group.mean()) for weight, group in used)
-    runs = sum(len(group) for _, group in used)
-    spreads = [_deviation(group, resolution) for _, group in used]
-    if not all(spreads):
-        return Estimate.of(value, runs, _unbounded, level)
-    parts = [
-        (weight * spread) ** 2 / len(group)
-        for (weight, group), spread in zip(used, spreads, strict=True)
-    ]
-    share = sum(part**2 / (len(group) - 1) for part, (_, group) in zip(parts, used, strict=True))
-    error, freedom = math.sqrt(sum(parts)), sum(parts) ** 2 / share
-    return Estimate.of(value, runs, _student(value, error, freedom), level)
+    value = sum(weight * float(group.values.mean()) for weight, group in used)
+    sizes = [len(group.values) for _, group in used]
+    errors = [abs(weight) * group.error(resolution) for weight, group in used]
+    if not all(errors):
+        return Estimate.of(value, sum(sizes), _unbounded, level)
+    error, fewest = math.hypot(*errors), min(sizes)
+    counted = sizes if fewest >= _FEW else [fewest] * len(sizes)
+    shares = [(part / error) ** 4 / (n - 1) for part, n in zip(errors, counted, strict=True)]
+    return Estimate.of(value, sum(sizes), _student(value, error, 1 / sum(shares)), level)
 
 
 def estimate_slope(x: ArrayLike, y: ArrayLike, level: float = LEVEL) -> Estimate:
     """Fit `y = slope * x + intercept` by least squares and bound the slope by Student's t.
+
+    Where spreads differ with `x`, or the means may not lie on a line, `estimate_contrast` holds
+    and this does not.
 
     Args:
         x: Where `y` was measured; at least two different values.
@@ -242,22 +297,28 @@ def estimate_slope(x: ArrayLike, y: ArrayLike, level: float = LEVEL) -> Estimate
         The slope. Two points, or points exactly on a line, leave it unbounded.
 
     Raises:
-        UserError: A value is not finite, or all `x` are the same.
+        UserError: A value is not finite, all `x` are the same, or there is not one `y` for each.
 
     Example:
         >>> found = estimate_slope([0, 1, 2, 3], [1.0, 3.1, 4.9, 7.0])
         >>> print(f"{found.value:.2f} {found.low:.2f} {found.high:.2f}")
         1.98 1.80 2.16
     """
-    where, values = _finite(x), _finite(y)
-    if np.ptp(where) == 0:
+    places, measured = _Sample.of(x), _Sample.of(y)
+    where, values = places.values, measured.values
+    if len(where) != len(values):
+        raise UserError(f"a slope needs a y for each x; got {len(values)} for {len(where)}")
+    if np.ptp(where) <= places.rounding:
         raise UserError(f"a slope needs two different x, got {len(where)} times {where[0]:g}")
-    fit: Any = stats.linregress(where, values)
-    slope, error, freedom = float(fit.slope), float(fit.stderr), len(where) - 2
-    rounding = _ALIKE * float(np.abs(values).max()) / float(np.ptp(where))
-    bounded = freedom >= 1 and error > rounding
-    bound = _student(slope, error, freedom) if bounded else _unbounded
-    return Estimate.of(slope, len(where), bound, level)
+    away, freedom = where - where.mean(), len(where) - 2
+    slope = float(away @ values / (away @ away))
+    # Residuals, and not 1 - r², in which all digits cancel where points are nearly on a line.
+    rest = values - values.mean() - slope * away
+    deviation = math.sqrt(float(rest @ rest) / freedom) if freedom else 0.0
+    if deviation <= measured.rounding:
+        return Estimate.of(slope, len(where), _unbounded, level)
+    error = deviation / math.sqrt(float(away @ away))
+    return Estimate.of(slope, len(where), _student(slope, error, freedom), level)
 
 
 def largest(values: ArrayLike) -> Estimate:
@@ -271,53 +332,113 @@ def largest(values: ArrayLike) -> Estimate:
         The largest, with no level.
 
     Raises:
-        UserError: There is none.
+        UserError: There is none, or they are no numbers.
 
     Example:
         >>> largest([1e-16, 3e-15]).interval
         (1e-16, 3e-15)
     """
-    found = np.ravel(np.asarray(values, dtype=float))
+    found = np.ravel(_numbers(values))
     if not len(found):
         raise UserError("there is no value to take the largest of")
     worst = float(found.max())
     return Estimate(worst, float(found.min()), worst, None, len(found))
 
 
-def _finite(values: ArrayLike) -> np.ndarray:
-    found = np.ravel(np.asarray(values, dtype=float))
-    bad = int((~np.isfinite(found)).sum())
-    if bad or not len(found):
-        told = f"{bad} of {len(found)} are not" if bad else "there is none"
-        raise UserError(f"an estimate needs finite values, and {told}; leave out, in words, the "
-                        "runs that have none")  # fmt: skip
-    return found
+@dataclass(frozen=True)
+class _Sample:
+    """Finite numbers, one a run, and how far apart rounding alone may put them."""
+
+    values: np.ndarray
+    rounding: float
+
+    @classmethod
+    def of(cls, given: ArrayLike) -> "_Sample":
+        found = np.atleast_1d(np.asarray(given))
+        if found.dtype.kind == "b":
+            raise UserError("an estimate needs numbers, and these are true or false: estimate_rate")
+        if found.ndim > 1:
+            raise UserError(f"an estimate needs one value a run; got an array of {found.shape}")
+        values = _numbers(found)
+        bad = int((~(np.abs(values) < _HUGE)).sum())
+        if bad or not len(values):
+            told = f"{bad} of {len(values)} are not" if bad else "there is none"
+            raise UserError(f"an estimate needs finite values (below {_HUGE:g}), and {told}; leave "
+                            "out, in words, the runs that have none")  # fmt: skip
+        step = np.finfo(found.dtype if found.dtype.kind == "f" else float).eps
+        return cls(values, max(_ROUNDINGS * float(step * np.abs(values).max()), 1 / _HUGE))
+
+    def error(self, resolution: float) -> float:
+        """The standard error of the mean; 0 where nothing is known of it."""
+        runs = len(self.values)
+        if runs < 2:
+            return 0.0
+        spread = float(self.values.std(ddof=1))
+        known = spread if spread > self.rounding else 0.0
+        return max(known, resolution) / math.sqrt(runs)
 
 
-def _deviation(values: np.ndarray, resolution: float) -> float:
-    """The standard deviation, at least `resolution`; 0 where nothing is known of it."""
-    if len(values) < 2:
-        return 0.0
-    spread = float(values.std(ddof=1))
-    if spread <= _ALIKE * float(np.abs(values).max()):
-        return resolution
-    return max(spread, resolution)
+def _numbers(given: ArrayLike) -> np.ndarray:
+    found = np.asarray(given)
+    try:
+        if found.dtype.kind not in "cmM":  # of complex numbers and times a part would be dropped
+            return found.astype(float)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise UserError(f"an estimate needs real numbers; got {found.ravel()[:1]} of {found.dtype}")
+
+
+def _counts(successes: int, runs: int) -> tuple[int, int]:
+    try:
+        count, total = (float(number) for number in (successes, runs))
+    except (TypeError, ValueError, OverflowError):
+        count = total = math.nan
+    if not (0 <= count <= total and 1 <= total <= _MOST_RUNS and (count % 1, total % 1) == (0, 0)):
+        raise UserError(
+            "a rate needs whole numbers, 0 <= successes <= runs, runs >= 1; got "
+            f"{successes}, {runs}"
+        )
+    return int(count), int(total)
+
+
+def _value(function: Callable[[float], float], at: float) -> float:
+    """Its value; NaN where it has none."""
+    try:
+        with np.errstate(all="ignore"):
+            return float(function(at))
+    except (ArithmeticError, ValueError):
+        return math.nan
+
+
+def _mapped(function: Callable[[float], float], low: float, high: float) -> Interval:
+    one, other = _value(function, low), _value(function, high)
+    return (min(one, other), max(one, other)) if one != other else _UNBOUNDED
+
+
+def _apart(low: float, high: float) -> Interval:
+    """Ends that are not of width zero; unbounded where they are no ends of an interval."""
+    if low < high:
+        return low, high
+    if low == high and math.isfinite(low):
+        return math.nextafter(low, -math.inf), math.nextafter(high, math.inf)
+    return _UNBOUNDED
 
 
 def _unbounded(miss: float) -> Interval:
     del miss
-    return -math.inf, math.inf
+    return _UNBOUNDED
 
 
 def _student(center: float, error: float, freedom: float) -> Bound:
     def bound(miss: float) -> Interval:
-        reach = float(stats.t.isf(miss / 2, freedom)) * error
+        reach = -float(special.stdtrit(freedom, miss / 2)) * error
         return center - reach, center + reach
 
     return bound
 
 
 def _clopper_pearson(successes: int, runs: int, miss: float) -> Interval:
-    low = stats.beta.ppf(miss / 2, successes, runs - successes + 1) if successes else 0.0
-    high = stats.beta.isf(miss / 2, successes + 1, runs - successes) if successes < runs else 1.0
+    failures = runs - successes
+    low = special.betaincinv(successes, failures + 1, miss / 2) if successes else 0.0
+    high = special.betainccinv(successes + 1, failures, miss / 2) if failures else 1.0
     return float(low), float(high)

@@ -1,11 +1,13 @@
 """Verdicts: the word follows, in one place, from an interval and the rule it is held against."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from whytrain.errors import UserError
 from whytrain.lab.statistics import LEVEL, Estimate
 
 Word = Literal["supported", "contradicted", "inconclusive", "not run", "failed"]
@@ -44,6 +46,14 @@ class Rule:
     level: float = LEVEL
     resolution: float | None = None
 
+    def __post_init__(self) -> None:
+        numbers = (self.threshold, self.tolerance, self.resolution or 0.0)
+        if not all(map(math.isfinite, numbers)) or min(numbers[1:]) < 0 or not 0 < self.level < 1:
+            raise UserError(
+                "a rule needs finite numbers, of which tolerance and resolution are not negative, "
+                f"and a level between 0 and 1; got {self}, {self.resolution}, {self.level}"
+            )
+
     def word(self, found: Estimate) -> Word:
         """The verdict on an estimate: it needs the whole interval on one side.
 
@@ -54,32 +64,36 @@ class Rule:
         return word(self.relation, self.threshold, self.tolerance, found.value, *found.interval)
 
     def p_value(self, found: Estimate) -> float | None:
-        """The least probability of missing at which the interval still decides.
+        """The least probability of missing at which the interval still decides; never below 1e-12.
 
-        None where no probability comes in: nothing is random, or one exception has been found, or
-        an interval that covers its target does not refuse it.
+        For `>`, `<` and `=` it is twice that of the one-sided test (of both, for `=`), as the
+        interval has two sides; for an interval that refuses to cover, that of the two-sided test.
+        It is 1 where no interval decides. None where no probability comes in: nothing is random;
+        or one exception to `every` run has been found, which is certain; or an interval covers its
+        target, which it would also if that were wrong and the runs too few.
 
         Example:
             >>> from whytrain.lab.statistics import estimate_rate
             >>> round(above(0.5).p_value(estimate_rate(60, 100)), 4)  # twice the binomial tail
             0.0569
         """
-        decided = self.word(found)
-        if found.bound is None or (self.relation, decided) in (
-            ("covers", "supported"), ("every", "contradicted"),
-        ):  # fmt: skip
+        without = {"covers": "supported", "every": "contradicted"}.get(self.relation)
+        if found.bound is None or self.word(found) == without:
             return None
         low, high = np.log(_LEAST_P), 0.0
-        if self._open(found, low) is False:
+        if self._decides(found, low):
             return _LEAST_P
         for _ in range(40):
             middle = (low + high) / 2
-            low, high = (middle, high) if self._open(found, middle) else (low, middle)
+            low, high = (low, middle) if self._decides(found, middle) else (middle, high)
         return float(np.exp(high))
 
-    def _open(self, found: Estimate, log_miss: float) -> bool:
-        there = self.word(found.at(1 - float(np.exp(log_miss))))
-        return there == ("supported" if self.relation == "covers" else "inconclusive")
+    def _decides(self, found: Estimate, log_miss: float) -> bool:
+        """Whether the interval that misses so often decides; not to be refused is no decision."""
+        assert found.bound is not None
+        ends = found.bound(float(np.exp(log_miss)))
+        there = word(self.relation, self.threshold, self.tolerance, found.value, *ends)
+        return there == "contradicted" or (there == "supported" and self.relation != "covers")
 
     def __str__(self) -> str:
         return rule_text(self.relation, self.threshold, self.tolerance)
@@ -123,14 +137,18 @@ def word(
 
     Returns:
         `supported`, `contradicted` or `inconclusive`. Of a value that is not a number an identity
-        is contradicted, and of an interval that is not one everything else is inconclusive.
+        is contradicted, and of an interval that is not one everything else is inconclusive; so is
+        whether it covers a number, of an unbounded interval, which covers all.
     """
     below, above_ = threshold - tolerance, threshold + tolerance
     holds, fails = {
         ">": (low > threshold, high <= threshold),
         "<": (high < threshold, low >= threshold),
         "=": (below <= low and high <= above_, high < below or low > above_),
-        "covers": (low <= threshold <= high, high < threshold or low > threshold),
+        "covers": (
+            low <= threshold <= high and math.isfinite(high - low),
+            high < threshold or low > threshold,
+        ),
         "<=": (high <= threshold, not high <= threshold),
         "every": (value == 1 and low > threshold, value < 1),
     }[relation]
@@ -200,6 +218,11 @@ class Finding:
         return None if found is None else min(1.0, found / self.share)
 
     @property
+    def sampled(self) -> bool:
+        """Whether chance had a part in it."""
+        return self.estimate.bound is not None
+
+    @property
     def may_be_sharper(self) -> bool:
         """Whether its interval is longer than need be, which NaN counts as."""
         resolution = self.rule.resolution
@@ -253,23 +276,33 @@ class Verdict:
         return min(first, key=lambda finding: finding.distance)
 
     @property
-    def p_value(self) -> float | None:
-        """The probability of so clear a verdict by chance; None where none comes in.
+    def sampled(self) -> bool:
+        """Whether chance had a part in it, so that it is one of those to correct for."""
+        return any(finding.sampled for finding in self.findings)
 
-        Supported needs every part, so that the largest counts; one part contradicts, and it was
-        chosen among all (Bonferroni).
+    @property
+    def p_value(self) -> float | None:
+        """The probability of so clear a verdict by chance, at most; None where none comes in.
+
+        Supported needs every part, so that the largest counts. One part contradicts, and it was
+        chosen among all that are sampled (Bonferroni); a part that contradicts for certain leaves
+        chance nothing. Undecided, the largest of the parts that are so says how far it is from a
+        word.
         """
         found = [f.p_value for f in self.findings if f.word == self.word]
         known = [p for p in found if p is not None]
         if self.word == "contradicted":
-            return None if None in found else min(1.0, min(known) * len(self.findings))
+            chosen = sum(finding.sampled for finding in self.findings)
+            return None if None in found else min(1.0, min(known) * chosen)
         return max(known, default=None)
 
 
 def corrected(verdicts: Sequence[Verdict], miss: float = 1 - LEVEL) -> list[Word]:
     """The words that stand after Holm's correction for there being so many claims.
 
-    Of claims whose verdicts leave chance a part, at most `miss` of all reports hold a false one.
+    At most `miss` of all reports hold a false one. Every claim in which chance had a part counts,
+    whatever its word: to count only those with a p-value would let the data choose how many there
+    are. Words that have none stand (see `Rule.p_value`).
 
     Args:
         verdicts: All verdicts of a report.
@@ -279,11 +312,12 @@ def corrected(verdicts: Sequence[Verdict], miss: float = 1 - LEVEL) -> list[Word
         Each word, or `inconclusive` where it does not survive. Source: Holm, Scandinavian Journal
         of Statistics 6 (1979).
     """
-    chances = {i: p for i, v in enumerate(verdicts) if (p := v.p_value) is not None}
     words = [verdict.word for verdict in verdicts]
+    chances = {i: p for i, v in enumerate(verdicts) if (p := v.p_value) is not None}
+    tried = sum(verdict.sampled for verdict in verdicts)
     refused = False
     for place, i in enumerate(sorted(chances, key=lambda i: chances[i])):
-        refused |= chances[i] > miss / (len(chances) - place)
+        refused |= chances[i] > miss / (tried - place)
         if refused and words[i] in ("supported", "contradicted"):
             words[i] = "inconclusive"
     return words
