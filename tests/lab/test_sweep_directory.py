@@ -12,13 +12,13 @@ from whytrain.errors import UserError
 from whytrain.lab import (
     Store,
     Sweep,
-    estimate,
     export,
     make_plan,
     open_executor,
     query,
     run_experiment,
     run_sweep,
+    sweep_cost,
     table,
     verify,
 )
@@ -205,13 +205,13 @@ def test_what_is_needed_to_repeat_it_is_on_record(done):
 
 
 def test_an_estimate_writes_nothing(tmp_path):
-    cost = estimate(plan(), tmp_path / "out")
+    cost = sweep_cost(plan(), tmp_path / "out")
     assert (cost.cells, cost.missing) == (6, 6)
     assert cost.seconds > 0
     assert cost.bytes > 100
     assert not (tmp_path / "out").exists()
     with pytest.raises(UserError, match="the setting that was tried failed: broken on purpose"):
-        estimate(plan(grid={"broken": [True]}), tmp_path / "out")
+        sweep_cost(plan(grid={"broken": [True]}), tmp_path / "out")
 
 
 def test_filters_and_sorting(done):
