@@ -223,7 +223,7 @@ def power(distance, growth=4):
     return 100 * right / TIMES, float(np.mean([took for _, took in ends]))
 
 
-POWER = [(d, g) for g in (4, 2) for d in (0.5, 0.7, 1, 2, 3)]
+POWER = [(distance, growth) for growth in (4, 2) for distance in (0.5, 1, 2)]
 
 
 def level_row(kind, growth):

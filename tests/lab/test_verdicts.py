@@ -287,7 +287,7 @@ def test_states_are_no_verdicts():
 
 
 def test_holm_s_correction_goes_from_the_smallest_to_the_first_that_fails():
-    p = [finding(mean) for mean in (1.2, 1.5, 5.0)]
+    p = [finding(mean) for mean in (1.2, 1.35, 5.0)]
     assert p[0].p_value > 0.025 > p[1].p_value > 0.05 / 3 > p[2].p_value
     verdicts = [Verdict((one,)) for one in p]
     assert corrected(verdicts) == ["supported"] * 3  # 0.05 / 3, / 2, / 1
