@@ -40,6 +40,7 @@ from whytrain.lab import (
 
 TIMES = 1000
 MOST = stats.binom.isf(1e-4, TIMES, 0.05)
+KINDS = list(itertools.product(("rate", "mean", "every run"), (4, 2)))
 PAGE = Path(__file__).parents[2] / "docs" / "verdicts.md"
 
 
@@ -193,9 +194,7 @@ def level(kind, growth):
     return sum(wrong(found, [one.word for one in found]))
 
 
-@pytest.mark.parametrize(
-    ("kind", "growth"), itertools.product(("rate", "mean", "every run"), (4, 2))
-)
+@pytest.mark.parametrize(("kind", "growth"), KINDS)
 def test_looking_thrice_is_wrong_no_more_often_than_once(kind, growth):
     assert level(kind, growth) <= MOST
 
@@ -244,13 +243,13 @@ def test_the_page_says_how_often_words_are_wrong():
     page, (plain, after) = PAGE.read_text(encoding="utf-8"), reports()
     assert f"{100 * plain / TIMES:.1f} % of them held a wrong word" in page
     assert f"and {100 * after / TIMES:.1f} % a wrong corrected one" in page
-    for kind, growth in itertools.product(("rate", "mean", "every run"), (4, 2)):
+    for kind, growth in KINDS:
         assert level_row(kind, growth) in page
 
 
 if __name__ == "__main__":
     print(reports())
-    for case in itertools.product(("rate", "mean", "every run"), (4, 2)):
+    for case in KINDS:
         print(level_row(*case))
     for case in POWER:
         print(power_row(*case))
