@@ -8,7 +8,8 @@ where it does not, stands in `docs/verdicts.md`.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -60,15 +61,8 @@ class Estimate:
                 rounding made one are moved apart, and ends that are no interval bound nothing.
             level: The probability with which the interval covers.
         """
-        if not 0 < level < 1:
-            raise UserError(
-                f"the level of an interval is between 0 and 1, such as 0.95; got {level}"
-            )
-
-        def ends(miss: float) -> Interval:
-            return _apart(*bound(miss))
-
-        return cls(value, *ends(1 - level), level, runs, ends)
+        ends = partial(_ends, bound)
+        return cls(value, *ends(_miss(level)), level, runs, ends)
 
     @property
     def interval(self) -> Interval:
@@ -92,7 +86,8 @@ class Estimate:
             if self.level not in (None, level):
                 raise UserError(f"this estimate has an interval at {self.level} only, not {level}")
             return self
-        return Estimate.of(self.value, self.runs, self.bound, level)
+        low, high = self.bound(_miss(level))
+        return replace(self, low=low, high=high, level=level)
 
     def through(self, function: Callable[[float], float]) -> "Estimate":
         """The estimate of a monotone function of the number.
@@ -115,9 +110,8 @@ class Estimate:
             ends = sorted((_value(function, self.low), _value(function, self.high)))
             moved = Estimate(value, *ends, self.level, self.runs)
         else:
-            moved = Estimate.of(
-                value, self.runs, lambda miss: _mapped(function, *bound(miss)), self.level or LEVEL
-            )
+            there = partial(_mapped, function, bound)
+            moved = Estimate.of(value, self.runs, there, self.level or LEVEL)
         if not moved.low <= value <= moved.high:
             raise UserError(
                 f"a function of an estimate must rise, or fall, everywhere, and have a value; at "
@@ -153,9 +147,7 @@ def estimate_rate(successes: int, runs: int, level: float = LEVEL) -> Estimate:
         0.99926 1.0
     """
     count, total = _counts(successes, runs)
-    return Estimate.of(
-        count / total, total, lambda miss: _clopper_pearson(count, total, miss), level
-    )
+    return Estimate.of(count / total, total, partial(_clopper_pearson, count, total), level)
 
 
 def estimate_rate_difference(
@@ -183,14 +175,9 @@ def estimate_rate_difference(
         >>> print(f"{found.value:.2f} {found.low:.2f} {found.high:.2f}")
         0.30 0.10 0.47
     """
-    (a, n), (b, m) = _counts(*one), _counts(*other)
-
-    def bound(miss: float) -> Interval:
-        low, high = _clopper_pearson(a, n, miss / 2)
-        other_low, other_high = _clopper_pearson(b, m, miss / 2)
-        return low - other_high, high - other_low
-
-    return Estimate.of(a / n - b / m, n + m, bound, level)
+    first, second = _counts(*one), _counts(*other)
+    value = first[0] / first[1] - second[0] / second[1]
+    return Estimate.of(value, first[1] + second[1], partial(_apart, first, second), level)
 
 
 def estimate_mean(sample: ArrayLike, level: float = LEVEL, *, resolution: float = 0.0) -> Estimate:
@@ -279,7 +266,7 @@ def estimate_contrast(
     error, fewest = math.hypot(*errors), min(sizes)
     counted = sizes if fewest >= _FEW else [fewest] * len(sizes)
     shares = [(part / error) ** 4 / (n - 1) for part, n in zip(errors, counted, strict=True)]
-    return Estimate.of(value, sum(sizes), _student(value, error, 1 / sum(shares)), level)
+    return Estimate.of(value, sum(sizes), partial(_student, value, error, 1 / sum(shares)), level)
 
 
 def estimate_slope(x: ArrayLike, y: ArrayLike, level: float = LEVEL) -> Estimate:
@@ -318,7 +305,7 @@ def estimate_slope(x: ArrayLike, y: ArrayLike, level: float = LEVEL) -> Estimate
     if deviation <= measured.rounding:
         return Estimate.of(slope, len(where), _unbounded, level)
     error = deviation / math.sqrt(float(away @ away))
-    return Estimate.of(slope, len(where), _student(slope, error, freedom), level)
+    return Estimate.of(slope, len(where), partial(_student, slope, error, freedom), level)
 
 
 def largest(values: ArrayLike) -> Estimate:
@@ -410,13 +397,20 @@ def _value(function: Callable[[float], float], at: float) -> float:
         return math.nan
 
 
-def _mapped(function: Callable[[float], float], low: float, high: float) -> Interval:
-    one, other = _value(function, low), _value(function, high)
+def _mapped(function: Callable[[float], float], bound: Bound, miss: float) -> Interval:
+    one, other = (_value(function, end) for end in bound(miss))
     return (min(one, other), max(one, other)) if one != other else _UNBOUNDED
 
 
-def _apart(low: float, high: float) -> Interval:
+def _miss(level: float) -> float:
+    if not 0 < level < 1:
+        raise UserError(f"the level of an interval lies between 0 and 1 (0.95, say); got {level}")
+    return 1 - level
+
+
+def _ends(bound: Bound, miss: float) -> Interval:
     """Ends that are not of width zero; unbounded where they are no ends of an interval."""
+    low, high = bound(miss)
     if low < high:
         return low, high
     if low == high and math.isfinite(low):
@@ -429,12 +423,9 @@ def _unbounded(miss: float) -> Interval:
     return _UNBOUNDED
 
 
-def _student(center: float, error: float, freedom: float) -> Bound:
-    def bound(miss: float) -> Interval:
-        reach = -float(special.stdtrit(freedom, miss / 2)) * error
-        return center - reach, center + reach
-
-    return bound
+def _student(center: float, error: float, freedom: float, miss: float) -> Interval:
+    reach = -float(special.stdtrit(freedom, miss / 2)) * error
+    return center - reach, center + reach
 
 
 def _clopper_pearson(successes: int, runs: int, miss: float) -> Interval:
@@ -442,3 +433,10 @@ def _clopper_pearson(successes: int, runs: int, miss: float) -> Interval:
     low = special.betaincinv(successes, failures + 1, miss / 2) if successes else 0.0
     high = special.betainccinv(successes + 1, failures, miss / 2) if failures else 1.0
     return float(low), float(high)
+
+
+def _apart(one: tuple[int, int], other: tuple[int, int], miss: float) -> Interval:
+    """How far apart two rates are, each of which misses half as often."""
+    low, high = _clopper_pearson(*one, miss / 2)
+    other_low, other_high = _clopper_pearson(*other, miss / 2)
+    return low - other_high, high - other_low
