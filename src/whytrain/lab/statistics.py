@@ -107,8 +107,8 @@ class Estimate:
         """
         value, bound = _value(function, self.value), self.bound
         if bound is None:
-            ends = sorted((_value(function, self.low), _value(function, self.high)))
-            moved = Estimate(value, *ends, self.level, self.runs)
+            one, other = _value(function, self.low), _value(function, self.high)
+            moved = Estimate(value, min(one, other), max(one, other), self.level, self.runs)
         else:
             there = partial(_mapped, function, bound)
             moved = Estimate.of(value, self.runs, there, self.level or LEVEL)

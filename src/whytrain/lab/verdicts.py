@@ -312,7 +312,7 @@ def corrected(verdicts: Sequence[Verdict], miss: float = 1 - LEVEL) -> list[Word
         Each word, or `inconclusive` where it does not survive. Source: Holm, Scandinavian Journal
         of Statistics 6 (1979).
     """
-    words = [verdict.word for verdict in verdicts]
+    words: list[Word] = [verdict.word for verdict in verdicts]
     chances = {i: p for i, v in enumerate(verdicts) if (p := v.p_value) is not None}
     tried = sum(verdict.sampled for verdict in verdicts)
     refused = False
