@@ -14,6 +14,7 @@ from whytrain.lab import (
     Estimate,
     estimate_contrast,
     estimate_mean,
+    estimate_median,
     estimate_rate,
     estimate_rate_difference,
     estimate_slope,
@@ -345,3 +346,22 @@ def test_exact_numbers_have_a_range_and_no_level():
     for wrong in ([], [1j], ["one"]):
         with pytest.raises(UserError):
             largest(wrong)
+
+
+def test_the_median_s_interval_is_exact_for_a_skewed_distribution():
+    """Coverage below 0.93 has probability 1e-4 where the interval covers 0.95 or more."""
+    random = np.random.default_rng(0)
+    for runs in (6, 25, 64):
+        found = [estimate_median(of) for of in random.lognormal(size=(1000, runs))]
+        assert np.mean([one.low <= 1 <= one.high for one in found]) > 0.93
+    sample = random.lognormal(size=31)
+    known = stats.quantile_test(sample, p=0.5).confidence_interval(0.9)
+    assert estimate_median(sample, 0.9).interval == (known.low, known.high)
+    assert estimate_median(sample).value == np.median(sample)
+
+
+def test_few_or_alike_values_bound_no_median():
+    assert estimate_median([1.0, 2.0, 3.0, 4.0, 5.0]).interval == UNBOUNDED
+    assert estimate_median([2.0] * 50).interval == UNBOUNDED
+    with pytest.raises(UserError, match="1 of 3 are not"):
+        estimate_median([1.0, 2.0, math.nan])

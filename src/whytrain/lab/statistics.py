@@ -10,10 +10,11 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
+from scipy import special, stats
 
 from whytrain.errors import UserError
 
@@ -211,6 +212,37 @@ def estimate_mean(sample: ArrayLike, level: float = LEVEL, *, resolution: float 
         (-inf, inf)
     """
     return estimate_contrast([sample], [1.0], level, resolution=resolution)
+
+
+def estimate_median(sample: ArrayLike, level: float = LEVEL) -> Estimate:
+    """Estimate the median of a distribution from a sample, with the exact interval of its order.
+
+    It supposes nothing of the shape of the distribution, and a few values that are far off do not
+    move it: a run of which a fit fails counts as one run, not more. The interval goes from the
+    `r`-th smallest to the `r`-th largest value, where fewer than `r` of as many tosses of a coin
+    come up heads with half of the probability of missing. (Thompson, Annals of Mathematical
+    Statistics 7, 1936.)
+
+    Args:
+        sample: Independent values, one a run.
+        level: The least probability with which the interval covers.
+
+    Returns:
+        The median. Few values bound nothing (five at 95 %), and neither do values that are all
+        alike.
+
+    Raises:
+        UserError: As for `estimate_mean`.
+
+    Example:
+        >>> estimate_median([1.0, 2.0, 3.0, 4.0, 5.0, 60.0, 7.0, 8.0]).interval
+        (1.0, 60.0)
+    """
+    measured = _Sample.of(sample)
+    values = np.sort(measured.values)
+    alike = np.ptp(values) <= measured.rounding
+    bound = _unbounded if alike else partial(_between, tuple(values.tolist()))
+    return Estimate.of(float(np.median(values)), len(values), bound, level)
 
 
 def estimate_contrast(
@@ -426,6 +458,12 @@ def _unbounded(miss: float) -> Interval:
 def _student(center: float, error: float, freedom: float, miss: float) -> Interval:
     reach = -float(special.stdtrit(freedom, miss / 2)) * error
     return center - reach, center + reach
+
+
+def _between(values: tuple[float, ...], miss: float) -> Interval:
+    """The order statistics between which the median lies; NaN where there are too few values."""
+    found: Any = stats.quantile_test(values, p=0.5).confidence_interval(1 - miss)
+    return float(found.low), float(found.high)
 
 
 def _clopper_pearson(successes: int, runs: int, miss: float) -> Interval:

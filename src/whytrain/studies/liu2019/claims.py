@@ -23,6 +23,7 @@ from whytrain.lab import (
     covers,
     equals,
     estimate_mean,
+    estimate_median,
     estimate_rate,
     estimate_rate_difference,
     estimate_slope,
@@ -128,7 +129,10 @@ def _turned_axis(cells: Cells) -> Cells:
 
 
 def _rates(cells: Cells) -> list[Estimate]:
-    """Fitted over predicted rates. A run that was too short for a fit is left out."""
+    """Fitted over predicted rates, of the typical run; one too short for a fit is left out.
+
+    A run that starts with next to nothing of the overlap's own mode shows another rate.
+    """
     found = []
     for cell in cells:
         rates = predicted(cell.settings)
@@ -137,7 +141,7 @@ def _rates(cells: Cells) -> list[Estimate]:
         if 2 * rates["angle"] > 1.2 * rates["overlap"]:
             fitted = measured(cell.data, "overlap", low=1e-10, high=1e-6)
             ratios.append(fitted / rates["overlap"])
-        found += [estimate_mean(ratio[np.isfinite(ratio)]) for ratio in ratios]
+        found += [estimate_median(ratio[np.isfinite(ratio)]) for ratio in ratios]
     return found
 
 
@@ -361,7 +365,7 @@ CLAIMS = (
         "and η_a (π−1)/(2π) (output).",
         requests=requests.near_global,
         parts=(
-            Part("fitted over stated rate", _rates, equals(1.0, 0.01)),
+            Part("fitted over stated rate, median of the runs", _rates, equals(1.0, 0.01)),
             in_every_run(ended(Outcome.GLOBAL), "runs that converge"),
         ),
         faults=(
