@@ -104,7 +104,7 @@ class GradientDescent(Method):
         0.1
     """
 
-    rule: ClassVar[Rule] = DESCENT
+    rule: ClassVar[Rule | None] = DESCENT
 
     step_size: StepSize
 
@@ -132,7 +132,7 @@ class NormalizedGradientDescent(Method):
         step_size: A number, a schedule, or `Weights(filter=..., output=...)` with either in each.
     """
 
-    rule: ClassVar[Rule] = NORMALIZED_DESCENT
+    rule: ClassVar[Rule | None] = NORMALIZED_DESCENT
 
     step_size: StepSize
 
@@ -265,7 +265,7 @@ class GradientFlow(Flow):
         1.000000
     """
 
-    rule: ClassVar[Rule] = FLOW
+    rule: ClassVar[Rule | None] = FLOW
 
 
 class NormalizedGradientFlow(Flow):
@@ -274,7 +274,7 @@ class NormalizedGradientFlow(Flow):
     It stays on the landscape's manifold: for a `SharedFilter` the filter keeps its length.
     """
 
-    rule: ClassVar[Rule] = NORMALIZED_FLOW
+    rule: ClassVar[Rule | None] = NORMALIZED_FLOW
 
 
 def check_sizes(name: str, sizes: Any, schedules: bool = True) -> None:

@@ -101,13 +101,13 @@ def simulate(
     extremes = arguments.checked_extremes(extremes)
     arguments.checked_number("block", block)
     arguments.checked_number("threads", threads)
-    keys = arguments.checked_keys(keys, count(starts))
+    given = arguments.checked_keys(keys, count(starts))
     with jax.enable_x64(True):
         functions = arguments.checked_observables(observables, landscape, starts)
         try:
             return _ended(
-                landscape, method, starts, steps, _Observe(functions), times, early, extremes, keys,
-                block, threads,
+                landscape, method, starts, steps, _Observe(functions), times, early, extremes,
+                given, block, threads,
             )  # fmt: skip
         except UserError:
             raise

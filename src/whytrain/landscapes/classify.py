@@ -47,7 +47,7 @@ def classify(landscape: Any, params: PyTree) -> Int[np.ndarray, " run"]:
     flat = np.concatenate(
         [np.reshape(leaf, (len(leaf), -1)) for leaf in jax.tree.leaves(params)], axis=1
     )
-    finite = np.isfinite(flat).all(axis=1)
+    finite = np.asarray(np.isfinite(flat).all(axis=1))
     size = _in_tiles(_slope, landscape, params, finite, _lengths)
     codes = np.full(finite.shape, int(Outcome.UNDECIDED))
     for point in points:

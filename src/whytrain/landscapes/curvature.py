@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
+from whytrain._types import Numeric
+
 DENSE = 128  # up to so many parameters the Hessian itself is as cheap, and exact
 NEGATIVE = 1e-6  # of the largest magnitude: an eigenvalue below minus that is negative
 VECTORS = 48  # of a Krylov space: all that is kept of a run
@@ -128,6 +130,6 @@ def _around(landscape: Any, params: PyTree) -> tuple[Callable[[Array], Array], A
 
 
 @eqx.filter_jit
-def _product(landscape: Any, params: PyTree, vector: Float[Array, " n"]) -> Float[Array, " n"]:
+def _product(landscape: Any, params: PyTree, vector: Float[Numeric, " n"]) -> Float[Array, " n"]:
     loss, origin = _around(landscape, params)
     return jax.jvp(jax.grad(loss), (origin,), (vector,))[1]

@@ -256,7 +256,7 @@ class PlaneReduction(Reduction):
     ) -> VectorStep | None:
         """Descent for the step with a piecewise constant surrogate, watching loss and radius."""
         del largest
-        activation = self.activation
+        activation: Any = self.activation
         known = type(activation) is StepPiecewise and type(self) is PlaneReduction
         if rule != DESCENT or not known or not set(extremes) <= {"loss", "radius"}:
             return None

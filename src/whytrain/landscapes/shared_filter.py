@@ -61,7 +61,7 @@ class SharedFilter(Landscape):
         0.0
     """
 
-    parameters: ClassVar[type] = Weights
+    parameters: ClassVar[type | None] = Weights
 
     filter_star: Float[Numeric, " p"] = eqx.field(converter=_vector)
     output_star: Float[Numeric, " k"] = eqx.field(converter=_vector)

@@ -60,7 +60,11 @@ def check_reduction(
     ended = at_each(_Projected(reduction, landscape), _final(whole, starts))
     largest = 0.0
     names = tuple(reduction.observables())
-    for how in ({"early": False}, {"observables": names, "times": [0, steps]}):
+    looks: tuple[dict[str, Any], ...] = (
+        {"early": False},
+        {"observables": names, "times": [0, steps]},
+    )
+    for how in looks:
         reduced = simulate(reduction, method, orders, steps, **how)
         largest = max(largest, _apart(ended, _final(reduced, orders)))
     assert largest <= tolerance, (
