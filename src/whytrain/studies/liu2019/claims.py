@@ -159,10 +159,11 @@ def _exponent(cells: Cells) -> Estimate:
     return estimate_slope(sizes, np.log(_steps(cells)[:, -1]))
 
 
-def _straightness(cells: Cells) -> Estimate:
-    """The least correlation of the steps with log 1/epsilon."""
+def _straight(cells: Cells) -> np.ndarray:
+    """Whether the steps of each run lie on a line over log 1/epsilon; not where one is missing."""
     digits = -np.log(cells[0].data.epsilon.values)
-    return largest([min(float(np.corrcoef(digits, row)[0, 1]) for row in _steps(cells))])
+    steps = np.concatenate([cell.data.hit.values for cell in cells])
+    return np.array([np.corrcoef(digits, row)[0, 1] > 0.99 for row in steps])
 
 
 def _steeper(cells: Cells) -> Cells:
@@ -384,7 +385,8 @@ CLAIMS = (
         requests=requests.scaling,
         parts=(
             Part("exponent of k in the steps to 1e-10", _exponent, below(3.0)),
-            Part("least correlation of the steps with log 1/ε", _straightness, above(0.99)),
+            in_every_run(_straight,
+                         "runs whose steps to ε have a correlation above 0.99 with log 1/ε"),
             in_every_run(lambda cells: np.isfinite(cells.pooled("hit")),
                          "runs and ε that are reached"),
         ),
