@@ -173,6 +173,8 @@ def judged(faults: list[Mutation], memory: Memory, workers: int, limit: float) -
     todo = [one for one in faults if one not in known]
     jobs = {one: tests_of(one.module) for one in todo}
     for fault, word, witness, seconds in run(jobs, workers, limit):
+        if word == "not run":
+            raise SystemExit(f"{fault}\n{witness}")
         result = Result(fault, word, witness, seconds)
         print(f"{len(results) + 1}/{len(faults)}  {result}", flush=True)
         results.append(result)
@@ -225,7 +227,7 @@ class Child:
             try:
                 run_tests(job, tests, cache, end)
             except BaseException as error:
-                end.send(("caught", f"{type(error).__name__}: {error}"))
+                end.send(("not run", f"{type(error).__name__}: {error}"))
             finally:
                 os._exit(0)
         end.close()

@@ -64,6 +64,8 @@ class Mutation:
     def applied(self, source: str) -> str:
         """The module with the change in it."""
         lines = source.splitlines(keepends=True)
+        if lines[self.line - 1].rstrip("\n") != self.before:
+            raise ValueError(f"{self.module} was edited meanwhile")
         lines[self.line - 1] = self.after + "\n"
         return "".join(lines)
 
