@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import integrate
 
 from gaussian.expectations import by_monte_carlo, closed
 from whytrain.gaussian import Quadrature, ReLU
@@ -62,13 +61,6 @@ def test_known_values_of_the_arc_cosine_kernel():
     assert float(arc_cosine(2 * math.pi / 3)) == pytest.approx(math.sqrt(3) / 2 - math.pi / 6)
 
 
-def test_the_shortfall_keeps_its_digits_on_both_sides_of_its_series_end():
-    # -g'(t) = (pi - t) sin t, whose integral from 0 loses no digits
-    for angle in [1e-9, 1e-4, 0.05, 0.2, 0.29, 0.2999, 0.3, 0.3001, 0.303, 0.31, 1.0, 2.0, math.pi]:
-        fall = integrate.quad(lambda t: (math.pi - t) * math.sin(t), 0, angle, epsabs=0)[0]
-        assert float(arc_cosine_shortfall(angle)) == pytest.approx(fall, rel=2e-15, abs=0), angle
-
-
 def test_the_steepness_bounds_the_pull_and_no_smaller_one_would():
     angle = jnp.linspace(0, math.pi, 10_001)
     pull = jax.vmap(lambda x: ReLU().backward_cross(x)[1])(angle)
@@ -104,7 +96,9 @@ def exact_shortfall(angle):
     return float(total)
 
 
-@pytest.mark.parametrize("angle", [1e-9, 1e-5, 1e-3, 0.05, 0.1, 0.2, 0.25, 0.29, 0.2999, 0.3, 0.31])
+@pytest.mark.parametrize(
+    "angle", [1e-9, 1e-5, 1e-3, 0.05, 0.1, 0.2, 0.25, 0.29, 0.2999, 0.3, 0.303, 0.31]
+)
 def test_the_shortfall_has_all_its_digits_on_both_sides_of_the_series(angle):
     with jax.enable_x64(True):
         found = float(arc_cosine_shortfall(jnp.float64(angle)))
