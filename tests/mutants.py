@@ -199,16 +199,19 @@ Outcome = tuple[Job, str, str, float]
 def run(jobs: dict[Job, tuple[str, ...]], workers: int, limit: float) -> Iterator[Outcome]:
     """Run the tests of each job in a child of its own: `(job, word, witness, seconds)`."""
     waiting, free, running = list(jobs.items()), list(range(workers)), {}
-    while waiting or running:
-        while waiting and free:
-            child = Child(*waiting.pop(0), KEPT / f"cache-{free[-1]}", free.pop())
-            running[child.pipe] = child
-        wait(list(running), timeout=1)
-        for child in list(running.values()):
-            if child.listen(limit):
+    try:
+        while waiting or running:
+            while waiting and free:
+                child = Child(*waiting.pop(0), KEPT / f"cache-{free[-1]}", free.pop())
+                running[child.pipe] = child
+            wait(list(running), timeout=1)
+            for child in [child for child in running.values() if child.listen(limit)]:
                 del running[child.pipe]
                 free.append(child.slot)
                 yield child.job, child.word, child.test, time.monotonic() - child.started
+    finally:
+        for child in running.values():
+            child.end()
 
 
 class Child:
@@ -245,11 +248,15 @@ class Child:
             if self.word in ("", "at"):
                 return False
         self.word = "caught" if self.word in ("", "at") else self.word  # it died
+        self.end()
+        return True
+
+    def end(self) -> None:
+        """Kill it, and all that it started."""
         os.kill(self.pid, signal.SIGKILL)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
-        return True
 
 
 class Witness:
