@@ -2,6 +2,7 @@
 # make test    the tests, without the slow ones and as if nothing optional were installed;
 #              make test-slow and make test-optional run the others
 # make faults  kills, full disks and damaged files, while a sweep runs
+# make mutants small faults planted in the code, one at a time: does a test notice?
 # make bench   ratios against NumPy and PyTorch, on this machine
 # make lint    style, types, and the order of the layers
 # make clean   away with everything that was made
@@ -12,7 +13,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 
 .DEFAULT_GOAL := demo
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow test-optional faults bench lint clean
+.PHONY: demo test test-slow test-optional faults mutants bench lint clean
 
 demo: .venv/.installed
 	$(BIN)/whytrain reproduce liu2019 --preset quick
@@ -30,6 +31,9 @@ test-optional: .venv/.dev
 faults: .venv/.dev
 	$(BIN)/python tests/faults.py
 
+mutants: .venv/.dev
+	$(BIN)/python tests/mutants.py
+
 bench: .venv/.bench
 	$(BIN)/python -m benchmarks
 
@@ -40,7 +44,7 @@ lint: .venv/.dev
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf .venv build dist whytrain-results .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .mutants build dist whytrain-results .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each stamp says that its packages are in .venv; it is renewed when what to install has changed.
