@@ -31,13 +31,13 @@ def start(out, *words):
 
 def finish(out):
     process = start(out)
-    output, errors = process.communicate(timeout=120)
+    output, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     return json.loads(output)
 
 
 def wait_for_pieces(out, count):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300  # no test of speed: a machine may be busy
     while len(list(out.glob("pieces/*.json"))) < count:
         assert time.monotonic() < deadline, "no piece was finished"
         time.sleep(0.02)
@@ -49,7 +49,7 @@ def test_interrupted_and_resumed_is_as_undisturbed(workers, tmp_path):
     process = start(out, "--workers", workers)
     wait_for_pieces(out, 2)
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=300)
     kept = len(list(out.glob("pieces/*.json")))
 
     assert process.returncode == 130
@@ -60,6 +60,6 @@ def test_interrupted_and_resumed_is_as_undisturbed(workers, tmp_path):
     assert 2 <= kept < 8
 
     resumed, undisturbed = finish(out), finish(tmp_path / "undisturbed")
-    assert resumed["pieces"] == {"computed": 8 - kept, "reused": kept}
+    assert resumed["pieces"] == {"computed": 8 - kept, "reused": kept, "wanted": 8}
     assert undisturbed["pieces"]["computed"] == 8
     assert resumed["claims"] == undisturbed["claims"]

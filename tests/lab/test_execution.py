@@ -153,7 +153,7 @@ def test_pieces_join_along_runs_and_keep_what_is_common(tmp_path):
 
 def test_the_first_failure_ends_a_run():
     recorder = Recorder()
-    with pytest.raises(UserError, match=r"'walk' failed: .*broken on purpose \(toy.py, line 3"):
+    with pytest.raises(UserError, match=r"'walk' failed: .*broken on purpose \(toy.py, line \d+"):
         run_experiment(
             source_of(toy.study), "walk", toy.Walk(broken=True), runs=250, progress=recorder
         )
@@ -166,7 +166,7 @@ def test_failures_can_be_collected():
     tally = execute(tasks, store, Inline(), Silent(), keep_going=True)
     assert (tally.computed, len(tally.failures)) == (3, 3)
     failed = dataclasses.replace(results(store), failures=tally.failures)
-    with pytest.raises(NotYetRun, match="failed: RuntimeError: broken on purpose"):
+    with pytest.raises(NotYetRun, match="RuntimeError: broken on purpose"):
         failed([request(broken=True)])
 
 

@@ -104,10 +104,21 @@ def starts():
     return Weights(v, 0.5 * rng.standard_normal((RUNS, K)))
 
 
+def matrix():
+    """All triples; where something is to be compiled, one closed form of each kind is enough here.
+
+    The others are as much of the same code, and take ten times as long.
+    """
+    for activation in ACTIVATIONS:
+        for kind, exact in EXACT.items():
+            for method in METHODS:
+                quick = method not in exact or activation in ("relu", "step and relu")
+                marks = () if quick else pytest.mark.slow
+                yield pytest.param(activation, kind, method, marks=marks)
+
+
 @pytest.mark.filterwarnings("ignore::whytrain.errors.UnstableStepWarning")
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("kind", EXACT)
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(("activation", "kind", "method"), matrix())
 def test_exact_or_refused(activation, kind, method):
     whole = network(ACTIVATIONS[activation])
     reduction = whole.in_plane() if kind == "plane" else whole.on_sphere()

@@ -34,7 +34,7 @@ def simulate(
     landscape: Landscape,
     method: Method | Flow,
     starts: PyTree,
-    steps: int,
+    steps: float,
     *,
     observables: Observables = (),
     times: Int[np.ndarray, " time"] | Sequence[float] | None = None,
@@ -117,7 +117,7 @@ def simulate(
 
 
 def _ended(
-    landscape: Landscape, method: Method | Flow, starts: PyTree, steps: int, observe: "_Observe",
+    landscape: Landscape, method: Method | Flow, starts: PyTree, steps: float, observe: "_Observe",
     times: np.ndarray, early: bool | None, extremes: Sequence[str], keys: Keys,
     block: int | None, threads: int | None,
 ) -> xr.Dataset:  # fmt: skip
@@ -342,7 +342,7 @@ class _Saved:
 
 
 def _engine(
-    landscape: Landscape, method: Method | Flow, starts: PyTree, steps: int,
+    landscape: Landscape, method: Method | Flow, starts: PyTree, steps: float,
     times: np.ndarray, early: bool, extremes: Sequence[str],
 ) -> "_Compiled | _JaxLoop | _Flow":  # fmt: skip
     if isinstance(method, Flow):

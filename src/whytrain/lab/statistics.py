@@ -65,6 +65,19 @@ class Estimate:
         ends = partial(_ends, bound)
         return cls(value, *ends(_miss(level)), level, runs, ends)
 
+    @classmethod
+    def unknown(cls, runs: int) -> "Estimate":
+        """The estimate of a number of which these runs say nothing.
+
+        Args:
+            runs: How many there were.
+
+        Example:
+            >>> Estimate.unknown(3).interval
+            (-inf, inf)
+        """
+        return cls.of(math.nan, runs, _unbounded)
+
     @property
     def interval(self) -> Interval:
         """The ends of the interval."""

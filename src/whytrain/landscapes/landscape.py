@@ -55,7 +55,7 @@ class Landscape(eqx.Module):
         >>> class Bowl(Landscape):
         ...     def loss(self, params):
         ...         return 0.5 * params**2
-        >>> float(Bowl().grad(jnp.array(3.0)))
+        >>> float(Bowl().grad(3.0))
         3.0
     """
 

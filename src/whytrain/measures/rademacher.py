@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from whytrain.errors import UserError
 from whytrain.measures.norms import p_two
@@ -70,7 +71,7 @@ def theorem1_by_norms(
     return factor * lengths[0] * (lengths[1] * input_norm + response)
 
 
-def _check(c: int, gamma: float, m: int, *sizes: Units | float) -> None:
+def _check(c: int, gamma: float, m: int, *sizes: ArrayLike) -> None:
     if not (0 < gamma < math.inf) or c < 1 or m < 1:
         raise UserError(f"needed: gamma > 0, c >= 1, m >= 1; got {gamma}, {c}, {m}")
     for size in sizes:

@@ -275,10 +275,13 @@ def collapses(cells: Cells) -> np.ndarray:
 
 
 def collapse_times(cells: Cells) -> list[Estimate]:
-    """Measured over predicted time for every alignment, of the runs that collapsed."""
+    """Measured over predicted time for every alignment, of the runs that collapsed, if any did."""
     columns = [column for cell in cells for column in cell.data.collapse.values.T]
     finite = [column[np.isfinite(column)] for column in columns]
-    return [estimate_mean(column) for column in finite if len(column)]
+    return [
+        estimate_mean(some) if len(some) else Estimate.unknown(len(column))
+        for some, column in zip(finite, columns, strict=True)
+    ]
 
 
 def as_predicted(cells: Cells) -> np.ndarray:
