@@ -118,7 +118,7 @@ def matrix():
 
 
 @pytest.mark.filterwarnings("ignore::whytrain.errors.UnstableStepWarning")
-@pytest.mark.parametrize(("activation", "kind", "method"), matrix())
+@pytest.mark.parametrize(("activation", "kind", "method"), list(matrix()))
 def test_exact_or_refused(activation, kind, method):
     whole = network(ACTIVATIONS[activation])
     reduction = whole.in_plane() if kind == "plane" else whole.on_sphere()

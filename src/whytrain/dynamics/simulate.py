@@ -351,6 +351,7 @@ def _engine(
         if extremes:
             raise UserError("extremes are of steps, and a flow has none: save observables")
         return _Flow(landscape, method, steps, times)
+    steps = int(steps)
     sizes, proof = method.step_sizes(), None
     if method.rule is not None and sizes is not None:
         largest = largest_sizes(sizes, steps)
@@ -391,12 +392,12 @@ class _Observe:
         return self.compiled(params)
 
 
-def _warn_if_unstable(landscape: Landscape, method: Method | Flow, steps: int) -> bool:
+def _warn_if_unstable(landscape: Landscape, method: Method | Flow, steps: float) -> bool:
     """Whether the step size at the end of the run is stable; says so if it is not."""
     sizes = method.step_sizes()
     if isinstance(method, Flow) or method.rule is None or sizes is None:
         return True
-    last = jax.tree.map(float, sizes_at(sizes, np.asarray(steps - 1)))
+    last = jax.tree.map(float, sizes_at(sizes, np.asarray(int(steps) - 1)))
     if landscape.stable(method.rule, last):
         return True
     warnings.warn(

@@ -330,7 +330,7 @@ def _from_archive(content: bytes) -> xr.Dataset:
             name: Buffer.from_bytes(zipped.read(name)) for name in zipped.namelist()
         }
     found = xr.open_zarr(ZarrMemory(files), consolidated=False, chunks=None).load()
-    return found[sorted(found.variables)]  # Zarr lists the arrays of a group in no order
+    return found[sorted(map(str, found.variables))]  # Zarr lists the arrays of a group in no order
 
 
 def _marked(files: Files) -> bool:

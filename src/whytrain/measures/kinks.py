@@ -82,7 +82,7 @@ def _places(reach: float) -> Places:
 
 def _near(places: Places, known: np.ndarray) -> Bool[np.ndarray, " _"]:
     apart = np.abs(places[:, None] - known)
-    return (apart < 1e-11 * np.maximum(1, np.abs(known))).any(axis=1)
+    return np.any(apart < 1e-11 * np.maximum(1, np.abs(known)), axis=1)
 
 
 def _jumps(function: Function, places: Places, values: Places) -> tuple[Places, Places]:

@@ -117,7 +117,7 @@ def _rough_start(
         rough = place.product(jnp.float32, check=False)
         alike = _alike(rough(start), product(start))  # or numbers are beyond the reach of float32
     except UserError:  # a loss that is for float64 only; what is wrong otherwise is told next
-        alike = False
+        return start, 2
     if not alike:
         return start, 2
     near = _search(rough, start, max(tolerance, _ROUGH), most // 2 - 1, np.float32)

@@ -130,10 +130,10 @@ def hutchpp(product: Product, size: int, rng: np.random.Generator, products: int
 
 def _trace(value: float, reach: float, scale: float, products: int) -> Trace:
     """The estimate of a matrix that was divided by `scale`."""
-    ends = [scale * number for number in (value, value - reach, value + reach)]
-    if not np.isfinite(ends).all():
+    trace, low, high = (scale * number for number in (value, value - reach, value + reach))
+    if not np.isfinite([trace, low, high]).all():
         raise UserError("the trace is beyond the largest number, 1e308; scale the loss")
-    return Trace(*ends, products)
+    return Trace(trace, low, high, products)
 
 
 def _finite(vector: np.ndarray) -> np.ndarray:
