@@ -100,11 +100,11 @@ def clipped_cross(angle, r, r_star):
 
 
 def test_declared_kinks_are_integrated_to_nine_digits():
-    fast = closed(Quadrature(clip, kinks=(0.0, 1.0)))
+    cross = jax.jit(Quadrature(clip, kinks=(0.0, 1.0)).cross)
     for angle in [0.0, 0.4, math.pi / 2, 2.5, math.pi]:
         for radii in RADII:
             exact = clipped_cross(angle, *radii)
-            assert fast(angle, *radii)[2] == pytest.approx(exact, abs=1e-9), (angle, radii)
+            assert float(cross(angle, *radii)) == pytest.approx(exact, abs=1e-9), (angle, radii)
 
 
 def quadrant(a, b, angle):
@@ -125,10 +125,8 @@ def quadrant(a, b, angle):
         up, right = b + a - 2 * a * math.cos(half) ** 2, a + b - 2 * b * math.cos(half) ** 2
     mass = (ndtr(-a) + ndtr(-b) - (a * b < 0)) / 2
     mass -= owens_t(a, up / (a * sin)) + owens_t(b, right / (b * sin))
-    edge, star = (
-        stats.norm.pdf(a) * ndtr(-up / sin),
-        stats.norm.pdf(b) * ndtr(-right / sin),
-    )
+    edge = stats.norm.pdf(a) * ndtr(-up / sin)
+    star = stats.norm.pdf(b) * ndtr(-right / sin)
     return mass, edge + math.cos(angle) * star, sin * star
 
 
