@@ -160,7 +160,8 @@ def test_a_jump_behind_a_jump_is_integrated_to_nine_digits():
     for angle in [1e-3, 0.4, math.pi / 2, math.pi - 1e-3]:
         for r, s in [(0.5, 2.0), (7.0, 7.0), (100.0, 20.0)]:
             exact = quadrant(1 / r, 1 / s, angle)[1:]
-            np.testing.assert_allclose(back(angle, r, s), exact, rtol=0, atol=1e-9)
+            found = [float(one) for one in back(angle, r, s)]
+            np.testing.assert_allclose(found, exact, rtol=0, atol=1e-9)
 
 
 def test_places_where_a_smooth_activation_bends_keep_its_digits_at_any_length():
