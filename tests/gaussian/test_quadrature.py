@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from jax.scipy.special import erf
 from scipy import integrate, stats
+from scipy.special import ndtr, owens_t
 
 from gaussian.expectations import by_trapezoids, closed
 from whytrain.gaussian import Quadrature
@@ -99,11 +100,75 @@ def clipped_cross(angle, r, r_star):
 
 
 def test_declared_kinks_are_integrated_to_nine_digits():
-    fast = closed(Quadrature(clip, kinks=(0.0, 1.0)))
+    cross = jax.jit(Quadrature(clip, kinks=(0.0, 1.0)).cross)
     for angle in [0.0, 0.4, math.pi / 2, 2.5, math.pi]:
         for radii in RADII:
             exact = clipped_cross(angle, *radii)
-            assert fast(angle, *radii)[2] == pytest.approx(exact, abs=1e-9), (angle, radii)
+            assert float(cross(angle, *radii)) == pytest.approx(exact, abs=1e-9), (angle, radii)
+
+
+def quadrant(a, b, angle):
+    """`P(x > a, y > b)`, and the means of `x` and of the coordinate across on that quadrant.
+
+    By Owen's function T (Annals of Mathematical Statistics 27, 1956, equation 2.1) and by parts.
+    """
+    if angle == 0:
+        return stats.norm.sf(max(a, b)), stats.norm.pdf(max(a, b)), 0.0
+    if angle == math.pi:
+        mass = max(0.0, ndtr(-b) - ndtr(a))
+        return mass, (stats.norm.pdf(a) - stats.norm.pdf(b)) * (mass > 0), 0.0
+    sin, half = math.sin(angle), angle / 2
+    # b - a cos and a - b cos, without cancellation at both ends
+    if angle < 1:
+        up, right = b - a + 2 * a * math.sin(half) ** 2, a - b + 2 * b * math.sin(half) ** 2
+    else:
+        up, right = b + a - 2 * a * math.cos(half) ** 2, a + b - 2 * b * math.cos(half) ** 2
+    mass = (ndtr(-a) + ndtr(-b) - (a * b < 0)) / 2
+    mass -= owens_t(a, up / (a * sin)) + owens_t(b, right / (b * sin))
+    edge = stats.norm.pdf(a) * ndtr(-up / sin)
+    star = stats.norm.pdf(b) * ndtr(-right / sin)
+    return mass, edge + math.cos(angle) * star, sin * star
+
+
+JUMPS = {
+    "one": (1.0,),
+    "two": (-0.5, 1.0),
+    "three levels": (-0.5, 0.5),
+    "near zero and far away": (1e-3, 8.0),
+}
+
+
+def stairs(kinks):
+    return lambda x: jnp.sum(jnp.where(x[..., None] > jnp.asarray(kinks), 1.0, 0.0), axis=-1)
+
+
+@pytest.mark.parametrize("name", JUMPS)
+def test_jumps_anywhere_are_integrated_to_nine_digits(name):
+    kinks = JUMPS[name]
+    cross = jax.jit(Quadrature(stairs(kinks), jnp.ones_like, kinks).cross)
+    for angle in [0.0, 1e-12, 1e-3, math.pi / 2, math.pi - 1e-3, math.pi]:
+        for r, s in [(0.05, 100.0), (0.5, 2.0), (1.0, 1.0), (7.0, 0.3), (100.0, 100.0)]:
+            exact = sum(
+                quadrant(a / r, b / s, angle)[0] for a, b in itertools.product(kinks, kinks)
+            )
+            assert float(cross(angle, r, s)) == pytest.approx(exact, rel=0, abs=1e-9), (angle, r, s)
+
+
+def test_a_jump_behind_a_jump_is_integrated_to_nine_digits():
+    stair = stairs((1.0,))
+    back = jax.jit(Quadrature(stair, stair, (1.0,)).backward_cross)
+    for angle in [1e-3, 0.4, math.pi / 2, math.pi - 1e-3]:
+        for r, s in [(0.5, 2.0), (7.0, 7.0), (100.0, 20.0)]:
+            exact = quadrant(1 / r, 1 / s, angle)[1:]
+            found = [float(one) for one in back(angle, r, s)]
+            np.testing.assert_allclose(found, exact, rtol=0, atol=1e-9)
+
+
+def test_places_where_a_smooth_activation_bends_keep_its_digits_at_any_length():
+    bends = Quadrature(jnp.tanh, kinks=(-4.0, -1.0, 1.0, 4.0))
+    exact = by_trapezoids(np.tanh, np.cos, 0.4, 5.0, 1.0)[1]
+    assert float(bends.second_moment(5.0)) == pytest.approx(exact, rel=0, abs=1e-11)
+    assert 1e-10 < abs(float(Quadrature(jnp.tanh).second_moment(5.0)) - exact) < 3e-8
 
 
 def test_undeclared_kinks_cost_digits():

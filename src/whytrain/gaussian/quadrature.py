@@ -14,6 +14,8 @@ from whytrain.gaussian.activation import Activation, Scalar
 
 # Beyond this radius a two-dimensional standard normal holds 3e-18 of its mass.
 CUTOFF = 9.0
+# Angles from the rays x = 0 and y = 0 at which panels end, where there are kinks elsewhere.
+_RUNGS = (0.3, 1e-2, 2e-4, 2e-6)
 
 
 class Quadrature(Activation):
@@ -25,8 +27,15 @@ class Quadrature(Activation):
 
     with panels that end where an argument of the activation crosses a kink. A kink at zero is a
     ray, so that a homogeneous activation is integrated without loss at any angle; a kink elsewhere
-    splits each radius. Smooth activations reach 1e-12, activations with a declared kink or jump
-    1e-9, and one whose kinks are not declared about 1e-3.
+    splits each radius, and panels shrink toward the directions in which it is far away.
+
+    Between its kinks an activation must be smooth on the scale of one standard deviation, which is
+    `1 / radius` of its own: one that is (`tanh` for lengths up to 2) reaches 1e-12, and with
+    declared kinks or jumps 1e-9, in units of its largest value within reach. Constants and lines
+    between kinks do so at any angle for lengths from 1e-3 to 1e6. A smooth function seen at a
+    greater length loses digits (`tanh` has 1e-8 left at 5 and 1e-6 at 10) unless the places where
+    it bends are declared as kinks (for `tanh` -4, -1, 1, 4). A kink that is not declared leaves
+    about 1e-3.
 
     Args:
         sigma: The activation, elementwise, written with `jax.numpy`.
@@ -114,8 +123,14 @@ class Quadrature(Activation):
         """`E f(x, y)`, or `E x' f(x, y)` with `x'` the coordinate across the filter."""
         quarter = math.pi / 2
         # The rays on which x = 0 and y = 0, and on which a kink of x meets one of y. A function of
-        # the direction is smooth between them.
+        # the direction is smooth between them, but near x = 0 it varies as e^{-(c / turn)^2 / 2}
+        # with c = kink / radius, of whatever size: panels shrink toward these rays.
         rays = [quarter, angle - quarter, angle + quarter]
+        if any(self.kinks):
+            rays += [
+                _on_range(ray + side * rung)
+                for ray in (-quarter, *rays) for side in (-1, 1) for rung in _RUNGS
+            ]  # fmt: skip
         for kink in self.kinks:
             for other in self.kinks:
                 up = other * radius - kink * radius_star * jnp.cos(angle)
