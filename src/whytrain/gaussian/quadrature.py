@@ -33,7 +33,7 @@ class Quadrature(Activation):
     `1 / radius` of its own: one that is (`tanh` for lengths up to 2) reaches 1e-12, and with
     declared kinks or jumps 1e-9, in units of its largest value within reach. Constants and lines
     between kinks do so at any angle for lengths from 1e-3 to 1e6. A smooth function seen at a
-    greater length loses digits (`tanh` has 1e-8 left at 5 and 1e-6 at 10) unless the places where
+    greater length loses digits (`tanh` has 1e-8 left at 5 and 2e-6 at 10) unless the places where
     it bends are declared as kinks (for `tanh` -4, -1, 1, 4). A kink that is not declared leaves
     about 1e-3.
 
