@@ -19,8 +19,6 @@ import whytrain as wt
 from whytrain.dynamics import log_times
 from whytrain.lab import Cell, Cells, Estimate, Fault, Paper, Part, Runs, below, estimate_slope
 
-CONDITIONS = {"quick": [30, 100, 300], "paper": [30, 100, 300, 1000, 3000]}
-
 
 class Bowl(wt.Landscape):
     """`1/2 sum_i lambda_i x_i^2` with curvatures from `1 / condition` to 1."""
@@ -75,13 +73,15 @@ def summarize(dataset: xr.Dataset, settings: DescentSettings) -> dict:
     return {"steps": float(dataset.arrival.mean())}
 
 
-def requests(preset: str) -> Sequence[wt.Request]:
-    """Both methods at every condition number, first without and then with momentum."""
-    return [
-        wt.Request("descent", DescentSettings(condition=condition, momentum=momentum), 100)
-        for momentum in (False, True)
-        for condition in CONDITIONS[preset]
-    ]
+DESCENT = wt.Experiment(
+    "descent", "steps to the bottom of a bowl", DescentSettings, compute, summarize, runs=100
+)
+
+# Both methods at every condition number.
+DESCENTS = DESCENT.grid(
+    {"quick": {"condition": (30, 100, 300)}, "paper": {"condition": (30, 100, 300, 1000, 3000)}},
+    momentum=(False, True),
+)
 
 
 def exponent(conditions: Sequence[float], arrivals: Sequence[np.ndarray]) -> Estimate:
@@ -105,15 +105,15 @@ def steeper(power: float) -> Callable[[Cells], Cells]:
     return lambda cells: cells.change(one)
 
 
-def draw(datasets: Sequence[xr.Dataset]):
+def draw(cells: Cells):
     """Steps over the condition number, a line for each method."""
     series, found = [], []
     for momentum, label in ((False, "gradient descent"), (True, "heavy ball")):
-        some = [dataset for dataset in datasets if bool(dataset.momentum) == momentum]
-        conditions = [float(dataset.condition) for dataset in some]
-        steps = [float(dataset.arrival.mean()) for dataset in some]
+        some = cells.sel(momentum=momentum)
+        conditions = list(some.by("condition"))
+        steps = [float(cell.data.arrival.mean()) for cell in some]
         series.append(wt.figures.Series(conditions, steps, label, marker="o"))
-        found.append(exponent(conditions, [dataset.arrival.values for dataset in some]).value)
+        found.append(exponent(conditions, [cell.data.arrival.values for cell in some]).value)
     figure = wt.figures.lines(
         series, x_label="condition number", y_label="steps to 1e-6", log="xy", x_ticks=conditions
     )
@@ -131,16 +131,7 @@ study = wt.Study(
         venue="USSR Computational Mathematics and Mathematical Physics",
         year=1964,
     ),
-    experiments=(
-        wt.Experiment(
-            "descent",
-            "steps to the bottom of a bowl",
-            DescentSettings,
-            compute,
-            summarize,
-            runs=100,
-        ),
-    ),
+    experiments=(DESCENT,),
     claims=(
         wt.Claim(
             id="square-root",
@@ -149,7 +140,7 @@ study = wt.Study(
             source="Polyak 1964, on quadratic functions",
             statement="With the best momentum the steps grow like the square root of the "
             "condition number (here: with an exponent below 0.75, half way from 1/2 to 1).",
-            requests=requests,
+            requests=DESCENTS,
             parts=(
                 Part("exponent of the condition number in the steps", with_momentum, below(0.75)),
             ),
@@ -158,5 +149,5 @@ study = wt.Study(
             figures=("steps",),
         ),
     ),
-    figures=(wt.Figure("steps", "Steps over the condition number", requests, draw),),
+    figures=(wt.Figure("steps", "Steps over the condition number", DESCENTS, draw),),
 )

@@ -78,11 +78,11 @@ def turned(cells):
     return altered("end", lambda ends: -ends)(cells)
 
 
-def draw(datasets):
+def draw(cells):
     from matplotlib.figure import Figure as Canvas
 
     figure = Canvas(figsize=(3, 2))
-    figure.subplots().hist(datasets[0].end.values)
+    figure.subplots().hist(cells[0].data.end.values)
     return figure, "Walks end to the right of where they start."
 
 

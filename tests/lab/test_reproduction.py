@@ -47,7 +47,7 @@ def test_a_second_time_computes_nothing(done, tmp_path):
 
 def test_figures_find_their_numbers(done):
     [figure] = toy.study.figures
-    canvas, caption = figure.draw(done.datasets(figure.requests("quick")))
+    canvas, caption = figure.draw(done.cells(figure.requests("quick")))
     assert canvas.axes
     assert caption.endswith(".")
 
@@ -223,7 +223,7 @@ def test_half_a_directory_tells_half_of_it(done, tmp_path):
     assert half.faults == []
     assert half.runs == 250
     with pytest.raises(NotYetRun):
-        half.datasets(toy.requests("quick"))
+        half.cells(toy.requests("quick"))
 
 
 def test_a_directory_without_a_reproduction_is_told(done, tmp_path):

@@ -3,6 +3,7 @@ import pytest
 import xarray as xr
 
 from whytrain.lab import (
+    Cells,
     Claim,
     Estimate,
     Fault,
@@ -28,7 +29,7 @@ def no_requests(preset):
     return ()
 
 
-def never(datasets):
+def never(cells):
     raise AssertionError("the report does not judge claims")
 
 
@@ -45,12 +46,12 @@ def found(value, low, high, rule, what="rate", level=0.975):
     return Finding(what, Estimate(value, low, high, level, 100), rule)
 
 
-def draw_rate(datasets):
+def draw_rate(cells):
     series = figures.Series([16, 25], [0.5, 0.6], "CNN", low=[0.4, 0.5], high=[0.6, 0.7])
     return figures.lines([series], x_label="k", y_label="rate"), "The rate rises with k."
 
 
-def draw_nothing(datasets):
+def draw_nothing(cells):
     raise ValueError("the field is <empty>")
 
 
@@ -58,10 +59,10 @@ def needs_runs(preset):
     return [Request("late", Settings(), 500)]
 
 
-def datasets(requests):
+def cells(requests):
     if requests:
         raise NotYetRun("1 of 1 pieces of late")
-    return []
+    return Cells([])
 
 
 FIGURES = (
@@ -108,7 +109,7 @@ def reproduction():
         runs=500,
         plan="c0ffee" * 10,
         planned="c0ffee" * 10,
-        datasets=datasets,
+        cells=cells,
         commands=["whytrain reproduce toy --seed 7"],
         versions={"whytrain": "0.1.0"},
         started="2026-01-02T03:04:05+00:00",

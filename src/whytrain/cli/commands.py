@@ -97,6 +97,14 @@ def reproduce(
     check: Annotated[
         bool, typer.Option("--check", help="Plant each claim's faults: do they turn its verdict?")
     ] = False,
+    claims: Annotated[
+        list[str] | None,
+        typer.Option("--claim", metavar="ID", help="Only this claim; may be repeated."),
+    ] = None,
+    pairs: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Judge the claims at this setting."),
+    ] = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
     as_json: Json = False,
@@ -105,6 +113,7 @@ def reproduce(
     from whytrain import lab, report, studies
     from whytrain.cli import tables
     from whytrain.cli.progress import LiveProgress
+    from whytrain.lab.settings import split_pairs
 
     source = studies.source(study)
     found = source.study()
@@ -113,7 +122,10 @@ def reproduce(
     where = _where(workers, scheduler)
     if out is not None and "://" in out:
         raise UserError(f"reproduce writes a report and needs a local directory, got {out!r}")
-    directory = Path(out or f"whytrain-results/{found.name}-{preset}")
+    settings = split_pairs(pairs or [])
+    if settings and not claims:
+        raise UserError("say with --claim ID which claim is to be judged at these settings")
+    directory = Path(out or "whytrain-results/" + _name(found.name, preset, claims, settings))
     with lab.open_executor(workers, scheduler) as executor:
         reproduction = lab.reproduce(
             source,
@@ -121,6 +133,8 @@ def reproduce(
             directory,
             seed=seed,
             check=check,
+            claims=claims or (),
+            settings=settings,
             executor=executor,
             progress=LiveProgress(where),
         )
@@ -348,6 +362,11 @@ def measure_ste(
         _print_json(jsonable(document))
     else:
         tables.show_ste(found, document.get("picture"))
+
+
+def _name(study: str, preset: str, claims: list[str] | None, settings: dict[str, str]) -> str:
+    """Of the run directory where none is given: another one for some of the claims."""
+    return "-".join([study, preset, *(claims or ()), *(f"{k}={v}" for k, v in settings.items())])
 
 
 def _status(reproduction: "lab.Reproduction", check: bool = False) -> Status:

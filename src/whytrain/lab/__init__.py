@@ -1,9 +1,9 @@
 """Running it: experiments, executors, the store of results, claims and verdicts."""
 
-from whytrain.lab.claims import Cell, Cells, Claim, Fault, Part, Request
+from whytrain.lab.claims import Cell, Cells, Claim, Fault, Part
 from whytrain.lab.execution import Counts, NotYetRun, PieceFailed, Progress
 from whytrain.lab.executors import open_executor
-from whytrain.lab.experiment import Experiment
+from whytrain.lab.experiment import Experiment, Grid, Request
 from whytrain.lab.jsonable import jsonable
 from whytrain.lab.opening import export, open, query, table
 from whytrain.lab.parts import altered, closed_form, identity, in_every_run, moved
@@ -23,7 +23,7 @@ from whytrain.lab.statistics import (
     largest,
 )
 from whytrain.lab.store import MemoryStore, Store
-from whytrain.lab.study import Figure, Paper, Study
+from whytrain.lab.study import Figure, Paper, Study, Topic
 from whytrain.lab.sweep import sweep
 from whytrain.lab.sweep_directory import Sweep, run_sweep, sweep_cost, verify
 from whytrain.lab.tasks import Source
@@ -51,6 +51,7 @@ __all__ = [
     "Fault",
     "Figure",
     "Finding",
+    "Grid",
     "MemoryStore",
     "NotYetRun",
     "Paper",
@@ -67,6 +68,7 @@ __all__ = [
     "Store",
     "Study",
     "Sweep",
+    "Topic",
     "Verdict",
     "above",
     "altered",

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from whytrain.errors import UserError
+from whytrain.lab.experiment import Request
 from whytrain.lab.settings import as_dict, fingerprint
 from whytrain.lab.statistics import Estimate
 from whytrain.lab.verdicts import Finding, Rule, Verdict, Word
@@ -16,24 +17,6 @@ Group = Literal["definitions", "landscape", "dynamics", "experiments", "caveats"
 
 SHARES = (0.5, 0.25, 0.25)
 """What part of the probability of error each look at the data may spend."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """So many runs of an experiment at these settings.
-
-    Attributes:
-        experiment: The experiment's name within the study.
-        settings: Its settings.
-        runs: How many runs.
-        cuts: Numbers of runs at which the work is cut besides, so that more runs find the first
-            ones in the store.
-    """
-
-    experiment: str
-    settings: Any  # of the experiment's own subclass of Settings
-    runs: int
-    cuts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from typing import Protocol, runtime_checkable
 import xarray as xr
 
 from whytrain.errors import UserError
-from whytrain.lab.claims import Request
+from whytrain.lab.claims import Cell, Cells
+from whytrain.lab.experiment import Request
 from whytrain.lab.files import StoreError
 from whytrain.lab.store import Piece, Pieces, Store
 from whytrain.lab.study import Study
@@ -204,6 +205,18 @@ class Results:
             NotYetRun: If a piece is missing; `PieceFailed` if it could not be computed.
         """
         return [self._dataset(request) for request in requests]
+
+    def cells(self, requests: Sequence[Request]) -> Cells:
+        """Give the numbers of requests with their settings, in their order.
+
+        Args:
+            requests: What is asked for.
+
+        Raises:
+            NotYetRun: As in a call.
+        """
+        found = zip(requests, self(requests), strict=True)
+        return Cells([Cell(request.settings, dataset) for request, dataset in found])
 
     def _dataset(self, request: Request) -> xr.Dataset:
         tasks = self.tasks([request])

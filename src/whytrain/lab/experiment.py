@@ -1,13 +1,34 @@
-"""An experiment: from settings and random keys to labeled numbers."""
+"""An experiment: from settings and random keys to labeled numbers; and the grids it is asked at."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Any
 
 import xarray as xr
 
 from whytrain.lab.randomness import Runs
-from whytrain.lab.settings import Settings
+from whytrain.lab.settings import Settings, read_value
+
+
+@dataclass(frozen=True)
+class Request:
+    """So many runs of an experiment at these settings.
+
+    Attributes:
+        experiment: The experiment's name within the study.
+        settings: Its settings.
+        runs: How many runs.
+        cuts: Numbers of runs at which the work is cut besides, so that more runs find the first
+            ones in the store.
+    """
+
+    experiment: str
+    settings: Any  # of the experiment's own subclass of Settings
+    runs: int
+    cuts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,3 +72,124 @@ class Experiment:
             What is worth telling.
         """
         return self.summarize(self.reduce(dataset) if self.reduce else dataset, settings)
+
+    def grid(
+        self,
+        presets: Mapping[str, Mapping[str, Any]] | None = None,
+        /,
+        *,
+        cases: Sequence[Mapping[str, Any]] = ({},),
+        where: Callable[[Any], bool] | None = None,
+        **values: Any,
+    ) -> "Grid":
+        """Ask for runs over axes of settings: what a claim or a figure has as its `requests`.
+
+        Args:
+            presets: What is different at each preset, by name: `runs`, and any of `values`.
+            cases: Settings that move together, a mapping a place; they vary fastest.
+            where: Keeps a place, from its settings; all if None.
+            **values: `runs` and the settings: a value for all places; a tuple, list or range for an
+                axis, the last one moving fastest; or a function that gives the value from those
+                chosen before, by attribute.
+
+        Example:
+            >>> from dataclasses import dataclass
+            >>> from whytrain.lab import Settings, setting
+            >>> @dataclass(frozen=True, kw_only=True)
+            ... class Walk(Settings):
+            ...     steps: int = setting(100, "number of steps", low=1)
+            ...     drift: float = setting(0.0, "mean of a step")
+            >>> walks = Experiment("walks", "ends of walks", Walk, lambda s, r: ..., lambda d, s: d)
+            >>> grid = walks.grid(
+            ...     {"quick": {"runs": 10, "steps": 50}, "paper": {"runs": 99, "steps": (50, 500)}},
+            ...     drift=lambda at: 1 / at.steps,
+            ... )
+            >>> [(r.settings.steps, r.settings.drift, r.runs) for r in grid("paper")]
+            [(50, 0.02, 99), (500, 0.002, 99)]
+        """
+        return Grid((_Places(self, presets or {}, tuple(cases), values, where),))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Settings and runs that are asked for, at each preset; grids add up.
+
+    Attributes:
+        parts: What it was made of.
+    """
+
+    parts: "tuple[_Places, ...]"
+
+    def __call__(self, preset: str) -> list[Request]:
+        """The requests at a preset, each once.
+
+        Args:
+            preset: Its name.
+        """
+        return list(dict.fromkeys(r for part in self.parts for r in part.requests(preset)))
+
+    def __add__(self, other: "Grid") -> "Grid":
+        return Grid((*self.parts, *other.parts))
+
+    def at(self, **settings: Any) -> "Grid":
+        """The places that have these values, with the runs that they have there.
+
+        Args:
+            **settings: Values by the name of a setting.
+        """
+        return Grid(tuple(part.only(settings) for part in self.parts))
+
+    def set(self, settings: Mapping[str, str]) -> "Grid":
+        """The same with these values in place of its own, wherever an experiment has the setting.
+
+        An axis becomes one value, and what is derived from it follows.
+
+        Args:
+            settings: What is written for a setting, by its name.
+        """
+        return Grid(tuple(part.set(settings) for part in self.parts))
+
+
+@dataclass(frozen=True)
+class _Places:
+    """One experiment over axes."""
+
+    experiment: Experiment
+    presets: Mapping[str, Mapping[str, Any]]
+    cases: tuple[Mapping[str, Any], ...]
+    values: Mapping[str, Any]
+    where: Callable[[Any], bool] | None = None
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+    def requests(self, preset: str) -> Iterator[Request]:
+        values = {**self.values, **self.presets.get(preset, {})}
+        derived = {name: value for name, value in values.items() if callable(value)}
+        axes = {name: _axis(value) for name, value in values.items() if name not in derived}
+        for point in itertools.product(*axes.values(), self.cases):
+            chosen = dict(zip(axes, point[:-1], strict=True)) | point[-1] | self.fixed
+            for name, function in derived.items():
+                if name not in chosen:
+                    chosen[name] = function(SimpleNamespace(**chosen))
+            runs = chosen.pop("runs", self.experiment.runs)
+            settings = self.experiment.settings(**chosen)
+            if self.where is None or self.where(settings):
+                yield Request(self.experiment.name, settings, runs)
+
+    def only(self, settings: Mapping[str, Any]) -> "_Places":
+        before = self.where
+
+        def kept(at: Any) -> bool:
+            alike = all(getattr(at, name) == value for name, value in settings.items())
+            return alike and (before is None or before(at))
+
+        return replace(self, where=kept)
+
+    def set(self, settings: Mapping[str, str]) -> "_Places":
+        cls = self.experiment.settings
+        known = {field.name for field in dataclasses.fields(cls)}
+        read = {k: read_value(cls, k, text) for k, text in settings.items() if k in known}
+        return replace(self, fixed={**self.fixed, **read})
+
+
+def _axis(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, tuple | list | range) else (value,)

@@ -4,8 +4,9 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from whytrain.lab.claims import Cell, Cells, Claim, Fault, Request
+from whytrain.lab.claims import Cells, Claim, Fault
 from whytrain.lab.execution import NotYetRun, PieceFailed, Results
+from whytrain.lab.experiment import Request
 from whytrain.lab.study import Study
 from whytrain.lab.verdicts import Verdict
 
@@ -79,9 +80,7 @@ class Trial:
         return verdict.word == opposite
 
     def _cells(self, results: Results, look: int) -> Cells:
-        asked = self.requests(look)
-        datasets = results(asked)
-        cells = Cells([Cell(r.settings, d) for r, d in zip(asked, datasets, strict=True)])
+        cells = results.cells(self.requests(look))
         return self.fault.plant(cells) if self.fault else cells
 
     @staticmethod

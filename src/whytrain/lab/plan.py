@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from whytrain.errors import UserError, nearest
-from whytrain.lab.claims import Request
+from whytrain.lab.experiment import Request
 from whytrain.lab.settings import Scalar, Settings, check_name, check_value, value_type
 from whytrain.lab.tasks import Source, Summary, check_runs, check_seed, summary
 

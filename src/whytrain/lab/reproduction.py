@@ -6,18 +6,17 @@ import math
 import shlex
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import xarray as xr
-
 from whytrain.errors import UserError
-from whytrain.lab.claims import Claim, Request
+from whytrain.lab.claims import Cells, Claim
 from whytrain.lab.execution import Progress, Results, Silent, Tally, execute
 from whytrain.lab.executors import Inline
+from whytrain.lab.experiment import Request
 from whytrain.lab.files import write_atomically, writing_to
 from whytrain.lab.jsonable import jsonable
 from whytrain.lab.judging import Trial, trials, undecided
@@ -48,14 +47,16 @@ class Reproduction:
         outcomes: The claims in the order of the study, each with its verdict.
         faults: The planted faults, each with its claim and the verdict on that; those whose numbers
             were never asked for are left out.
-        datasets: Gives the datasets of requests (a figure's, say) in their order; raises
-            `NotYetRun` where a piece is missing.
+        cells: Gives the numbers of requests (a figure's, say) in their order; raises `NotYetRun`
+            where a piece is missing.
         runs: How many runs there are behind claims and figures, each counted once.
         plan: The hash of what was fixed before numbers were seen: statements, rules and requests.
         planned: That hash at the time when the numbers were asked for.
         commands: The commands that do it again.
         versions: The version of each package that matters, and of Python.
         started: When the last call began, ISO 8601, in UTC.
+        claims: The ids of the claims that were asked for; none if all.
+        settings: What the user set, by name; where anything is, the study expects nothing.
     """
 
     study: Study
@@ -67,17 +68,21 @@ class Reproduction:
     wanted: int
     outcomes: list[tuple[Claim, Verdict]]
     faults: list[tuple[Trial, Verdict]] = field(default_factory=list)
-    datasets: Callable[[Sequence[Request]], list[xr.Dataset]]
+    cells: Callable[[Sequence[Request]], Cells]
     runs: int
     plan: str
     planned: str
     commands: list[str]
     versions: dict[str, str]
     started: str
+    claims: tuple[str, ...] = ()
+    settings: dict[str, str] = field(default_factory=dict)
 
     @property
     def as_expected(self) -> bool:
-        """Whether every verdict is the one that the study expects."""
+        """Whether every verdict is the one that the study expects, or any at a user's settings."""
+        if self.settings:
+            return all(verdict.state == "judged" for _, verdict in self.outcomes)
         return all(verdict.word == claim.expected for claim, verdict in self.outcomes)
 
     @property
@@ -104,6 +109,7 @@ class Reproduction:
             "study": self.study.name,
             "preset": self.preset,
             "seed": self.seed,
+            "settings": self.settings,
             "seconds": jsonable(self.seconds),
             "report": report,
             "claims": [
@@ -133,6 +139,8 @@ def reproduce(
     *,
     seed: int = 0,
     check: bool = False,
+    claims: Sequence[str] = (),
+    settings: Mapping[str, str] | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Reproduction:
@@ -148,6 +156,8 @@ def reproduce(
         out: The run directory; what it holds is not computed again.
         seed: The seed.
         check: Whether the numbers are computed that planted faults ask for besides.
+        claims: Ids of the claims that are meant, with their figures; all of them by default.
+        settings: What is written for a setting, by its name: claims are judged there.
         executor: Who computes; this thread by default.
         progress: Who is told.
 
@@ -158,7 +168,8 @@ def reproduce(
         UserError: If something asked for is not allowed; nothing has been written then.
     """
     clock = time.perf_counter()
-    study = source.study()
+    settings = dict(settings or {})
+    study = source.study().narrowed(claims, settings)
     study.preset(preset)
     those = trials(study, preset) + (trials(study, preset, faults=True) if check else [])
     asked = [*_first(study, preset), *(r for trial in those for r in trial.requests())]
@@ -167,7 +178,9 @@ def reproduce(
     record = provenance(source, seed) | {
         "preset": preset,
         "plan": plan(study, preset),
-        "commands": [_command(source, preset, seed, out)],
+        "claims": list(claims),
+        "settings": settings,
+        "commands": [_command(source, preset, seed, out, claims, settings)],
     }
     _write_record(out, record | {"seconds": None, "computed": 0, "reused": 0})
     execution = (store, executor or Inline(), progress or Silent())
@@ -206,7 +219,7 @@ def reopen(out: Path, source: Callable[[str], Source]) -> Reproduction:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{out} holds no reproduction; run whytrain reproduce first") from error
     found = source(reference)
-    study = found.study()
+    study = found.study().narrowed(record.get("claims", ()), record.get("settings", {}))
     study.preset(preset)
     return _reproduction(record, study, Results(found, study, seed, store))
 
@@ -256,13 +269,15 @@ def _reproduction(record: dict[str, Any], study: Study, results: Results) -> Rep
         wanted=len(wanted),
         outcomes=outcomes,
         faults=[(trial, verdict) for trial, verdict in faults if verdict.state != "not run"],
-        datasets=results,
+        cells=results.cells,
         runs=results.runs(first),
         plan=fixed,
         planned=record.get("plan", fixed),
         commands=record["commands"],
         versions=record["versions"],
         started=record["started"],
+        claims=tuple(record.get("claims", ())),
+        settings=record.get("settings", {}),
     )
 
 
@@ -325,7 +340,12 @@ def _write_record(out: Path, record: dict[str, Any]) -> None:
         write_atomically(out / _RECORD, content.encode())
 
 
-def _command(source: Source, preset: str, seed: int, out: Path) -> str:
+def _command(
+    source: Source, preset: str, seed: int, out: Path, claims: Sequence[str],
+    settings: Mapping[str, str],
+) -> str:  # fmt: skip
     words = ["whytrain", "reproduce", source.reference]
     options = ["--preset", preset, "--seed", str(seed), "--out", str(out)]
+    options += [word for id in claims for word in ("--claim", id)]
+    options += [word for k, v in settings.items() for word in ("--set", f"{k}={v}")]
     return shlex.join(words + options)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import whytrain
-from whytrain.lab.claims import Request
 from whytrain.lab.execution import Progress, Results, Silent, execute
 from whytrain.lab.executors import Inline
+from whytrain.lab.experiment import Request
 from whytrain.lab.jsonable import jsonable
 from whytrain.lab.provenance import provenance
 from whytrain.lab.settings import Settings, as_dict

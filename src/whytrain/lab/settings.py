@@ -78,14 +78,33 @@ class Settings:
         Walk(steps=1000, drift=0.0)
     """
 
+    if TYPE_CHECKING:
+        _given: dict[str, Any]  # by whoever made it, without the derived ones
+
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = _checked(type(self), field, getattr(self, field.name))
             object.__setattr__(self, field.name, value)
+        object.__setattr__(
+            self, "_given", {k: v for k, v in as_dict(self).items() if v is not None}
+        )
         self.check()
 
     def check(self) -> None:
         """Check rules that span several fields; subclasses raise `UserError` or warn here."""
+
+    def but(self, **changes: Any) -> Settings:
+        """The same settings with other values; defaults that are derived follow.
+
+        Args:
+            **changes: Values by the name of a field.
+
+        Raises:
+            UserError: If there is no such field, or a value is not allowed.
+        """
+        for name in changes:
+            check_name(type(self), name)
+        return type(self)(**{**self._given, **changes})
 
 
 SettingsType = TypeVar("SettingsType", bound=Settings)
@@ -105,14 +124,39 @@ def parse(cls: type[SettingsType], pairs: Sequence[str]) -> SettingsType:
     Raises:
         UserError: If a name is unknown or a value cannot be read or is not allowed.
     """
-    values = {}
+    return cls(**{name: read_value(cls, name, text) for name, text in split_pairs(pairs).items()})
+
+
+def split_pairs(pairs: Sequence[str]) -> dict[str, str]:
+    """Take words like `k=25` apart.
+
+    Args:
+        pairs: Words of the form `NAME=VALUE`; the last one of a name counts.
+
+    Raises:
+        UserError: If a word has another form.
+    """
+    found = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
-        name = name.strip()
         if not equals:
             raise UserError(f"a setting is written NAME=VALUE, got {pair!r}")
-        values[name] = _read(cls, check_name(cls, name), text.strip())
-    return cls(**values)
+        found[name.strip()] = text.strip()
+    return found
+
+
+def read_value(cls: type[Settings], name: str, text: str) -> Scalar | None:
+    """Read one value of the command line.
+
+    Args:
+        cls: The class of settings.
+        name: The field's name.
+        text: What was written.
+
+    Raises:
+        UserError: If there is no such field, or the text is not of its type.
+    """
+    return _read(cls, check_name(cls, name), text.strip())
 
 
 def check_value(cls: type[Settings], name: str, value: Any) -> Scalar | None:

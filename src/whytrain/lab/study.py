@@ -1,17 +1,20 @@
 """A study: one paper, made executable."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-import xarray as xr
-
 from whytrain.errors import UserError, nearest
-from whytrain.lab.claims import Claim, Request, Verdict
-from whytrain.lab.experiment import Experiment
+from whytrain.lab.claims import Cells, Claim, Verdict
+from whytrain.lab.experiment import Experiment, Grid, Request
+from whytrain.lab.settings import read_value
 
 if TYPE_CHECKING:
     import matplotlib.figure
+
+
+Asking = Callable[[str], Sequence[Request]]
 
 
 @dataclass(frozen=True)
@@ -44,13 +47,28 @@ class Figure:
         title: What it shows.
         requests: The numbers it needs under a preset.
         draw: Gives the matplotlib figure and a caption that says what to conclude, from the
-            datasets in the order of the requests.
+            numbers asked for with their settings.
     """
 
     name: str
     title: str
     requests: Callable[[str], Sequence[Request]]
-    draw: "Callable[[Sequence[xr.Dataset]], tuple[matplotlib.figure.Figure, str]]"
+    draw: "Callable[[Cells], tuple[matplotlib.figure.Figure, str]]"
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One question of a paper: what is computed for it, stated and drawn.
+
+    Attributes:
+        experiments: What can be run.
+        claims: What the paper states.
+        figures: What the report draws.
+    """
+
+    experiments: tuple[Experiment, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    figures: tuple[Figure, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,17 +85,25 @@ class Study:
         figures: What the report draws.
         presets: Names of the sizes at which it can be reproduced, the smallest first.
         summary: Gives the finding in a few sentences, from the claims and their verdicts.
+        topics: Its questions; their experiments, claims and figures come before those given here.
     """
 
     name: str
     title: str
     question: str
     paper: Paper
-    experiments: tuple[Experiment, ...]
+    experiments: tuple[Experiment, ...] = ()
     claims: tuple[Claim, ...] = ()
     figures: tuple[Figure, ...] = ()
     presets: tuple[str, ...] = ("quick", "paper")
     summary: Callable[[Sequence[tuple[Claim, Verdict]]], str] | None = None
+    topics: tuple[Topic, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("experiments", "claims", "figures"):
+            parts = (*(getattr(topic, name) for topic in self.topics), getattr(self, name))
+            object.__setattr__(self, name, tuple(one for part in parts for one in part))
+        object.__setattr__(self, "topics", ())
 
     def experiment(self, name: str) -> Experiment:
         """Find an experiment by name.
@@ -106,6 +132,71 @@ class Study:
             UserError: If the study has no such preset.
         """
         return find(f"preset of {self.name}", name, {preset: preset for preset in self.presets})
+
+    def narrowed(self, claims: Sequence[str], settings: Mapping[str, str]) -> "Study":
+        """The study with some of its claims only, at other settings where they have them.
+
+        The figures are those that the claims name.
+
+        Args:
+            claims: Ids; all claims if there are none.
+            settings: What is written for a setting, by its name; an axis over it becomes one value,
+                and what the study derives from it follows.
+
+        Raises:
+            UserError: If there is no such claim, no experiment of a claim has the setting, or its
+                value is not allowed.
+        """
+        known = {claim.id: claim for claim in self.claims}
+        chosen = [find(f"claim of {self.name}", id, known) for id in claims] or self.claims
+        shown = {name for claim in chosen for name in claim.figures}
+        figures = [figure for figure in self.figures if not claims or figure.name in shown]
+        if settings:
+            chosen = [self._at(claim, settings) for claim in chosen]
+            figures = [self._figure_at(figure, settings) for figure in figures]
+        return replace(self, claims=tuple(chosen), figures=tuple(figures))
+
+    def _at(self, claim: Claim, settings: Mapping[str, str]) -> Claim:
+        asked = self._checked(f"claim {claim.id}", claim.requests, settings)
+        faults = [
+            replace(fault, requests=self._asked(fault.requests, settings))
+            if fault.requests
+            else fault
+            for fault in claim.faults
+        ]
+        return replace(claim, requests=asked, faults=tuple(faults))
+
+    def _figure_at(self, figure: Figure, settings: Mapping[str, str]) -> Figure:
+        return replace(figure, requests=self._asked(figure.requests, settings))
+
+    def _checked(self, who: str, requests: Asking, settings: Mapping[str, str]) -> Asking:
+        """Other requests, made once at each preset, so that nothing is refused half way."""
+        before = {r.experiment for preset in self.presets for r in requests(preset)}
+        for name in settings:
+            classes = [self.experiment(one).settings for one in sorted(before)]
+            fields = {f.name: f for cls in classes for f in dataclasses.fields(cls)}
+            find(f"setting of {who}", name, fields)
+        asked = self._asked(requests, settings)
+        if not any(asked(preset) for preset in self.presets):
+            told = ", ".join(f"{name}={value}" for name, value in settings.items())
+            raise UserError(f"{who} asks for nothing at {told}")
+        return asked
+
+    def _asked(self, requests: Asking, settings: Mapping[str, str]) -> Asking:
+        """The same requests at other settings."""
+        if isinstance(requests, Grid):
+            return requests.set(settings)
+
+        def asked(preset: str) -> list[Request]:
+            return list(dict.fromkeys(self._moved(r, settings) for r in requests(preset)))
+
+        return asked
+
+    def _moved(self, request: Request, settings: Mapping[str, str]) -> Request:
+        cls = type(request.settings)
+        fields = {field.name for field in dataclasses.fields(cls)}
+        values = {k: read_value(cls, k, text) for k, text in settings.items() if k in fields}
+        return replace(request, settings=request.settings.but(**values))
 
 
 Found = TypeVar("Found")

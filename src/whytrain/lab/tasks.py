@@ -9,8 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import xarray as xr
 
 from whytrain.errors import UnstableStepWarning, UserError
-from whytrain.lab.claims import Request
-from whytrain.lab.experiment import Experiment
+from whytrain.lab.experiment import Experiment, Request
 from whytrain.lab.jsonable import jsonable
 from whytrain.lab.randomness import Runs
 from whytrain.lab.settings import Settings, as_dict, fingerprint

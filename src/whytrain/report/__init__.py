@@ -47,7 +47,7 @@ def write(reproduction: Reproduction, directory: str | pathlib.Path) -> pathlib.
     """
     directory = pathlib.Path(directory)
     drawings = [
-        draw(figure, reproduction.preset, reproduction.datasets)
+        draw(figure, reproduction.preset, reproduction.cells)
         for figure in reproduction.study.figures
     ]
     said = content(reproduction, drawings)

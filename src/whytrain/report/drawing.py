@@ -6,9 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import xarray as xr
-
-from whytrain.lab import Figure, Request
+from whytrain.lab import Cells, Figure, Request
 from whytrain.lab.execution import NotYetRun
 from whytrain.report import export, style
 
@@ -38,22 +36,20 @@ class Drawing:
     problem: str = ""
 
 
-def draw(
-    figure: Figure, preset: str, datasets: Callable[[Sequence[Request]], list[xr.Dataset]]
-) -> Drawing:
+def draw(figure: Figure, preset: str, cells: Callable[[Sequence[Request]], Cells]) -> Drawing:
     """Draw a figure of a study in both themes.
 
     Args:
         figure: The figure.
         preset: The preset whose numbers it shows.
-        datasets: Gives the numbers of requests; raises `NotYetRun` where they are missing.
+        cells: Gives the numbers of requests; raises `NotYetRun` where they are missing.
 
     Returns:
         The drawing. A figure that cannot be drawn must not cost the reader the rest of the report,
         so that any error of its code becomes the drawing's `problem`.
     """
     try:
-        return _draw(figure, datasets(figure.requests(preset)))
+        return _draw(figure, cells(figure.requests(preset)))
     except NotYetRun as error:
         problem = f"Not drawn: its numbers are not computed yet ({error})."
     except Exception as error:
@@ -62,13 +58,13 @@ def draw(
     return Drawing(figure.name, figure.title, problem=problem)
 
 
-def _draw(figure: Figure, datasets: Sequence[xr.Dataset]) -> Drawing:
+def _draw(figure: Figure, cells: Cells) -> Drawing:
     with style.context("light"):
-        picture, caption = figure.draw(datasets)
+        picture, caption = figure.draw(cells)
         export.arrange(picture)
         light, png = export.svg(picture), export.png(picture)
     with style.context("dark"):
-        picture, _ = figure.draw(datasets)
+        picture, _ = figure.draw(cells)
         export.arrange(picture)
         dark = export.svg(picture)
     return Drawing(figure.name, figure.title, caption, png, light, dark)

@@ -1,14 +1,14 @@
 """The figures of the report."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
 from whytrain.dynamics import count
-from whytrain.lab import Figure, estimate_rate
+from whytrain.lab import Cells, Figure, estimate_rate
 from whytrain.landscapes import Outcome, SphereOrder, SphereReduction, at_each
 from whytrain.report import figures as draw
 from whytrain.studies.liu2019 import requests
@@ -289,17 +289,24 @@ def _sampling(datasets: Datasets) -> Drawing:
     )
 
 
+def _data(draw: Callable[[Datasets], Drawing]) -> Callable[[Cells], Drawing]:
+    return lambda cells: draw([cell.data for cell in cells])
+
+
 FIGURES = (
-    Figure("success-rate", "Success over the number of patches", requests.table, _success_rate),
-    Figure("trajectories", "Single runs over time", requests.single_runs, _trajectories),
-    Figure("plane", "The two basins", requests.plane, _plane),
-    Figure("phase-prior", "How good a prior is needed", requests.prior_diagram, _prior_diagram),
+    Figure("success-rate", "Success over the number of patches",
+           requests.table, _data(_success_rate)),
+    Figure("trajectories", "Single runs over time", requests.single_runs, _data(_trajectories)),
+    Figure("plane", "The two basins", requests.plane, _data(_plane)),
+    Figure("phase-prior", "How good a prior is needed",
+           requests.prior_diagram, _data(_prior_diagram)),
     Figure(
         "phase-alignment", "Which teachers have a spurious minimum", requests.alignment_diagram,
         _alignment_diagram,
     ),
-    Figure("warmup", "When warm-up is needed", requests.norms, _norms),
-    Figure("scaling", "Time to the optimum", requests.scaling, _scaling),
-    Figure("slow", "The slow approach to the spurious minimum", requests.near_spurious, _slow),
-    Figure("sampling", "Mini-batches", requests.batches, _sampling),
+    Figure("warmup", "When warm-up is needed", requests.norms, _data(_norms)),
+    Figure("scaling", "Time to the optimum", requests.scaling, _data(_scaling)),
+    Figure("slow", "The slow approach to the spurious minimum",
+           requests.near_spurious, _data(_slow)),
+    Figure("sampling", "Mini-batches", requests.batches, _data(_sampling)),
 )  # fmt: skip

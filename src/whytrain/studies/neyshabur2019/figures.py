@@ -1,11 +1,11 @@
 """The figures of the report, after Figures 1 to 5 of the paper."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import xarray as xr
 
-from whytrain.lab import Figure, estimate_mean
+from whytrain.lab import Cells, Figure, estimate_mean
 from whytrain.report import figures as draw
 from whytrain.studies.neyshabur2019 import requests
 from whytrain.studies.neyshabur2019.trends import slope, values
@@ -247,14 +247,18 @@ def _figure4(datasets: Datasets) -> Drawing:
     )
 
 
+def _data(draw: Callable[[Datasets], Drawing]) -> Callable[[Cells], Drawing]:
+    return lambda cells: draw([cell.data for cell in cells])
+
+
 FIGURES = (
-    Figure("errors", "Error, units and time (Figures 1 and 4)", requests.widths, _figure1),
-    Figure("residual", "Residual networks (Figure 1, left)", requests.residual, _residual),
-    Figure("layers", "The two layers over the width (Figure 2)", requests.widths, _figure2),
-    Figure("units", "Distribution of unit capacities (Figure 2)", requests.widths, _units),
-    Figure("terms", "The terms of the bounds (Figure 3)", requests.widths, _figure3),
-    Figure("margins", "True and random labels (Figure 4)", requests.labels, _figure4),
-    Figure("bounds", "The bounds (Figure 5, left)", requests.widths, _figure5),
+    Figure("errors", "Error, units and time (Figures 1 and 4)", requests.widths, _data(_figure1)),
+    Figure("residual", "Residual networks (Figure 1, left)", requests.residual, _data(_residual)),
+    Figure("layers", "The two layers over the width (Figure 2)", requests.widths, _data(_figure2)),
+    Figure("units", "Distribution of unit capacities (Figure 2)", requests.widths, _data(_units)),
+    Figure("terms", "The terms of the bounds (Figure 3)", requests.widths, _data(_figure3)),
+    Figure("margins", "True and random labels (Figure 4)", requests.labels, _data(_figure4)),
+    Figure("bounds", "The bounds (Figure 5, left)", requests.widths, _data(_figure5)),
     Figure(
         "bounds-normalized", "The bounds over their maxima (Figure 5)", requests.widths,
         _figure5_normalized,

@@ -1,13 +1,13 @@
 """The figures of the report."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import xarray as xr
 
 from whytrain.dynamics import count
-from whytrain.lab import Figure, estimate_rate
+from whytrain.lab import Cells, Figure, estimate_rate
 from whytrain.landscapes import Outcome
 from whytrain.report import figures as draw
 from whytrain.studies.yin2019 import requests
@@ -198,11 +198,15 @@ def _loss(settings: DescentSettings, angle: np.ndarray, overlap: np.ndarray) -> 
     return values
 
 
+def _data(draw: Callable[[Datasets], Drawing]) -> Callable[[Cells], Drawing]:
+    return lambda cells: draw([cell.data for cell in cells])
+
+
 FIGURES = (
-    Figure("outcomes", "Where the three estimators end", requests.outcomes, _outcomes),
-    Figure("fate", "The identity at the spurious minimum", requests.fates, _fate),
-    Figure("alignment", "Coarse against true gradient", requests.maps, _map),
-    Figure("plane", "The two minima and the runs", requests.paths, _plane),
-    Figure("samples", "The coarse gradient on samples", requests.samples, _samples),
-    Figure("bounds", "The constant of Lemma 5", requests.bounds, _bounds),
+    Figure("outcomes", "Where the three estimators end", requests.outcomes, _data(_outcomes)),
+    Figure("fate", "The identity at the spurious minimum", requests.fates, _data(_fate)),
+    Figure("alignment", "Coarse against true gradient", requests.maps, _data(_map)),
+    Figure("plane", "The two minima and the runs", requests.paths, _data(_plane)),
+    Figure("samples", "The coarse gradient on samples", requests.samples, _data(_samples)),
+    Figure("bounds", "The constant of Lemma 5", requests.bounds, _data(_bounds)),
 )

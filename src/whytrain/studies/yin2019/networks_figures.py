@@ -1,11 +1,11 @@
 """Figures of the experiment `networks`: accuracy by estimator, and the departure from a minimum."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import xarray as xr
 
-from whytrain.lab import Figure, estimate_mean
+from whytrain.lab import Cells, Figure, estimate_mean
 from whytrain.report import figures as draw
 from whytrain.studies.yin2019.figures import COLORS, LABELS
 from whytrain.studies.yin2019.networks import BITS, ESTIMATORS
@@ -86,7 +86,11 @@ def _escape(datasets: Datasets) -> Drawing:
     )
 
 
+def _data(draw: Callable[[Datasets], Drawing]) -> Callable[[Cells], Drawing]:
+    return lambda cells: draw([cell.data for cell in cells])
+
+
 NETWORK_FIGURES = (
-    Figure("networks-accuracy", "Accuracy by estimator", both, _accuracy),
-    Figure("networks-escape", "Leaving a good minimum", residual, _escape),
+    Figure("networks-accuracy", "Accuracy by estimator", both, _data(_accuracy)),
+    Figure("networks-escape", "Leaving a good minimum", residual, _data(_escape)),
 )
