@@ -156,7 +156,6 @@ def test_a_full_disk_stops_in_one_line_and_goes_on_when_there_is_room(call, tmp_
         (["sweep", "a.toml", "--out", "/proc/x"], "cannot write to /proc/x"),
         (["sweep", "a.toml", "--out", "mine"], "holds files that are not whytrain's"),
         (["status", "none"], "none is not a run directory"),
-        (["status", "run"], "run holds no sweep; run whytrain sweep first"),
         (["query", "none"], "none is not a run directory"),
         (["query", "done", "stepz > 1"], "cannot use the condition 'stepz > 1'"),
         (["query", "done", "--sort", "man"], "there is no column 'man'; did you mean 'mean'"),

@@ -9,9 +9,8 @@ import pytest
 from whytrain.dynamics import training
 from whytrain.dynamics.checkpoints import Checkpoint
 from whytrain.lab import Store
-from whytrain.lab.checkpoints import Checkpoints, StoredCheckpoint
 from whytrain.lab.claims import Request
-from whytrain.lab.store import piece_files
+from whytrain.lab.store import Checkpoints, StoredCheckpoint, piece_files
 from whytrain.lab.tasks import Source, split, summary
 from whytrain.measures import capacity, read_checkpoint
 from whytrain.studies import load as load_study

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 
 import pytest
@@ -91,7 +92,16 @@ def test_what_is_there_is_not_computed_again(tmp_path):
     assert first["pieces"] == {"computed": 3, "reused": 0}
     assert again["pieces"] == {"computed": 0, "reused": 3}
     assert again["results"] == first["results"]
-    assert walk(out=tmp_path, runs=300)["pieces"] == {"computed": 1, "reused": 2}
+    assert walk(out=tmp_path, runs=300)["pieces"] == {"computed": 1, "reused": 3}
+
+
+def test_more_runs_compute_only_the_rest(tmp_path):
+    for runs, computed in ((30, 1), (250, 3), (150, 1), (250, 0), (400, 2)):
+        found = walk(out=tmp_path, runs=runs)
+        assert found["pieces"]["computed"] == computed
+        assert found["results"] == walk(runs=runs)["results"]
+    counts = [json.loads(p.read_text()).get("count") for p in (tmp_path / "pieces").glob("*.json")]
+    assert sum(filter(None, counts)) == 400 + 20  # 150 = 30 + 100 and then 20 of a block of 100
 
 
 def test_what_is_wanted_often_is_read_once(tmp_path, monkeypatch):

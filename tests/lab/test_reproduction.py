@@ -227,8 +227,8 @@ def test_half_a_directory_tells_half_of_it(done, tmp_path):
 
 
 def test_a_directory_without_a_reproduction_is_told(done, tmp_path):
-    (tmp_path / "out" / "reproduction.json").unlink()
-    with pytest.raises(UserError, match="holds no reproduction"):
+    (tmp_path / "out" / "asked.json").unlink()
+    with pytest.raises(UserError, match="does not say what was asked for"):
         reopen(tmp_path / "out", lambda reference: source_of(toy.study))
 
 
@@ -247,4 +247,58 @@ def test_a_claim_may_only_ask_for_what_the_study_has(tmp_path):
     study = dataclasses.replace(toy.study, claims=(claim,))
     with pytest.raises(UserError, match="unknown experiment of toy: 'wlak'; did you mean 'walk'"):
         reproduce(source_of(study), "quick", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_directory_tells_how_far_it_is(done, tmp_path):
+    told = done.status()
+    assert (told["command"], told["cells"], told["done"], told["missing"]) == ("reproduce", 2, 2, 0)
+    rows = done.table()
+    assert rows[["experiment", "runs", "drift"]].values.tolist() == [
+        ["walk", 250, 0.5], ["walk", 250, 0.0],
+    ]  # fmt: skip
+    assert rows["mean"].notna().all()
+    again = reproduce(source_of(toy.study), "quick", tmp_path / "other")
+    assert again.status()["digest"] == told["digest"]
+
+
+def test_what_failed_is_told(tmp_path):
+    study = dataclasses.replace(toy.study, figures=(), claims=(
+        dataclasses.replace(
+            toy.study.claims[0], requests=lambda _: [Request("walk", toy.Walk(broken=True), 50)]
+        ),
+    ))  # fmt: skip
+    told = reproduce(source_of(study), "quick", tmp_path / "out").status()
+    assert (told["done"], told["failed"], told["missing"]) == (0, 1, 0)
+    assert "broken on purpose" in told["errors"][0]["error"]
+    assert told["errors"][0]["settings"]["broken"] is True
+
+
+def test_a_claim_is_judged_at_the_user_s_settings(tmp_path):
+    found = reproduce(
+        source_of(toy.study), "quick", tmp_path / "out", claims=["up"], settings={"steps": "9"}
+    )
+    assert [claim.id for claim, _ in found.outcomes] == ["up"]
+    assert set(found.table()["steps"]) == {9}
+    assert found.document()["settings"] == {"steps": "9"}
+    assert found.as_expected  # whatever comes out: nothing is expected there
+    assert "--claim up --set steps=9" in found.commands[0]
+    again = reopen(tmp_path / "out", lambda reference: source_of(toy.study))
+    assert again.document()["claims"] == found.document()["claims"]
+
+
+@pytest.mark.parametrize(
+    ("claims", "settings", "message"),
+    [
+        (["upp"], {}, "unknown claim of toy: 'upp'; did you mean 'up'"),
+        (["up"], {"stepz": "9"}, "unknown setting of claim up: 'stepz'; did you mean 'steps'"),
+        (["up"], {"steps": "0"}, "setting 'steps' must be an integer >= 1, got 0"),
+        (["up"], {"steps": "many"}, "setting 'steps' must be an integer >= 1, got 'many'"),
+    ],
+)
+def test_what_cannot_be_asked_is_told_before_anything_is_written(
+    claims, settings, message, tmp_path
+):
+    with pytest.raises(UserError, match=message):
+        reproduce(source_of(toy.study), "quick", tmp_path / "out", claims=claims, settings=settings)
     assert not (tmp_path / "out").exists()

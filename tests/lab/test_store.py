@@ -10,9 +10,9 @@ import pytest
 import xarray as xr
 from zarr.storage import ZipStore
 
+from whytrain._files import StoreError, open_files, write_atomically
 from whytrain.errors import UserError
 from whytrain.lab import MemoryStore, Store
-from whytrain.lab.files import StoreError, open_files, write_atomically
 from whytrain.lab.store import Piece
 
 
@@ -170,7 +170,7 @@ def test_a_foreign_place_is_left_alone(store):
 
 def test_another_format_is_left_alone(store):
     store.files.write("whytrain.json", b'{"format": 99}')
-    with pytest.raises(UserError, match="has format 99, expected 1"):
+    with pytest.raises(UserError, match="has format 99, expected 2"):
         Store.open(store.files.place)
 
 
@@ -233,7 +233,7 @@ def test_a_full_disk_is_told_with_the_way_out(local, piece, monkeypatch):
     def no_room(path, content):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("whytrain.lab.files.write_atomically", no_room)
+    monkeypatch.setattr("whytrain._files.write_atomically", no_room)
     with pytest.raises(StoreError, match="No space left on device; make room and give the command"):
         local.put("a", piece)
 

@@ -20,8 +20,7 @@ from whytrain.lab import (
     equals,
 )
 from whytrain.lab.execution import NotYetRun
-from whytrain.lab.judging import Trial
-from whytrain.lab.reproduction import Reproduction
+from whytrain.lab.reproduction import Reproduction, Trial
 from whytrain.report import figures
 
 

@@ -240,10 +240,10 @@ def sweep(
 
 @app.command()
 def status(directory: RunDirectory, as_json: Json = False) -> None:
-    """Say how far a sweep is, and what failed."""
-    from whytrain import lab
+    """Say how far the work in a run directory is, and what failed."""
+    from whytrain import lab, studies
 
-    _show_status(lab.Sweep.open(directory).status(), as_json)
+    _show_status(lab.reopen(directory, studies.source).status(), as_json)
 
 
 @app.command()
@@ -265,13 +265,12 @@ def query(
         Path | None, typer.Option(metavar="FILE", help="Write all rows there, as Parquet.")
     ] = None,
 ) -> None:
-    """Show the finished settings of a sweep as a table: filter it, sort it, export it."""
-    from whytrain import lab
+    """Show the finished settings of a run directory as a table: filter it, sort it, export it."""
+    from whytrain import lab, studies
     from whytrain.cli import tables
 
-    rows = lab.query(
-        lab.table(directory), condition, sort, descending, columns and columns.split(",")
-    )
+    rows = lab.reopen(directory, studies.source).table()
+    rows = lab.query(rows, condition, sort, descending, columns and columns.split(","))
     lab.export(rows, csv=csv, parquet=parquet)
     tables.show_rows(rows, limit)
 
@@ -312,9 +311,13 @@ def draw_report(
     from whytrain import lab, report, studies
     from whytrain.cli import tables
 
-    reproduction = lab.reopen(directory, studies.source)
-    tables.show_claims(reproduction, report.write(reproduction, directory))
-    return _status(reproduction)
+    found = lab.reopen(directory, studies.source)
+    path = report.write(found, directory)
+    if isinstance(found, lab.Sweep):
+        print(f"report: {path}")
+        return Status.DONE
+    tables.show_claims(found, path)
+    return _status(found)
 
 
 @measure.command("ste")

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from whytrain.lab import Claim, Experiment, Finding, Reproduction, Study, Verdict
 from whytrain.lab.settings import allowed
-from whytrain.lab.sweep_directory import Cost
+from whytrain.lab.sweep import Cost
 from whytrain.lab.verdicts import SIGNS
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ def show_claims(reproduction: Reproduction, report: Path) -> None:
     """
     console, study = _console(), reproduction.study
     console.print(f"[bold]{escape(study.name)}[/]: {escape(study.title)}")
+    if reproduction.settings:
+        told = ", ".join(f"{name} = {value}" for name, value in reproduction.settings.items())
+        console.print(f"at your settings, {escape(told)}, for which the study expects nothing")
     table = _table("claim", "verdict", ">measured", ">%", "rule")
     for column in table.columns[1:3]:
         column.no_wrap = True
@@ -46,7 +49,7 @@ def show_claims(reproduction: Reproduction, report: Path) -> None:
         )
     )
     for (claim, verdict), kept in zip(reproduction.outcomes, reproduction.corrected, strict=True):
-        if verdict.word != claim.expected:
+        if verdict.word != claim.expected and not reproduction.settings:
             console.print(f"[red]{escape(claim.id)}[/]: {escape(_why(claim, verdict))}")
         elif kept != verdict.word:
             console.print(
@@ -99,16 +102,17 @@ def show_results(document: Mapping[str, Any]) -> None:
 
 
 def show_status(found: Mapping[str, Any]) -> None:
-    """Print how far a sweep is, and why settings failed.
+    """Print how far the work in a run directory is, and why settings failed.
 
     Args:
-        found: What `Sweep.status` returned.
+        found: What `status` of a sweep or of a reproduction returned.
     """
     console = _console()
-    console.print(
-        f"[bold]{escape(found['experiment'])}[/]: {found['cells']} settings of {found['runs']} "
-        f"runs, seed {found['seed']}"
-    )
+    if found["command"] == "reproduce":
+        what, size = f"{found['study']}, preset {found['preset']}", ""
+    else:
+        what, size = found["experiment"], f" of {found['runs']} runs"
+    console.print(f"[bold]{escape(what)}[/]: {found['cells']} settings{size}, seed {found['seed']}")
     console.print(f"{found['done']} done, {found['failed']} failed, {found['missing']} missing")
     for failure in found["errors"][:_MOST_ERRORS]:
         console.print(f"[red]failed[/]: {escape(str(failure['error']))}")

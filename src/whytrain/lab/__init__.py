@@ -1,16 +1,24 @@
 """Running it: experiments, executors, the store of results, claims and verdicts."""
 
-from whytrain.lab.claims import Cell, Cells, Claim, Fault, Part
+from whytrain._json import jsonable
+from whytrain.lab.claims import (
+    Cell,
+    Cells,
+    Claim,
+    Fault,
+    Part,
+    altered,
+    closed_form,
+    identity,
+    in_every_run,
+    moved,
+)
+from whytrain.lab.directory import Sweep, export, open, query, table, verify
 from whytrain.lab.execution import Counts, NotYetRun, PieceFailed, Progress
 from whytrain.lab.executors import open_executor
 from whytrain.lab.experiment import Experiment, Grid, Request
-from whytrain.lab.jsonable import jsonable
-from whytrain.lab.opening import export, open, query, table
-from whytrain.lab.parts import altered, closed_form, identity, in_every_run, moved
-from whytrain.lab.plan import Plan, make_plan, read_plan
 from whytrain.lab.randomness import Runs, normals
 from whytrain.lab.reproduction import Reproduction, reopen, reproduce
-from whytrain.lab.run import run_experiment
 from whytrain.lab.settings import Derived, Settings, as_dict, fingerprint, parse, setting
 from whytrain.lab.statistics import (
     Estimate,
@@ -24,8 +32,15 @@ from whytrain.lab.statistics import (
 )
 from whytrain.lab.store import MemoryStore, Store
 from whytrain.lab.study import Figure, Paper, Study, Topic
-from whytrain.lab.sweep import sweep
-from whytrain.lab.sweep_directory import Sweep, run_sweep, sweep_cost, verify
+from whytrain.lab.sweep import (
+    Plan,
+    make_plan,
+    read_plan,
+    run_experiment,
+    run_sweep,
+    sweep,
+    sweep_cost,
+)
 from whytrain.lab.tasks import Source
 from whytrain.lab.verdicts import (
     Finding,

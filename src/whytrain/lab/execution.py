@@ -1,5 +1,6 @@
 """Executing tasks: what the store has is not computed again."""
 
+import functools
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
@@ -8,13 +9,13 @@ from typing import Protocol, runtime_checkable
 
 import xarray as xr
 
+from whytrain._files import StoreError
 from whytrain.errors import UserError
 from whytrain.lab.claims import Cell, Cells
 from whytrain.lab.experiment import Request
-from whytrain.lab.files import StoreError
 from whytrain.lab.store import Piece, Pieces, Store
 from whytrain.lab.study import Study
-from whytrain.lab.tasks import Block, Source, Task, join, split
+from whytrain.lab.tasks import Block, Extents, Source, Task, join, split
 
 WINDOW = 256  # tasks handed to the executor at a time, so that a long list costs no memory
 TICK = 1.0  # seconds between two looks at what is running
@@ -185,12 +186,17 @@ class Results:
     _read: dict[tuple[str, ...], xr.Dataset] = field(default_factory=dict, init=False, repr=False)
 
     def tasks(self, requests: Iterable[Request]) -> list[Block]:
-        """Cut requests into tasks."""
-        return [
-            task
-            for request in requests
-            for task in split(self.source, self.study, request, self.seed, reduced=self.reduced)
-        ]
+        """Cut requests into tasks, along the pieces that there are."""
+        return [task for request in requests for task in self._blocks(request)]
+
+    def _blocks(self, request: Request) -> list[Block]:
+        return split(
+            self.source, self.study, request, self.seed, reduced=self.reduced, known=self._known
+        )
+
+    @functools.cached_property
+    def _known(self) -> Extents:
+        return Extents(self.store.keys())
 
     def __call__(self, requests: Sequence[Request]) -> list[xr.Dataset]:
         """Give the datasets of requests, in their order.

@@ -21,14 +21,11 @@ class Request:
         experiment: The experiment's name within the study.
         settings: Its settings.
         runs: How many runs.
-        cuts: Numbers of runs at which the work is cut besides, so that more runs find the first
-            ones in the store.
     """
 
     experiment: str
     settings: Any  # of the experiment's own subclass of Settings
     runs: int
-    cuts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

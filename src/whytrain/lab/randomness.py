@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from whytrain.lab.checkpoints import Checkpoints
+from whytrain.lab.store import Checkpoints
 
 DRAWN = 1 << 22  # numbers drawn at a time
 

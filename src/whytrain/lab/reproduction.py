@@ -1,35 +1,143 @@
 """Reproducing a paper: every claim of a study, with its verdict."""
 
-import json
 import logging
 import math
 import shlex
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from whytrain._json import jsonable
 from whytrain.errors import UserError
-from whytrain.lab.claims import Cells, Claim
-from whytrain.lab.execution import Progress, Results, Silent, Tally, execute
+from whytrain.lab.claims import Cell, Cells, Claim, Fault
+from whytrain.lab.directory import Sweep, provenance, read_record, single_values, write_record
+from whytrain.lab.execution import (
+    NotYetRun,
+    PieceFailed,
+    Progress,
+    Results,
+    Silent,
+    Tally,
+    execute,
+)
 from whytrain.lab.executors import Inline
 from whytrain.lab.experiment import Request
-from whytrain.lab.files import write_atomically, writing_to
-from whytrain.lab.jsonable import jsonable
-from whytrain.lab.judging import Trial, trials, undecided
-from whytrain.lab.provenance import provenance
-from whytrain.lab.settings import fingerprint
+from whytrain.lab.settings import as_dict, fingerprint
 from whytrain.lab.store import MemoryStore, Store
 from whytrain.lab.study import Study
 from whytrain.lab.tasks import Source
 from whytrain.lab.verdicts import Finding, Verdict, Word, corrected
 
-_RECORD = "reproduction.json"
+if TYPE_CHECKING:
+    import pandas as pd
 
 _log = logging.getLogger("whytrain")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A claim, as it is or with a fault planted.
+
+    Attributes:
+        claim: The claim.
+        preset: The preset, which says what numbers it needs.
+        fault: What is planted, if anything.
+    """
+
+    claim: Claim
+    preset: str
+    fault: Fault | None = None
+
+    def requests(self, look: int = 1) -> list[Request]:
+        """The numbers that a look needs.
+
+        Args:
+            look: Its number, from 1.
+        """
+        other = self.fault and self.fault.requests
+        return self.claim.at_look(look, (other or self.claim.requests)(self.preset))
+
+    def verdict(self, results: Results) -> Verdict:
+        """Judge by the numbers there are, with as many looks as are needed and can be had.
+
+        Args:
+            results: The numbers.
+
+        Returns:
+            The verdict. A check that fails has none, and costs no other claim its own.
+        """
+        verdict = Verdict(state="not run")
+        try:
+            for look in range(1, self.claim.looks + 1):
+                verdict = self.claim.judge(self._cells(results, look), look)
+                if not self.claim.needs_more(verdict):
+                    break
+        except PieceFailed as error:
+            return self._without(verdict, "failed", f"it failed: {error}")
+        except NotYetRun as error:
+            return self._without(verdict, "not run", f"not run: {error}")
+        except Exception as error:  # a study's bug must not cost the user the rest of the report
+            _log.warning("the check of claim %r failed: %r", self.claim.id, error)
+            why = f"the check failed: {type(error).__name__}: {error}"
+            return Verdict(state="failed", note=why)
+        return verdict
+
+    def wants(self, verdict: Verdict) -> list[Request]:
+        """The numbers that a further look needs, if there is to be one.
+
+        Args:
+            verdict: What the looks until now said.
+        """
+        more = verdict.state == "judged" and self.claim.needs_more(verdict)
+        return self.requests(verdict.look + 1) if more else []
+
+    def turned(self, verdict: Verdict) -> bool:
+        """Whether a fault turned the verdict into the opposite of what is expected.
+
+        Args:
+            verdict: That on the claim with the fault.
+        """
+        opposite = "supported" if self.claim.expected == "contradicted" else "contradicted"
+        return verdict.word == opposite
+
+    def _cells(self, results: Results, look: int) -> Cells:
+        cells = results.cells(self.requests(look))
+        return self.fault.plant(cells) if self.fault else cells
+
+    @staticmethod
+    def _without(verdict: Verdict, state: str, why: str) -> Verdict:
+        """The verdict until now, where there is one, or a state and its reason."""
+        if verdict.findings:
+            note = "; ".join(filter(None, [verdict.note, f"more runs are missing, {why}"]))
+            return replace(verdict, note=note)
+        return Verdict(state="failed" if state == "failed" else "not run", note=why)
+
+
+def trials(study: Study, preset: str, *, faults: bool = False) -> list[Trial]:
+    """All claims of a study, or all of its planted faults.
+
+    Args:
+        study: The study.
+        preset: The preset.
+        faults: Whether the faults are meant.
+    """
+    if not faults:
+        return [Trial(claim, preset) for claim in study.claims]
+    return [Trial(claim, preset, fault) for claim in study.claims for fault in claim.faults]
+
+
+def undecided(those: Iterable[Trial], results: Results) -> list[Request]:
+    """What further looks need that have not been taken.
+
+    Args:
+        those: Claims.
+        results: The numbers there are.
+    """
+    return [request for trial in those for request in trial.wants(trial.verdict(results))]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +185,56 @@ class Reproduction:
     started: str
     claims: tuple[str, ...] = ()
     settings: dict[str, str] = field(default_factory=dict)
+
+    def status(self) -> dict[str, Any]:
+        """Say how far it is.
+
+        Returns:
+            `command`, `study`, `preset`, `seed`; the counts `cells` (of settings that claims and
+            figures ask for), `done`, `failed`, `missing`; `errors`, a list of `experiment`,
+            `settings` and `error`; and `digest`, a hash of the verdicts with their numbers.
+        """
+        found = [(request, self._found(request)) for request in self._asked()]
+        errors = [
+            {"experiment": r.experiment, "settings": as_dict(r.settings), "error": str(one)}
+            for r, one in found
+            if isinstance(one, PieceFailed)
+        ]
+        done = sum(isinstance(one, Cell) for _, one in found)
+        return {
+            "command": "reproduce",
+            "study": self.study.name,
+            "preset": self.preset,
+            "seed": self.seed,
+            "cells": len(found),
+            "done": done,
+            "failed": len(errors),
+            "missing": len(found) - done - len(errors),
+            "errors": errors,
+            "digest": fingerprint(self.document()["claims"]),
+        }
+
+    def table(self) -> "pd.DataFrame":
+        """Give the finished settings as rows: experiment, runs, settings, single results."""
+        import pandas as pd
+
+        rows = []
+        for request in self._asked():
+            if isinstance(cell := self._found(request), Cell):
+                experiment = self.study.experiment(request.experiment)
+                results = jsonable(experiment.results(cell.data, cell.settings))
+                asked = {"experiment": experiment.name, "runs": cell.runs}
+                rows.append(asked | as_dict(cell.settings) | single_values(results))
+        return pd.DataFrame(rows) if rows else pd.DataFrame(columns=["experiment", "runs"])
+
+    def _asked(self) -> list[Request]:
+        return list(dict.fromkeys(_first(self.study, self.preset)))
+
+    def _found(self, request: Request) -> Cell | NotYetRun:
+        try:
+            return self.cells([request])[0]
+        except NotYetRun as error:
+            return error
 
     @property
     def as_expected(self) -> bool:
@@ -176,13 +334,15 @@ def reproduce(
     planned = Results(source, study, seed, MemoryStore()).tasks(asked)  # before a word is written
     store = Store.open(out)
     record = provenance(source, seed) | {
+        "command": "reproduce",
         "preset": preset,
         "plan": plan(study, preset),
         "claims": list(claims),
         "settings": settings,
         "commands": [_command(source, preset, seed, out, claims, settings)],
     }
-    _write_record(out, record | {"seconds": None, "computed": 0, "reused": 0})
+    store.note(record)
+    write_record(store, record | {"seconds": None, "computed": 0, "reused": 0})
     execution = (store, executor or Inline(), progress or Silent())
     tally = execute(planned, *execution, keep_going=True)
     results = Results(source, study, seed, store, tally.failures)
@@ -195,31 +355,35 @@ def reproduce(
     _report_failures(tally)
     done = {"computed": tally.computed, "reused": tally.reused}
     done |= {"seconds": round(time.perf_counter() - clock, 3)}
-    _write_record(out, record | done)
+    write_record(store, record | done)
     return _reproduction(record | done, study, results)
 
 
-def reopen(out: Path, source: Callable[[str], Source]) -> Reproduction:
-    """Judge the claims of a run directory again, finished or not, without computing anything.
+def reopen(place: str | Path, source: Callable[[str], Source]) -> "Reproduction | Sweep":
+    """Open a run directory as it is, finished or not, without computing anything.
 
     Args:
-        out: The run directory.
+        place: The directory, a path or a URL.
         source: Finds the source of a study by its reference.
 
     Returns:
-        The reproduction; a claim whose numbers are missing is `not run`, and says so.
+        What was asked for there last. The claims of a reproduction are judged again; one whose
+        numbers are missing is `not run`, and says so.
 
     Raises:
-        UserError: If `reproduce` never ran in the directory, or its study is not found.
+        UserError: If it is no run directory, or its study is not found.
     """
-    store = Store.open(out, create=False)
+    store = Store.open(place, create=False)
+    record = read_record(store)
+    if record["command"] != "reproduce":
+        return Sweep.open(place)
     try:
-        record = json.loads((out / _RECORD).read_bytes())
         reference, preset, seed = record["study"], record["preset"], record["seed"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{out} holds no reproduction; run whytrain reproduce first") from error
+        claims, settings = record["claims"], record["settings"]
+    except KeyError as error:
+        raise UserError(f"{place}: the record of what was asked lacks {error}") from error
     found = source(reference)
-    study = found.study().narrowed(record.get("claims", ()), record.get("settings", {}))
+    study = found.study().narrowed(claims, settings)
     study.preset(preset)
     return _reproduction(record, study, Results(found, study, seed, store))
 
@@ -276,8 +440,8 @@ def _reproduction(record: dict[str, Any], study: Study, results: Results) -> Rep
         commands=record["commands"],
         versions=record["versions"],
         started=record["started"],
-        claims=tuple(record.get("claims", ())),
-        settings=record.get("settings", {}),
+        claims=tuple(record["claims"]),
+        settings=record["settings"],
     )
 
 
@@ -332,12 +496,6 @@ def _report_failures(tally: Tally) -> None:
     for error, count in Counter(failure.error for failure in tally.failures.values()).items():
         pieces = "1 piece" if count == 1 else f"{count} pieces"
         _log.warning("%s could not be computed: %s", pieces, error)
-
-
-def _write_record(out: Path, record: dict[str, Any]) -> None:
-    with writing_to(out):
-        content = json.dumps(record, indent=1, allow_nan=False) + "\n"
-        write_atomically(out / _RECORD, content.encode())
 
 
 def _command(

@@ -154,9 +154,9 @@ def read_value(cls: type[Settings], name: str, text: str) -> Scalar | None:
         text: What was written.
 
     Raises:
-        UserError: If there is no such field, or the text is not of its type.
+        UserError: If there is no such field, or the value is not allowed.
     """
-    return _read(cls, check_name(cls, name), text.strip())
+    return check_value(cls, name, _read(cls, check_name(cls, name), text.strip()))
 
 
 def check_value(cls: type[Settings], name: str, value: Any) -> Scalar | None:

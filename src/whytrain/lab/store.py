@@ -28,17 +28,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import xarray as xr
 from zarr.buffer.cpu import Buffer
 from zarr.storage import MemoryStore as ZarrMemory
 
+from whytrain._files import Files, open_files
+from whytrain._tensors import DamagedError, decode, encode
 from whytrain.errors import UserError
-from whytrain.lab.checkpoints import FOLDER, Checkpoints
-from whytrain.lab.files import Files, open_files
 
-FORMAT = 1
+FORMAT = 2
 
 _MARKER = "whytrain.json"
+_CHECKPOINTS = "checkpoints"
 
 _log = logging.getLogger("whytrain")
 
@@ -109,6 +111,74 @@ class MemoryStore:
 
 
 @dataclass(frozen=True)
+class StoredCheckpoint:
+    """Arrays by name in one safetensors file of a run directory.
+
+    Attributes:
+        files: Where it lies; None for nowhere: nothing is kept then.
+        name: The name of the file.
+    """
+
+    files: Files | None
+    name: str
+
+    def __str__(self) -> str:
+        return f"the checkpoint {self.name}"
+
+    def read(self) -> dict[str, np.ndarray] | None:
+        """Give what was written last, or `None` if there is nothing, or nothing whole."""
+        if self.files is None:
+            return None
+        try:
+            return decode(self.files.read(self.name))
+        except FileNotFoundError:
+            return None
+        except (OSError, DamagedError) as error:
+            _log.warning("%s is damaged (%s); training from the start", self, error)
+            return None
+
+    def write(self, arrays: dict[str, np.ndarray], **about: Any) -> None:
+        """Keep arrays, in place of what was there.
+
+        Args:
+            arrays: The arrays.
+            about: What else the header of the file is to say.
+        """
+        if self.files is not None:
+            self.files.write(self.name, encode(arrays, about))
+
+    def remove(self) -> None:
+        """Forget it."""
+        if self.files is not None:
+            self.files.remove(self.name)
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """The checkpoints of one piece, by name.
+
+    Attributes:
+        files: Where the run directory lies; None for nowhere.
+        key: The name of the piece.
+        asked: The names that were asked for.
+    """
+
+    files: Files | None = None
+    key: str = ""
+    asked: set[str] = field(default_factory=set)
+
+    def __getitem__(self, name: str) -> StoredCheckpoint:
+        """Give the checkpoint of a name."""
+        self.asked.add(name)
+        return StoredCheckpoint(self.files, f"{_CHECKPOINTS}/{self.key}-{name}.safetensors")
+
+    def clear(self) -> None:
+        """Forget all that were asked for."""
+        for name in self.asked:
+            self[name].remove()
+
+
+@dataclass(frozen=True)
 class Store:
     """Pieces in a directory or a bucket; `Store.open` makes or finds it.
 
@@ -140,7 +210,7 @@ class Store:
                     f"{place} is not a run directory of whytrain; give one that --out made"
                 )
             return cls(files)
-        files.prepare("pieces", FOLDER, "failures", "records")
+        files.prepare("pieces", _CHECKPOINTS, "failures", "records")
         if not found:
             files.write(_MARKER, _json({"format": FORMAT}))
         return cls(files)

@@ -1,16 +1,15 @@
 """Tasks: pieces of work, described so that any process can do them."""
 
-import itertools
 import warnings
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import xarray as xr
 
+from whytrain._json import jsonable
 from whytrain.errors import UnstableStepWarning, UserError
 from whytrain.lab.experiment import Experiment, Request
-from whytrain.lab.jsonable import jsonable
 from whytrain.lab.randomness import Runs
 from whytrain.lab.settings import Settings, as_dict, fingerprint
 from whytrain.lab.store import FORMAT, Piece, Pieces, Record, Store
@@ -185,14 +184,23 @@ class Summary:
 
     def make(self, store: Pieces | None) -> Piece:
         """Compute the runs, a block at a time, and summarize them."""
-        experiment = self.source.study().experiment(self.experiment)
         parts = []
+        experiment = self.source.study().experiment(self.experiment)
         for block in self.blocks():
             piece = self._block(block, store)
             if experiment.reduce is not None and not block.reduced:
                 piece = experiment.reduce(piece)
             parts.append(piece)
-        results = experiment.summarize(join(parts), _settings(self, experiment))
+        return self.piece(join(parts))
+
+    def piece(self, dataset: xr.Dataset) -> Piece:
+        """Summarize the runs.
+
+        Args:
+            dataset: All of them, or what `reduce` made of them.
+        """
+        experiment = self.source.study().experiment(self.experiment)
+        results = experiment.summarize(dataset, _settings(self, experiment))
         return Piece({**self.describe(), "results": jsonable(results)})
 
     def _block(self, block: Block, store: Pieces | None) -> xr.Dataset:
@@ -206,8 +214,9 @@ class Summary:
 
 
 def split(
-    source: Source, study: Study, request: Request, seed: int, *, reduced: bool = False
-) -> list[Block]:
+    source: Source, study: Study, request: Request, seed: int, *, reduced: bool = False,
+    known: "Extents | None" = None,
+) -> list[Block]:  # fmt: skip
     """Cut a request into the blocks that are computed one by one.
 
     Args:
@@ -216,6 +225,8 @@ def split(
         request: What is asked for.
         seed: The user's seed.
         reduced: Whether sums over the runs will do, where the experiment has a `reduce`.
+        known: The blocks that there are; those cut here are added. More runs are then the ones that
+            there are, and the rest.
 
     Returns:
         The blocks, in the order of their runs.
@@ -228,20 +239,73 @@ def split(
     experiment = study.experiment(request.experiment)
     settings = as_dict(request.settings)
     reduced = reduced and experiment.reduce is not None
+    stem = _stem(source, study, experiment, settings, seed, reduced)
+    known = known if known is not None else Extents()
     return [
         _block(source, study, experiment, settings, seed, first, count, reduced)
-        for first, count in _extents(request, experiment)
+        for first, count in known.cut(stem, request.runs, experiment.block)
     ]
+
+
+class Extents:
+    """Which runs are in which block: of those that there are, and of those that were cut since.
+
+    Args:
+        keys: The names of the pieces that there are.
+    """
+
+    def __init__(self, keys: Iterable[str] = ()) -> None:
+        self._counts: dict[str, dict[int, set[int]]] = {}
+        for key in keys:
+            stem, dash, extent = key.partition("-")
+            if dash:
+                self._add(stem, *map(int, extent.split("-")))
+
+    def cut(self, stem: str, runs: int, block: int) -> list[tuple[int, int]]:
+        """Cut runs into blocks, along those that are known as far as they go.
+
+        Args:
+            stem: What the names of the blocks begin with.
+            runs: How many runs.
+            block: How many there are in a block that is not known.
+
+        Returns:
+            First run and number of runs of each block.
+        """
+        counts, found, first = self._counts.get(stem, {}), [], 0
+        while first < runs:
+            inside = [count for count in counts.get(first, ()) if first + count <= runs]
+            count = max(inside, default=0) or min(block, runs - first, *_gaps(counts, first))
+            found.append((first, count))
+            first += count
+        for one in found:
+            self._add(stem, *one)
+        return found
+
+    def _add(self, stem: str, first: int, count: int) -> None:
+        self._counts.setdefault(stem, {}).setdefault(first, set()).add(count)
+
+
+def _gaps(counts: dict[int, set[int]], first: int) -> list[int]:
+    """How far it is to the next block that is known, if there is one."""
+    return [min(later) - first] if (later := [start for start in counts if start > first]) else []
+
+
+def _stem(
+    source: Source, study: Study, experiment: Experiment, settings: dict[str, Any], seed: int,
+    reduced: bool,
+) -> str:  # fmt: skip
+    """What tells runs of one setting from all others."""
+    edition = [*["reduced"] * reduced, experiment.version, source.edition, FORMAT]
+    return fingerprint(study.name, experiment.name, settings, seed, *edition)
 
 
 def _block(
     source: Source, study: Study, experiment: Experiment, settings: dict[str, Any], seed: int,
     first: int, count: int, reduced: bool,
 ) -> Block:  # fmt: skip
-    identity = [study.name, experiment.name, settings]
-    stream = int(fingerprint(*identity)[:8], 16)
-    edition = [*["reduced"] * reduced, experiment.version, source.edition, FORMAT]
-    key = fingerprint(*identity, seed, first, count, *edition)
+    stream = int(fingerprint(study.name, experiment.name, settings)[:8], 16)
+    key = f"{_stem(source, study, experiment, settings, seed, reduced)}-{first}-{count}"
     return Block(source, experiment.name, settings, Runs(seed, stream, first, count), reduced, key)
 
 
@@ -366,11 +430,3 @@ def _described(task: Block | Summary, kind: str) -> Record:
 def _settings(task: Block | Summary, experiment: Experiment) -> Settings:
     with warnings.catch_warnings(action="ignore"):  # whoever made the task has been warned
         return experiment.settings(**task.settings)
-
-
-def _extents(request: Request, experiment: Experiment) -> Iterator[tuple[int, int]]:
-    """First run and number of runs of each block; blocks end at every cut of the request."""
-    cuts = [0, *request.cuts, request.runs]
-    for start, stop in itertools.pairwise(cuts):
-        for first in range(start, stop, experiment.block):
-            yield first, min(experiment.block, stop - first)

@@ -10,11 +10,12 @@ import json
 import pathlib
 from collections.abc import Sequence
 
-from whytrain.lab.files import write_atomically, writing_to
-from whytrain.lab.reproduction import Reproduction
+from whytrain._files import write_atomically, writing_to
+from whytrain.lab import Reproduction, Sweep
 from whytrain.report import figures, html, markdown, style
 from whytrain.report.content import content
 from whytrain.report.drawing import Drawing, draw
+from whytrain.report.grid_page import grid_files
 from whytrain.report.ste_page import draw_ste_page, write_ste_page
 
 __all__ = [
@@ -29,14 +30,14 @@ __all__ = [
 ]
 
 
-def write(reproduction: Reproduction, directory: str | pathlib.Path) -> pathlib.Path:
-    """Write the report of a reproduced study, finished or not.
+def write(found: Reproduction | Sweep, directory: str | pathlib.Path) -> pathlib.Path:
+    """Write the report of a reproduced study, a sweep or a run, finished or not.
 
     Beside `report.html`, which needs no other file, there are `report.md`, `report.json`, and the
     figures as `figures/NAME.png` and `figures/NAME.svg`. Files of an earlier report are replaced.
 
     Args:
-        reproduction: The study as it was reproduced.
+        found: The study as it was reproduced, or the run directory of a sweep or a run.
         directory: Where the files go.
 
     Returns:
@@ -46,22 +47,23 @@ def write(reproduction: Reproduction, directory: str | pathlib.Path) -> pathlib.
         UserError: The files cannot be written there.
     """
     directory = pathlib.Path(directory)
-    drawings = [
-        draw(figure, reproduction.preset, reproduction.cells)
-        for figure in reproduction.study.figures
-    ]
-    said = content(reproduction, drawings)
-    files = {
-        **_pictures(drawings),
-        "report.json": json.dumps(said, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
-        "report.md": markdown.render(said),
-        "report.html": html.render(said, drawings),
-    }
+    files = grid_files(found) if isinstance(found, Sweep) else _study_files(found)
     with writing_to(directory):
         (directory / "figures").mkdir(parents=True, exist_ok=True)
         for name, data in files.items():
             write_atomically(directory / name, data if isinstance(data, bytes) else data.encode())
     return directory / "report.html"
+
+
+def _study_files(found: Reproduction) -> dict[str, bytes | str]:
+    drawings = [draw(figure, found.preset, found.cells) for figure in found.study.figures]
+    said = content(found, drawings)
+    return {
+        **_pictures(drawings),
+        "report.json": json.dumps(said, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+        "report.md": markdown.render(said),
+        "report.html": html.render(said, drawings),
+    }
 
 
 def _pictures(drawings: Sequence[Drawing]) -> dict[str, bytes | str]:

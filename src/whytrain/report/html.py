@@ -12,7 +12,7 @@ from whytrain.lab.verdicts import SIGNS
 from whytrain.report.drawing import Drawing
 from whytrain.report.export import inline_svg
 from whytrain.report.glyph import interval_glyph
-from whytrain.report.numbers import duration, measurement, number
+from whytrain.report.numbers import duration, measurement, number, shown
 from whytrain.report.words import (
     corrected_words,
     level_words,
@@ -32,21 +32,29 @@ def render(content: Mapping[str, Any], drawings: Sequence[Drawing]) -> str:
     Returns:
         The document, with styles and pictures in it.
     """
-    environment = jinja2.Environment(
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            report=content,
+            claims=[_claim(claim) for claim in content["claims"]],
+            summary=summary_line(content),
+            pictures=[_picture(drawing) for drawing in drawings],
+        )
+    )
+
+
+def environment() -> jinja2.Environment:
+    """Return what fills in the templates, with the filters that they use."""
+    found = jinja2.Environment(
         loader=jinja2.PackageLoader("whytrain.report"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters.update(number=number, duration=duration)
-    template = environment.get_template("report.html.j2")
-    return template.render(
-        report=content,
-        claims=[_claim(claim) for claim in content["claims"]],
-        summary=summary_line(content),
-        pictures=[_picture(drawing) for drawing in drawings],
-    )
+    found.filters.update(number=number, duration=duration, shown=shown)
+    return found
 
 
 def _claim(claim: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ def render(content: Mapping[str, Any]) -> str:
     """
     parts = [
         f"# {_inline(content['title'])}",
+        *filter(None, [_settings(content["settings"])]),
         _inline(content["question"]),
         _citation(content["paper"]),
         f"**{summary_line(content)}.** {_inline(content['finding'])}".strip(),
@@ -103,3 +104,8 @@ def _making(content: Mapping[str, Any]) -> str:
         f"{duration(content['seconds'])}; {pieces['computed']} pieces computed, "
         f"{pieces['reused']} reused. {_inline(versions)}."
     )
+
+
+def _settings(settings: Mapping[str, str]) -> str:
+    told = ", ".join(f"{name} = {value}" for name, value in settings.items())
+    return told and f"At your settings, for which the study expects nothing: {_inline(told)}."

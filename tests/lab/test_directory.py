@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import toy
-from whytrain import studies
+from whytrain import report, studies
 from whytrain.errors import UserError
 from whytrain.lab import (
     Store,
@@ -16,6 +16,8 @@ from whytrain.lab import (
     make_plan,
     open_executor,
     query,
+    reopen,
+    reproduce,
     run_experiment,
     run_sweep,
     sweep_cost,
@@ -131,9 +133,9 @@ def test_half_a_sweep_has_holes(tmp_path):
     run_sweep(plan(grid=GRID | {"steps": [2]}), tmp_path)
     store = Store.open(tmp_path)
     whole = [cell.key for cell in plan().cells()]
-    record = json.loads(store.files.read("sweep.json"))
+    record = json.loads(store.files.read("asked.json"))
     axes = [{"names": [name], "points": [[v] for v in values]} for name, values in GRID.items()]
-    store.files.write("sweep.json", json.dumps(record | {"axes": axes, "cells": whole}).encode())
+    store.files.write("asked.json", json.dumps(record | {"axes": axes, "cells": whole}).encode())
     means = open_sweep(tmp_path)["mean"]
     assert means.isnull().sel(steps=1).all()
     assert means.notnull().sel(steps=2).all()
@@ -276,7 +278,7 @@ def test_parquet_is_written(done, tmp_path):
 def test_verification_finds_damage_and_difference(done):
     run_experiment(studies.source(TOY), "walk", toy.Walk(), runs=250, out=done)
     clean = verify(done, studies.source, sample=100)
-    assert (clean.pieces, clean.damaged, clean.recomputed, clean.different) == (9, (), 9, ())
+    assert (clean.pieces, clean.damaged, clean.recomputed, clean.different) == (10, (), 10, ())
 
     store = Store.open(done)
     keys = [cell.key for cell in plan().cells()]
@@ -299,7 +301,28 @@ def test_a_piece_of_another_version_cannot_be_verified(done):
 
 def test_a_directory_without_a_sweep_is_told(tmp_path):
     Store.open(tmp_path)
-    with pytest.raises(UserError, match="holds no sweep; run whytrain sweep first"):
+    with pytest.raises(UserError, match="does not say what was asked for"):
         Sweep.open(tmp_path)
     with pytest.raises(UserError, match="is not a run directory"):
         Sweep.open(tmp_path / "none")
+
+
+def test_a_run_is_a_sweep_of_one_setting(tmp_path):
+    found = run_experiment(studies.source(TOY), "walk", toy.Walk(), runs=250, out=tmp_path)
+    again = reopen(tmp_path, studies.source)
+    told = again.status()
+    assert (told["command"], told["cells"], told["done"]) == ("run", 1, 1)
+    assert again.table()["mean"].tolist() == [found["results"]["mean"]["estimate"]]
+    assert verify(tmp_path, studies.source, sample=100).different == ()
+    page = report.write(again, tmp_path).read_text()
+    assert "Runs of" in page
+    assert "mean_low" in page
+
+
+def test_a_directory_answers_for_what_was_asked_last(done, tmp_path):
+    assert reopen(done, studies.source).status()["command"] == "sweep"
+    page = report.write(reopen(done, studies.source), tmp_path / "page").read_text()
+    assert "6 of 6 settings" in page
+    reproduce(studies.source(TOY), "quick", done)
+    told = reopen(done, studies.source).status()
+    assert (told["command"], told["study"], told["done"]) == ("reproduce", "toy", told["cells"])
