@@ -14,11 +14,9 @@ decides whether it stops there: it does for every teacher if and only if the sur
 through where the unit is off. Derived in `docs/yin2019.md`.
 """
 
-import importlib.util
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -27,6 +25,7 @@ import numpy as np
 from jaxtyping import Array
 from numpy.polynomial.legendre import leggauss
 
+from whytrain._user_code import find_callable
 from whytrain.errors import UserError, nearest
 from whytrain.gaussian import ESTIMATORS, Estimator, PiecewiseConstant, step
 from whytrain.gaussian.step import Step, StepQuadrature
@@ -284,28 +283,10 @@ def load_estimator(reference: str, kinks: tuple[float, ...] = ()) -> Estimator:
     Raises:
         UserError: The file cannot be run, or has nothing of that name that can be called.
     """
-    text, _, name = reference.rpartition(":")
-    path = Path(text)
-    if not text or not name:
-        raise UserError(f"give FILE:FUNCTION, got {reference!r}")
-    spec = importlib.util.spec_from_file_location("whytrain_user_estimator", path)
-    if not path.is_file() or spec is None or spec.loader is None:
-        raise UserError(f"there is no Python file {text!r}; give FILE:FUNCTION")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        words = " ".join(str(error).split())
-        raise UserError(f"{path}: {type(error).__name__}: {words}") from error
-    found: Any = getattr(module, name, None)
+    found, name, path = find_callable(reference, Estimator)
     if isinstance(found, Estimator):
         return found
-    if not callable(found):
-        known = [key for key, value in vars(module).items() if callable(value)]
-        hint = nearest(name, known) or f"; it has {', '.join(sorted(known)) or 'none'}"
-        raise UserError(f"{path} has no function {name!r}{hint}")
-    derivative: Any = found
-    return Estimator(name, derivative, kinks, str(path), f"{name} of {path.name}")
+    return Estimator(name, found, kinks, str(path), f"{name} of {path.name}")
 
 
 def find_estimator(name: str) -> Estimator:

@@ -3,15 +3,12 @@
 import functools
 import hashlib
 import importlib
-import importlib.util
 import pkgutil
-import sys
 from pathlib import Path
-from types import ModuleType
 
+from whytrain._user_code import run_file
 from whytrain.errors import UserError, nearest
-from whytrain.lab.study import Study
-from whytrain.lab.tasks import Source
+from whytrain.lab import Source, Study
 
 
 def names() -> list[str]:
@@ -57,7 +54,7 @@ def load(reference: str) -> Study:
     """
     path = Path(reference)
     if path.suffix == ".py":
-        module = _run_file(path)
+        module = run_file(path)
     else:
         module = importlib.import_module(f"{__name__}.{_built_in(reference)}")
     study = getattr(module, "study", None)
@@ -74,33 +71,3 @@ def _built_in(name: str) -> str:
         )
         raise UserError(f"unknown study {name!r}{hint}")
     return name
-
-
-def _run_file(path: Path) -> ModuleType:
-    """Import a user's file under a name that no other file has."""
-    name = f"whytrain_study_{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise UserError(f"there is no study file {path}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up there
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))  # for the user's own modules beside it
-    try:
-        spec.loader.exec_module(module)
-    except UserError:
-        raise
-    except Exception as error:
-        where = _line_in(path, error)
-        raise UserError(f"{path}{where}: {type(error).__name__}: {error}") from error
-    return module
-
-
-def _line_in(path: Path, error: BaseException) -> str:
-    """Say at which line of a file an error arose."""
-    lines, trace = [], error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(path):
-            lines.append(trace.tb_lineno)
-        trace = trace.tb_next
-    return f", line {lines[-1]}" if lines else ""
