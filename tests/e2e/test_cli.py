@@ -264,3 +264,47 @@ def test_results_do_not_depend_on_the_number_of_workers(call):
     )
     assert len(one) == 12
     assert one == two
+
+
+def test_a_claim_is_judged_at_settings_of_one_s_own(call):
+    status, out, _ = call("reproduce", TOY, "--claim", "up", "--set", "drift=-0.5", "--json")
+    document = json.loads(out)
+    assert status == 0
+    assert document["settings"] == {"drift": "-0.5"}
+    assert [claim["id"] for claim in document["claims"]] == ["up"]
+    place = Path(document["report"]).parent
+    assert place.name == "toy-quick-up-drift=-0.5"
+    assert "drift = -0.5" in (place / "report.html").read_text()
+    status, out, _ = call("report", place)
+    assert status == 0
+    assert "at your settings, drift = -0.5" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--set", "steps=9"], "say with --claim ID which claim is to be judged"),
+        (["--claim", "upp"], "unknown claim of toy: 'upp'; did you mean 'up'?"),
+        (["--claim", "up", "--set", "stepz=9"], "unknown setting of claim up: 'stepz'"),
+        (["--claim", "up", "--set", "steps"], "a setting is written NAME=VALUE, got 'steps'"),
+        (["--claim", "up", "--set", "steps=0"], "setting 'steps' must be an integer >= 1, got 0"),
+    ],
+)
+def test_settings_that_a_claim_cannot_have_are_one_line(words, message, call):
+    status, out, err = call("reproduce", TOY, *words)
+    assert (status, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+    assert not list(Path.cwd().iterdir())
+
+
+def test_every_run_directory_answers(call):
+    call("run", WALK, "--runs", 30, "--out", "one")
+    call("reproduce", TOY, "--out", "all")
+    for place, word in (("one", "1 settings of 30 runs"), ("all", "preset quick: 2 settings")):
+        status, out, _ = call("status", place)
+        assert (status, word in out) == (0, True)
+        assert call("query", place, "--columns", "mean,bits")[0] == 0
+        assert call("verify", place, "--sample", 2)[0] == 0
+        assert call("report", place)[0] == 0
+        assert Path(place, "report.html").exists()
