@@ -67,7 +67,7 @@ def test_pieces_can_be_read_as_the_page_says(tmp_path, capsys):
     lab.run_experiment(source, "walk", settings, runs=150, out=tmp_path)
     [reader] = blocks((ROOT / "docs" / "store.md").read_text(), "python")
     exec(reader.replace("DIR", str(tmp_path)), {})
-    assert capsys.readouterr().out.count("checksum") == 2
+    assert capsys.readouterr().out.count("checksum") == 3  # two blocks, and the cell
 
 
 def test_the_sweep_of_the_page_is_understood():

@@ -262,22 +262,30 @@ def test_results_do_not_depend_on_the_number_of_workers(call):
         {path.name: path.read_bytes() for path in Path(out, "pieces").iterdir()}
         for out in ("one", "two")
     )
-    assert len(one) == 12
+    assert len(one) == 13  # blocks, and the cell
     assert one == two
 
 
 def test_a_claim_is_judged_at_settings_of_one_s_own(call):
-    status, out, _ = call("reproduce", TOY, "--claim", "up", "--set", "drift=-0.5", "--json")
+    status, out, _ = call("reproduce", TOY, "--claim", "up", "--set", "steps=9", "--json")
     document = json.loads(out)
     assert status == 0
-    assert document["settings"] == {"drift": "-0.5"}
+    assert document["settings"] == {"steps": "9"}
     assert [claim["id"] for claim in document["claims"]] == ["up"]
     place = Path(document["report"]).parent
-    assert place.name == "toy-quick-up-drift=-0.5"
-    assert "drift = -0.5" in (place / "report.html").read_text()
+    assert place.name == "toy-quick-up-steps=9"
+    assert "steps = 9" in (place / "report.html").read_text()
     status, out, _ = call("report", place)
     assert status == 0
-    assert "at your settings, drift = -0.5" in out
+    assert "at your settings, steps = 9" in out
+
+
+def test_a_claim_that_cannot_be_judged_there_says_so(call):
+    status, out, err = call("reproduce", TOY, "--claim", "up", "--set", "drift=-0.5", "--json")
+    [claim] = json.loads(out)["claims"]
+    assert (status, claim["verdict"]) == (1, "failed")
+    assert "it cannot be judged: there are no runs to take 'end' of" in claim["note"]
+    assert "Error" not in err
 
 
 @pytest.mark.parametrize(

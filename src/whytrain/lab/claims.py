@@ -95,7 +95,15 @@ class Cells(Sequence[Cell]):
 
         Args:
             name: The variable.
+
+        Raises:
+            UserError: If there is no cell.
         """
+        if not self._cells:
+            raise UserError(
+                f"there are no runs to take {name!r} of: they were not asked for at the settings "
+                "that the claim compares"
+            )
         return np.concatenate([np.ravel(cell.data[name].values) for cell in self])
 
     def change(self, function: Callable[[Cell], Cell]) -> "Cells":

@@ -80,6 +80,8 @@ class Trial:
             return self._without(verdict, "failed", f"it failed: {error}")
         except NotYetRun as error:
             return self._without(verdict, "not run", f"not run: {error}")
+        except UserError as error:  # such as numbers that are not there at a user's settings
+            return Verdict(state="failed", note=f"it cannot be judged: {error}")
         except Exception as error:  # a study's bug must not cost the user the rest of the report
             _log.warning("the check of claim %r failed: %r", self.claim.id, error)
             why = f"the check failed: {type(error).__name__}: {error}"

@@ -295,7 +295,7 @@ def run_experiment(
     results = Results(source, study, seed, MemoryStore(), reduced=True)
     tasks = results.tasks([request])  # before anything is written: this refuses what is not allowed
     plan = Plan(source, name, runs, seed, as_dict(settings), ())
-    [cell] = plan.cells()
+    cell = summary(source, study, request, seed)
     if out is not None:
         store = Store.open(out)
         keep_record(store, plan.record("run"), [cell])
