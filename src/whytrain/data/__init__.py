@@ -1,6 +1,17 @@
-"""Samples: image sets by name, subsets, normalization, random labels."""
+"""Samples: image sets by name, subsets, normalization, random labels; and distributions."""
 
 from whytrain.data.dataset import Dataset, normalize, random_labels, subset
+from whytrain.data.distribution import Distribution, GaussianMixture, LinearTeacher
 from whytrain.data.load import available, load
 
-__all__ = ["Dataset", "available", "load", "normalize", "random_labels", "subset"]
+__all__ = [
+    "Dataset",
+    "Distribution",
+    "GaussianMixture",
+    "LinearTeacher",
+    "available",
+    "load",
+    "normalize",
+    "random_labels",
+    "subset",
+]

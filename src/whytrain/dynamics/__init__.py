@@ -2,6 +2,7 @@
 
 from whytrain.dynamics.checkpoints import load_checkpoint, save_checkpoint
 from whytrain.dynamics.counting import count, counts
+from whytrain.dynamics.gradients import Epochs, Fresh, Full, Gradient, OverLoss
 from whytrain.dynamics.methods import (
     Flow,
     GradientDescent,
@@ -18,13 +19,18 @@ from whytrain.dynamics.training import Trained, evaluate, train
 
 __all__ = [
     "Constant",
+    "Epochs",
     "Flow",
+    "Fresh",
+    "Full",
+    "Gradient",
     "GradientDescent",
     "GradientFlow",
     "Method",
     "NormalizedGradientDescent",
     "NormalizedGradientFlow",
     "OptaxMethod",
+    "OverLoss",
     "StochasticGradientDescent",
     "Trained",
     "WarmUp",

@@ -32,8 +32,8 @@ def check_pair(landscape: Any, method: Any) -> None:
         raise UserError(landscape.not_exact_under(type(method).__name__))
 
 
-def checked_starts(landscape: Landscape, starts: PyTree) -> PyTree:
-    """Starts as arrays in float64, with a leading axis of runs in every leaf."""
+def checked_starts(landscape: Landscape, starts: PyTree, dtype: Any = np.float64) -> PyTree:
+    """Starts as arrays of the precision, with a leading axis of runs in every leaf."""
     kind = landscape.parameters
     if kind is not None and not isinstance(starts, kind):
         raise UserError(
@@ -41,7 +41,7 @@ def checked_starts(landscape: Landscape, starts: PyTree) -> PyTree:
             f"runs in each field, got {_said(starts)}"
         )
     try:
-        starts = jax.tree.map(lambda leaf: np.asarray(leaf, dtype=np.float64), starts)
+        starts = jax.tree.map(lambda leaf: np.asarray(leaf, dtype=dtype), starts)
     except (TypeError, ValueError) as error:
         raise UserError(
             f"starts must hold numbers, each array with a leading axis of runs: {_line(error)}"
@@ -167,13 +167,49 @@ def checked_observables(
 
 
 def _known_observables(landscape: Landscape, starts: PyTree) -> dict[str, Callable]:
-    known: dict[str, Callable] = dict(landscape.observables())
-    if not isinstance(landscape, Reduction):  # which knows no gradient
-        known["gradient_norm"] = lambda p: _length(landscape.tangent(p, landscape.grad(p)))
+    known = numbers_of(landscape)
     for name in getattr(starts, "_fields", ()):
         if getattr(starts, name).ndim == 1:
             known[name] = operator.attrgetter(name)
     return known
+
+
+def numbers_of(landscape: Landscape) -> dict[str, Callable]:
+    """Observables of the landscape, and the length of its gradient where it has one."""
+    known: dict[str, Callable] = dict(landscape.observables())
+    if not isinstance(landscape, Reduction):
+        known["gradient_norm"] = lambda p: _length(landscape.tangent(p, landscape.grad(p)))
+    return known
+
+
+def checked_stop(stop: Any, landscape: Landscape) -> Mapping[str, float]:
+    """Values by the name of a number that every landscape of the kind has."""
+    if not isinstance(stop, Mapping):
+        raise UserError(f"stop must be values by name, such as {{'loss': 1e-6}}, got {stop!r}")
+    known = numbers_of(landscape)
+    for name, value in stop.items():
+        if name not in known:
+            raise UserError(
+                f"stop: {name!r} is not known; known: {', '.join(sorted(known))}"
+                f"{nearest(str(name), known)}"
+            )
+        number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+        if not number or np.isnan(value):
+            raise UserError(f"stop: the value of {name!r} must be a number, got {value!r}")
+    return stop
+
+
+def checked_dtype(dtype: Any, flow: bool) -> Any:
+    """float64 or float32."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = None
+    if found not in (np.dtype(np.float64), np.dtype(np.float32)):
+        raise UserError(f"dtype must be float64 or float32, got {dtype!r}")
+    if flow and found == np.float32:
+        raise UserError("a flow is solved in float64: its tolerance is below what float32 resolves")
+    return found
 
 
 def _length(tree: PyTree) -> Array:

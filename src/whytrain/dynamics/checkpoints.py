@@ -11,7 +11,7 @@ import optax
 from whytrain._tensors import DamagedError, decode, encode
 from whytrain.dynamics.trained import MOMENTUM, Trained, from_arrays
 from whytrain.errors import UserError
-from whytrain.networks import Network
+from whytrain.networks import ImageNetwork
 
 
 @runtime_checkable
@@ -98,7 +98,7 @@ def save_checkpoint(path: str | Path, trained: Trained) -> None:
 
 
 def load_checkpoint(
-    path: str | Path, network: Network, optimizer: optax.GradientTransformation = MOMENTUM
+    path: str | Path, network: ImageNetwork, optimizer: optax.GradientTransformation = MOMENTUM
 ) -> Trained:
     """Read what `save_checkpoint` wrote.
 

@@ -13,6 +13,7 @@ from jaxtyping import Array, Int, PyTree, UInt32
 from whytrain._types import Numeric
 from whytrain.dynamics.extremes import WithExtremes
 from whytrain.dynamics.methods import Method, State
+from whytrain.dynamics.stopping import STOPPED, WithStop, has_stopped
 from whytrain.landscapes import Landscape
 from whytrain.landscapes.outcome import Outcome
 
@@ -28,7 +29,9 @@ class Block(NamedTuple):
     steps: Int[Numeric, " run"]
 
 
-def start_block(landscape: Landscape, method: Method | WithExtremes, params: PyTree) -> Block:
+def start_block(
+    landscape: Landscape, method: Method | WithExtremes | WithStop, params: PyTree
+) -> Block:
     """The runs of a block before their first step."""
     state = jax.vmap(lambda p: method.init(landscape, p))(params)
     count = len(jax.tree.leaves(params)[0])
@@ -50,13 +53,16 @@ def each(function: Callable) -> Callable:
 
 def size_of_one(batch: PyTree) -> int:
     """Bytes of the parameters of one run of a batch."""
-    return sum(8 * int(np.prod(leaf.shape[1:])) for leaf in jax.tree.leaves(batch))
+    return sum(
+        np.dtype(leaf.dtype).itemsize * int(np.prod(leaf.shape[1:]))
+        for leaf in jax.tree.leaves(batch)
+    )
 
 
 @eqx.filter_jit
 def advance(
     landscape: Landscape,
-    method: Method | WithExtremes,
+    method: Method | WithExtremes | WithStop,
     block: Block,
     keys: UInt32[Numeric, "run word"],
     generator: Any,
@@ -96,7 +102,8 @@ def advance(
         state = moved  # a run that is alone goes on, or the loop would have ended
         if len(going) > 1:
             state = jax.tree.map(lambda new, old: _where(going, new, old), moved, block.state)
-        outcome = jnp.where(going, _judge(state.params, proof), block.outcome)
+        judged = jnp.where(has_stopped(state), STOPPED, _judge(state.params, proof))
+        outcome = jnp.where(going, judged, block.outcome).astype(jnp.int8)
         return after, Block(state, outcome, block.steps + jnp.where(going, after - t, 0))
 
     if proof is not None:

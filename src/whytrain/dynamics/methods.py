@@ -11,6 +11,7 @@ import optax
 from jaxtyping import Array, Float, Int, PyTree
 
 from whytrain._types import Numeric
+from whytrain.dynamics.gradients import Fresh, Full, Gradient, Moved, check_batch
 from whytrain.dynamics.schedules import Schedule
 from whytrain.errors import UserError
 from whytrain.landscapes import Landscape
@@ -165,15 +166,12 @@ class StochasticGradientDescent(Method):
 
     def __check_init__(self) -> None:
         check_sizes("step_size", self.step_size)
-        if isinstance(self.batch, bool) or not isinstance(self.batch, int | np.integer):
-            raise UserError(f"batch must be a whole number of samples, got {self.batch!r}")
-        if self.batch < 1:
-            raise UserError(f"batch must be 1 or more samples, got {self.batch}")
+        check_batch(self.batch)
 
     def step(self, landscape: Landscape, state: State, step: Int[Array, ""], key: Array) -> State:
         """One step on a fresh batch."""
         params = state.params
-        slope = landscape.empirical_grad(params, landscape.sample(key, self.batch))
+        slope, _ = Fresh(self.batch)(landscape, params, (), step, key)
         if self.normalized:
             slope = landscape.tangent(params, slope)
         sizes = sizes_at(self.step_size, step)
@@ -184,11 +182,22 @@ class StochasticGradientDescent(Method):
 
 
 class OptaxMethod(Method):
-    """Any Optax gradient transformation, on the landscape's gradient.
+    """Any Optax gradient transformation, on the landscape's gradient or another one.
+
+    A step has three parts: a gradient, what the transformation makes of it, and the way back to the
+    landscape's manifold:
+
+        params <- retract(params + transformation(tangent(gradient(params))))
+
+    without tangent and retraction unless `normalized`.
 
     Args:
-        transformation: For example `optax.adam(1e-2)`, with any Optax schedule in it.
+        transformation: For example `optax.adam(1e-2)`, with any Optax schedule in it;
+            `optax.adamw(1e-3, weight_decay=1e-2)` for decoupled weight decay,
+            `optax.chain(optax.add_decayed_weights(1e-2), optax.adam(1e-3))` for coupled (L2).
         normalized: Give it the tangent gradient, and retract after every step.
+        gradient: Which gradient: `Full()`, `Fresh(batch)`, `Epochs(batch)`, `OverLoss()`, or a
+            `Gradient` of your own.
 
     Example:
         >>> OptaxMethod(optax.sgd(0.1, momentum=0.9)).normalized
@@ -197,6 +206,7 @@ class OptaxMethod(Method):
 
     transformation: optax.GradientTransformation
     normalized: bool = eqx.field(static=True, default=False)
+    gradient: Gradient = Full()
 
     def __check_init__(self) -> None:
         if not isinstance(self.transformation, optax.GradientTransformation):
@@ -204,21 +214,25 @@ class OptaxMethod(Method):
                 "transformation must be an Optax gradient transformation such as optax.adam(1e-2), "
                 f"got {self.transformation!r}"
             )
+        if not isinstance(self.gradient, Gradient):
+            raise UserError(
+                f"gradient must be a Gradient such as Epochs(32), got {self.gradient!r}"
+            )
 
     def init(self, landscape: Landscape, params: PyTree) -> State:
-        """The parameters and the transformation's own state."""
-        del landscape
-        return State(params, self.transformation.init(params))
+        """The parameters, and what gradient and transformation remember."""
+        return State(params, Moved(self.gradient.init(landscape), self.transformation.init(params)))
 
     def step(self, landscape: Landscape, state: State, step: Int[Array, ""], key: Array) -> State:
         """One update of the transformation."""
-        del step, key
-        slope = landscape.grad(state.params)
+        memory: Moved = state.memory
+        slope, kept = self.gradient(landscape, state.params, memory.gradient, step, key)
         if self.normalized:
             slope = landscape.tangent(state.params, slope)
-        updates, memory = self.transformation.update(slope, state.memory, state.params)
+        updates, found = self.transformation.update(slope, memory.transformation, state.params)
         params = jax.tree.map(jnp.asarray, optax.apply_updates(state.params, updates))
-        return State(landscape.retract(params) if self.normalized else params, memory)
+        moved = landscape.retract(params) if self.normalized else params
+        return State(moved, Moved(kept, found))
 
 
 class Flow(_Ruled):

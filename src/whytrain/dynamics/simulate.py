@@ -17,8 +17,9 @@ from whytrain import _process
 from whytrain.dynamics import arguments, loop
 from whytrain.dynamics.arguments import Keys, count
 from whytrain.dynamics.extremes import WithExtremes
-from whytrain.dynamics.methods import Flow, Method, StepSize, StochasticGradientDescent, sizes_at
+from whytrain.dynamics.methods import Flow, Method, StepSize, sizes_at
 from whytrain.dynamics.schedules import table
+from whytrain.dynamics.stopping import STOPPED, WithStop, inner_state, stopped
 from whytrain.errors import UnstableStepWarning, UserError
 from whytrain.landscapes import Landscape, Outcome, Reduction, VectorStep, Weights
 from whytrain.landscapes.reduction import pair
@@ -40,11 +41,13 @@ def simulate(
     times: Int[np.ndarray, " time"] | Sequence[float] | None = None,
     early: bool | None = None,
     extremes: Sequence[str] = (),
+    stop: Mapping[str, float] | None = None,
+    dtype: Any = np.float64,
     keys: Array | None = None,
     block: int | None = None,
     threads: int | None = None,
 ) -> xr.Dataset:
-    """Run a method on a landscape from many starts at once, in float64.
+    """Run a method on a landscape from many starts at once.
 
     Runs are independent: what becomes of one does not depend, to the last bit, on the others, on
     `block` or on `threads`. Only what is asked for is kept, never a whole trajectory.
@@ -65,6 +68,10 @@ def simulate(
             from then on.
         extremes: Observables of the landscape (`landscape.observables()`) to watch at every step:
             the least value on the way is `least_NAME`, the largest rise in one step `rise_NAME`.
+        stop: Ends a run at the first point at which one of these numbers is at or below its value,
+            such as `{"gradient_norm": 1e-8}`: `gradient_norm`, or an observable of the landscape.
+            The result then has `stopped`, whether a run ended so.
+        dtype: The precision of all numbers, float64 or float32.
         keys: One random key a run, for methods that draw. Default: key `i` for run `i`.
         block: Runs that a thread takes at a time, rounded up to whole tiles. Default: what fits a
             core's cache.
@@ -95,19 +102,21 @@ def simulate(
     """
     arguments.check_pair(landscape, method)
     flow = isinstance(method, Flow)
-    starts = arguments.checked_starts(landscape, starts)
+    precision = arguments.checked_dtype(dtype, flow)
+    starts = arguments.checked_starts(landscape, starts, precision)
+    stop = arguments.checked_stop(stop or {}, landscape)
     steps = arguments.checked_steps(steps, flow)
     times = log_times(steps) if times is None else arguments.checked_times(times, steps, flow)
     extremes = arguments.checked_extremes(extremes)
     arguments.checked_number("block", block)
     arguments.checked_number("threads", threads)
     given = arguments.checked_keys(keys, count(starts))
-    with jax.enable_x64(True):
+    with jax.enable_x64(precision == np.float64):
         functions = arguments.checked_observables(observables, landscape, starts)
         try:
             return _ended(
                 landscape, method, starts, steps, _Observe(functions), times, early, extremes,
-                given, block, threads,
+                stop, given, block, threads,
             )  # fmt: skip
         except UserError:
             raise
@@ -118,28 +127,29 @@ def simulate(
 
 def _ended(
     landscape: Landscape, method: Method | Flow, starts: PyTree, steps: float, observe: "_Observe",
-    times: np.ndarray, early: bool | None, extremes: Sequence[str], keys: Keys,
-    block: int | None, threads: int | None,
+    times: np.ndarray, early: bool | None, extremes: Sequence[str], stop: Mapping[str, float],
+    keys: Keys, block: int | None, threads: int | None,
 ) -> xr.Dataset:  # fmt: skip
     """What `simulate` gives, for arguments that have been looked at."""
-    runs = count(starts)
+    runs, wide = count(starts), jax.tree.leaves(starts)[0].dtype == np.float64
     early = not observe.functions if early is None else bool(early)
     stable = _warn_if_unstable(landscape, method, steps)
     landscape, method = _as_arrays(landscape), _as_arrays(method)
     kept = times if observe.functions else times[:0]
-    engine = _engine(landscape, method, starts, steps, kept, early, extremes)
+    engine = _engine(landscape, method, starts, steps, kept, early, extremes, stop)
     tile = engine.lanes(starts)
     lanes = tile * math.ceil((block or engine.block) / tile)
 
     def one_block(first: int) -> tuple[PyTree, ...]:
         part = slice(first, min(first + lanes, runs))
-        with jax.enable_x64(True):  # the setting belongs to a thread
+        with jax.enable_x64(wide):  # the setting belongs to a thread
             return engine.run(_pick(starts, part), keys._replace(words=keys.words[part]), observe)
 
     with ThreadPoolExecutor(threads or _process.threads()) as pool:
         pool.submit(_wake_xarray)
         parts = list(pool.map(one_block, range(0, runs, lanes)))
     final, codes, taken, saved = _join_all(parts)
+    codes = np.where(codes == STOPPED, Outcome.UNDECIDED, codes)
     codes = np.where(codes == Outcome.UNDECIDED, _settled(landscape, final, codes), codes)
     if not stable:
         codes = np.where(codes == Outcome.UNDECIDED, Outcome.DIVERGED, codes)
@@ -244,7 +254,7 @@ class _JaxLoop(_Tiled):
     """Any landscape under any method: one compiled JAX loop."""
 
     def __init__(
-        self, landscape: Landscape, method: Method | WithExtremes, steps: int, times: np.ndarray,
+        self, landscape: Landscape, method: Any, steps: int, times: np.ndarray,
         proof: Any, batch: int,
     ) -> None:  # fmt: skip
         self.landscape, self.method, self.times, self.proof = landscape, method, times, proof
@@ -271,10 +281,14 @@ class _JaxLoop(_Tiled):
             )  # fmt: skip
             if saved.wants(stop):
                 saved.record(block.state.params, np.asarray(block.outcome)[None] == 0)
-        found = saved.values(count(starts))
-        if isinstance(self.method, WithExtremes):
-            found |= self.method.extremes(block.state)
-        return block.state.params, block.outcome, block.steps, found
+        found, steps = saved.values(count(starts)), block.steps
+        if (ended := stopped(block.state)) is not None:
+            found["stopped"], counted = ended
+            steps = np.where(found["stopped"], counted, steps)
+        watching = self.method.method if isinstance(self.method, WithStop) else self.method
+        if isinstance(watching, WithExtremes):
+            found |= watching.extremes(inner_state(block.state))
+        return block.state.params, block.outcome, steps, found
 
 
 class _Flow(_Tiled):
@@ -343,26 +357,29 @@ class _Saved:
 
 def _engine(
     landscape: Landscape, method: Method | Flow, starts: PyTree, steps: float,
-    times: np.ndarray, early: bool, extremes: Sequence[str],
+    times: np.ndarray, early: bool, extremes: Sequence[str], stop: Mapping[str, float],
 ) -> "_Compiled | _JaxLoop | _Flow":  # fmt: skip
     if isinstance(method, Flow):
         if isinstance(landscape, Reduction):
             pair(method.rates)
         if extremes:
             raise UserError("extremes are of steps, and a flow has none: save observables")
+        if stop:
+            raise UserError("stop is of steps, and a flow has none: end it at a time")
         return _Flow(landscape, method, steps, times)
     steps = int(steps)
     sizes, proof = method.step_sizes(), None
     if method.rule is not None and sizes is not None:
         largest = largest_sizes(sizes, steps)
-        if isinstance(landscape, Reduction):
+        double = jax.tree.leaves(starts)[0].dtype == np.float64
+        if isinstance(landscape, Reduction) and double and not stop:
             step = landscape.vector_step(method.rule, pair(largest), extremes)
             if step is not None:
                 return _Compiled(step, _as_numbers(pair(sizes)), early, steps, times)
         proof = landscape.proof(method.rule, largest) if early else None
     watching = WithExtremes.of(landscape, method, extremes) if extremes else method
-    batch = method.batch if isinstance(method, StochasticGradientDescent) else 0
-    return _JaxLoop(landscape, watching, steps, times, _as_arrays(proof), batch)
+    batch = getattr(getattr(method, "gradient", method), "batch", 0)
+    return _JaxLoop(landscape, WithStop.of(watching, stop), steps, times, _as_arrays(proof), batch)
 
 
 def largest_sizes(sizes: StepSize, steps: int) -> PyTree:

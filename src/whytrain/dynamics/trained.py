@@ -12,7 +12,7 @@ import xarray as xr
 from jaxtyping import Array, Bool, Int, PyTree
 
 from whytrain.errors import UserError
-from whytrain.networks import Network
+from whytrain.networks import ImageNetwork
 
 MOMENTUM = optax.trace(decay=0.9)  # the direction `m <- 0.9 m + gradient`
 METRICS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
@@ -81,7 +81,7 @@ class Trained:
 
 
 def begin(
-    network: Network, optimizer: optax.GradientTransformation, keys: Array, variants: int,
+    network: ImageNetwork, optimizer: optax.GradientTransformation, keys: Array, variants: int,
     starts: PyTree | None,
 ) -> Trained:  # fmt: skip
     """Networks before the first step.
@@ -101,7 +101,7 @@ def begin(
 
 
 def from_arrays(
-    arrays: dict[str, np.ndarray], network: Network, optimizer: optax.GradientTransformation
+    arrays: dict[str, np.ndarray], network: ImageNetwork, optimizer: optax.GradientTransformation
 ) -> Trained:
     """Networks from what `Trained.arrays` gave.
 
@@ -121,7 +121,7 @@ def from_arrays(
 
 
 @eqx.filter_jit
-def _drawn(network: Network, keys: Array) -> PyTree:
+def _drawn(network: ImageNetwork, keys: Array) -> PyTree:
     """Initial parameters with axes (run, 1)."""
 
     def one(key: Array) -> PyTree:
@@ -132,7 +132,10 @@ def _drawn(network: Network, keys: Array) -> PyTree:
 
 @eqx.filter_jit
 def _start(
-    network: Network, optimizer: optax.GradientTransformation, starts: PyTree, axes: tuple[int, int]
+    network: ImageNetwork,
+    optimizer: optax.GradientTransformation,
+    starts: PyTree,
+    axes: tuple[int, int],
 ) -> tuple[PyTree, Position]:
     initial = jax.tree.map(
         lambda leaf: jnp.broadcast_to(jnp.asarray(leaf, jnp.float32), axes + leaf.shape[2:]), starts
@@ -147,7 +150,7 @@ def _start(
 
 
 def _empty(
-    network: Network, optimizer: optax.GradientTransformation, axes: tuple[int, int]
+    network: ImageNetwork, optimizer: optax.GradientTransformation, axes: tuple[int, int]
 ) -> Trained:
     """The shapes of networks in training, without their numbers."""
 

@@ -21,7 +21,7 @@ from whytrain.dynamics.checkpoints import Checkpoint, CheckpointFile
 from whytrain.dynamics.schedules import Schedule, table
 from whytrain.dynamics.trained import METRICS, MOMENTUM, Position, Trained, begin, from_arrays
 from whytrain.errors import UserError
-from whytrain.networks import EmpiricalRisk, Network
+from whytrain.networks import EmpiricalRisk, ImageNetwork
 from whytrain.networks.network import cross_entropy
 
 FORGET = 0.1  # weight of a batch in the running statistics, as other libraries have it
@@ -30,7 +30,7 @@ SECONDS = 30.0  # between two checkpoints
 
 
 def train(
-    network: Network,
+    network: ImageNetwork,
     dataset: Dataset,
     keys: Array,
     *,
@@ -151,7 +151,9 @@ def _same(place: Checkpoint, found: Trained, start: Trained) -> Trained:
     return found
 
 
-def evaluate(network: Network, dataset: Dataset, trained: Trained, activations: Any) -> xr.Dataset:
+def evaluate(
+    network: ImageNetwork, dataset: Dataset, trained: Trained, activations: Any
+) -> xr.Dataset:
     """Loss and accuracy on the test set with the running statistics, over (run, variant)."""
     _, activations = _variants(activations)
     with jax.enable_x64(False), ThreadPoolExecutor(threads()) as pool:
@@ -207,7 +209,7 @@ def _examples(images: np.ndarray, labels: np.ndarray) -> _Examples:
 
 
 def _check(
-    network: Network, dataset: Dataset, keys: Array, epochs: int, batch: int, test_every: int
+    network: ImageNetwork, dataset: Dataset, keys: Array, epochs: int, batch: int, test_every: int
 ) -> None:
     if tuple(network.shape) != dataset.shape:
         raise UserError(
@@ -251,7 +253,7 @@ def _order(keys: Array, epoch: Int[Any, ""], examples: int, steps: int, batch: i
 
 @eqx.filter_jit
 def _epoch(
-    network: Network, optimizer: optax.GradientTransformation, activations: Any,
+    network: ImageNetwork, optimizer: optax.GradientTransformation, activations: Any,
     examples: _Examples, sizes: Array, target: Array, variant: Array, start: Position, order: Array,
 ) -> tuple[Position, tuple[Array, Array]]:  # fmt: skip
     """One epoch of one network; the position after it, and its mean loss and accuracy."""
@@ -277,10 +279,10 @@ def _chosen(activations: Any, variant: Array) -> Any:
 
 
 def _step(
-    network: Network, optimizer: optax.GradientTransformation, activation: Any, batch: Any,
+    network: ImageNetwork, optimizer: optax.GradientTransformation, activation: Any, batch: Any,
     position: Position, size: Array,
 ) -> tuple[Position, tuple[Array, Array]]:  # fmt: skip
-    risk = EmpiricalRisk(network, batch.images, batch.labels, activation)
+    risk = EmpiricalRisk(network, batch.inputs, batch.targets, activation)
     (loss, output), slope = jax.value_and_grad(risk.loss_and_output, has_aux=True)(
         position.params, batch
     )
@@ -291,14 +293,14 @@ def _step(
     statistics = jax.tree.map(
         lambda old, new: old + weight * (new - old), position.statistics, output.statistics
     )
-    hit = jnp.mean(jnp.argmax(output.logits, axis=-1) == batch.labels, dtype=jnp.float32)
+    hit = jnp.mean(jnp.argmax(output.logits, axis=-1) == batch.targets, dtype=jnp.float32)
     after = Position(params, memory, statistics, position.steps + 1, position.training)
     return after, (loss, hit)
 
 
 @eqx.filter_jit
 def _test(
-    network: Network, activations: Any, examples: _Examples, variant: Array, position: Position
+    network: ImageNetwork, activations: Any, examples: _Examples, variant: Array, position: Position
 ) -> tuple[Array, Array]:
     """Mean loss and accuracy on examples, with the running statistics."""
     images, labels = examples

@@ -1,7 +1,8 @@
 """Finite networks: pure functions of parameters and images, trained or not."""
 
+from whytrain.networks.dense import FullyConnected, ResidualDense
 from whytrain.networks.lenet import LeNet5
-from whytrain.networks.network import Network, Output, cross_entropy
+from whytrain.networks.network import ImageNetwork, Network, Output, cross_entropy, logistic, square
 from whytrain.networks.quantizer import Quantizer, quantizer, resolution, stack
 from whytrain.networks.residual import ResNet8, ResNet18
 from whytrain.networks.risk import Batch, EmpiricalRisk
@@ -10,15 +11,20 @@ from whytrain.networks.two_layer import TwoLayer
 __all__ = [
     "Batch",
     "EmpiricalRisk",
+    "FullyConnected",
+    "ImageNetwork",
     "LeNet5",
     "Network",
     "Output",
     "Quantizer",
     "ResNet8",
     "ResNet18",
+    "ResidualDense",
     "TwoLayer",
     "cross_entropy",
+    "logistic",
     "quantizer",
     "resolution",
+    "square",
     "stack",
 ]

@@ -1,15 +1,16 @@
 """LeNet-5, with batch normalization before each activation."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from whytrain.errors import UserError
 from whytrain.networks.layers import batch_last, convolve_and_pool, draw_weights, normalize
-from whytrain.networks.network import Activation, Network, Output, Params, Statistics
+from whytrain.networks.network import Activation, ImageNetwork, Output, Params, Statistics
 
 
-class LeNet5(Network):
+class LeNet5(ImageNetwork):
     """Two convolutions of 5 by 5, each with average pooling, then three linear layers.
 
     As in LeCun et al. 1998, without their sparse connection table: 6 and 16 filters, 120 and 84
@@ -53,8 +54,8 @@ class LeNet5(Network):
     def __call__(
         self,
         params: Params,
-        images: Float[Array, "batch height width channel"],
-        activation: Activation,
+        x: Float[Array, "batch height width channel"],
+        activation: Activation = jax.nn.relu,
         statistics: Statistics | None = None,
     ) -> Output:
         """The logits of a batch."""
@@ -64,7 +65,7 @@ class LeNet5(Network):
             x, used[name] = normalize(x, statistics[name] if statistics else None)
             return activation(x)
 
-        x = batch_last(images)
+        x = batch_last(x)
         x = activate("1", convolve_and_pool(x, params["convolution_1"]))
         x = activate("2", convolve_and_pool(x, params["convolution_2"]))
         x = x.reshape(-1, x.shape[-1])

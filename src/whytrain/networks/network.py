@@ -5,9 +5,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Shaped
 
 Activation = Callable[[Any], Any]
 Params = dict[str, Any]  # arrays, of JAX or NumPy
@@ -27,7 +28,32 @@ class Output(NamedTuple):
 
 
 class Network(eqx.Module):
-    """An architecture; its parameters are a dictionary of arrays, its activation an argument.
+    """A function of parameters and inputs. A subclass gives `init` and `__call__`.
+
+    Example:
+        A linear function of vectors, in four lines::
+
+            class Linear(Network):
+                inputs: int
+
+                def init(self, key):
+                    return {"w": jax.random.normal(key, (self.inputs,))}
+
+                def __call__(self, params, x):
+                    return x @ params["w"]
+    """
+
+    @abc.abstractmethod
+    def init(self, key: Array) -> Params:
+        """Random initial parameters: a dictionary of arrays."""
+
+    @abc.abstractmethod
+    def __call__(self, params: Params, x: Float[Array, "batch ..."]) -> Any:
+        """The outputs at a batch of inputs: an array whose first axis is that of the batch."""
+
+
+class ImageNetwork(Network):
+    """A classifier of images; its activation is an argument, so that it can be exchanged.
 
     Attributes:
         shape: Height, width and channels of an image.
@@ -45,15 +71,15 @@ class Network(eqx.Module):
     def __call__(
         self,
         params: Params,
-        images: Float[Array, "batch height width channel"],
-        activation: Activation,
+        x: Float[Array, "batch height width channel"],
+        activation: Activation = jax.nn.relu,
         statistics: Statistics | None = None,
     ) -> Output:
         """The logits of a batch.
 
         Args:
             params: The parameters.
-            images: The batch.
+            x: The batch.
             activation: Applied elementwise, such as `jax.nn.relu` or a `Quantizer`.
             statistics: What batch normalization uses in evaluation; None for the moments of this
                 batch, as in training.
@@ -70,3 +96,27 @@ def cross_entropy(
         2.3026
     """
     return jnp.mean(optax.losses.softmax_cross_entropy_with_integer_labels(logits, labels))
+
+
+def square(
+    outputs: Float[Array, "batch ..."], targets: Shaped[Array, "batch ..."]
+) -> Float[Array, ""]:
+    """`mean_i |outputs[i] - targets[i]|^2 / 2`.
+
+    Example:
+        >>> print(f"{square(jnp.zeros((2, 1)), jnp.array([[1.0], [3.0]])):.1f}")
+        2.5
+    """
+    gap = (outputs - targets).reshape(len(targets), -1)
+    return 0.5 * jnp.mean(jnp.sum(gap**2, axis=-1))
+
+
+def logistic(outputs: Float[Array, " batch"], signs: Shaped[Array, " batch"]) -> Float[Array, ""]:
+    """`mean_i log(1 + exp(-signs[i] * outputs[i]))`, in nats, right also where it is tiny.
+
+    Example:
+        >>> with jax.enable_x64(True):
+        ...     print(f"{logistic(jnp.array([400.0]), jnp.array([1.0])):.3g}")
+        1.92e-174
+    """
+    return jnp.mean(jax.nn.softplus(-signs * outputs))

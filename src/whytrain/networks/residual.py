@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING, ClassVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from whytrain.networks.layers import Images, batch_last, convolve, draw_weights, normalize
-from whytrain.networks.network import Activation, Network, Output, Params, Statistics
+from whytrain.networks.network import Activation, ImageNetwork, Output, Params, Statistics
 
 if TYPE_CHECKING:
     from typing import ClassVar as AbstractClassVar
@@ -17,7 +18,7 @@ else:
 Blocks = tuple[tuple[int, int], ...]
 
 
-class Residual(Network):
+class Residual(ImageNetwork):
     """A stem, residual blocks of two 3 by 3 convolutions, a global average, and a linear layer.
 
     The blocks are pre-activated (He et al. 2016, "Identity Mappings"): `x + conv(act(norm(conv(
@@ -50,8 +51,8 @@ class Residual(Network):
     def __call__(
         self,
         params: Params,
-        images: Float[Array, "batch height width channel"],
-        activation: Activation,
+        x: Float[Array, "batch height width channel"],
+        activation: Activation = jax.nn.relu,
         statistics: Statistics | None = None,
     ) -> Output:
         """The logits of a batch."""
@@ -61,7 +62,7 @@ class Residual(Network):
             x, used[name] = normalize(x, statistics[name] if statistics else None)
             return activation(x)
 
-        x = convolve(batch_last(images), params["stem"], self.stem)
+        x = convolve(batch_last(x), params["stem"], self.stem)
         for block, (_, stride) in enumerate(self.blocks, start=1):
             first, second = f"block_{block}a", f"block_{block}b"
             inner = convolve(activate(first, x), params[first], stride)

@@ -6,34 +6,46 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, PyTree, Shaped
 
 from whytrain._types import Numeric
 from whytrain.landscapes import Landscape
-from whytrain.networks.network import Activation, Network, Output, Params, cross_entropy
+from whytrain.networks.network import (
+    Activation,
+    ImageNetwork,
+    Network,
+    Output,
+    Params,
+    cross_entropy,
+)
 
 Loss = Callable[[Any, Any], Any]
 
 
 class Batch(NamedTuple):
-    """Images with their labels."""
+    """Inputs with what is to be said of them."""
 
-    images: Float[Array, "batch height width channel"]
-    labels: Int[Array, " batch"]
+    inputs: Shaped[Array, "batch ..."]
+    targets: Shaped[Array, "batch ..."]
 
 
 class EmpiricalRisk(Landscape):
-    """The mean loss of a network over a data set, as a function of its parameters.
+    """The mean cost of a network over given examples, as a function of its parameters.
 
-    A landscape like any other: `simulate` descends on it, and `sample` draws minibatches (with
-    replacement) for stochastic methods. `train` is the fast way for epochs of minibatches.
+        loss(params) = cost(network(params, inputs), targets)
+
+    A landscape like any other: `simulate` descends on it. `sample` draws minibatches with
+    replacement; `Epochs` goes through them without. For many epochs of an image network on a
+    `Dataset` `train` is the fast way.
 
     Attributes:
-        network: The architecture.
-        images: All images, `(example, height, width, channel)`.
-        labels: Their classes.
-        activation: The network's activation. With a `Quantizer`, `grad` is the coarse gradient.
-        cost: `cost(logits, labels)`, a mean over examples.
+        network: The network.
+        inputs: All inputs, an array over examples.
+        targets: What is to be said of each: classes, values, or signs.
+        activation: The activation of an image network. With a `Quantizer`, `grad` is the coarse
+            gradient.
+        cost: `cost(outputs, targets)`, a mean over examples: `cross_entropy` of logits and classes,
+            `square` of values, `logistic` of signs, or a function of your own.
 
     Example:
         >>> from whytrain.networks import TwoLayer
@@ -45,31 +57,40 @@ class EmpiricalRisk(Landscape):
     """
 
     network: Network
-    images: Float[Numeric, "example height width channel"]
-    labels: Int[Numeric, " example"]
+    inputs: Shaped[Numeric, "example ..."]
+    targets: Shaped[Numeric, "example ..."]
     activation: Activation = jax.nn.relu
     cost: Loss = eqx.field(static=True, default=cross_entropy)
 
+    def __len__(self) -> int:
+        return len(self.targets)
+
     def loss(self, params: Params) -> Float[Array, ""]:
-        """The mean loss over all examples."""
+        """The mean cost over all examples."""
         return self.empirical_loss(
-            params, Batch(jnp.asarray(self.images), jnp.asarray(self.labels))
+            params, Batch(jnp.asarray(self.inputs), jnp.asarray(self.targets))
         )
 
     def sample(self, key: Array, n: int) -> Batch:
         """`n` examples, drawn with replacement."""
-        chosen = jax.random.randint(key, (n,), 0, len(self.labels))
+        chosen = jax.random.randint(key, (n,), 0, len(self))
         return self.batch(chosen)
 
     def batch(self, chosen: Int[Array, " batch"]) -> Batch:
         """The examples with these numbers."""
-        return Batch(jnp.asarray(self.images)[chosen], jnp.asarray(self.labels)[chosen])
+        return Batch(jnp.asarray(self.inputs)[chosen], jnp.asarray(self.targets)[chosen])
 
-    def empirical_loss(self, params: Params, batch: Batch) -> Float[Array, ""]:
-        """The mean loss over a batch."""
-        return self.loss_and_output(params, batch)[0]
+    def empirical_loss(self, params: Params, batch: PyTree) -> Float[Array, ""]:
+        """The mean cost over a batch."""
+        return self.cost(self._outputs(params, batch), batch.targets)
 
     def loss_and_output(self, params: Params, batch: Batch) -> tuple[Float[Array, ""], Output]:
-        """The mean loss over a batch, and all that the network says about it."""
-        output = self.network(params, batch.images, self.activation)
-        return self.cost(output.logits, batch.labels), output
+        """The mean cost over a batch, and all that an image network says about it."""
+        assert isinstance(self.network, ImageNetwork)
+        output = self.network(params, batch.inputs, self.activation)
+        return self.cost(output.logits, batch.targets), output
+
+    def _outputs(self, params: Params, batch: Batch) -> Any:
+        if isinstance(self.network, ImageNetwork):
+            return self.network(params, batch.inputs, self.activation).logits
+        return self.network(params, batch.inputs)

@@ -6,10 +6,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from whytrain._random import uniform
-from whytrain.networks.network import Activation, Network, Output, Params, Statistics
+from whytrain.networks.network import Activation, ImageNetwork, Output, Params, Statistics
 
 
-class TwoLayer(Network):
+class TwoLayer(ImageNetwork):
     """`logits = V sigma(U x + bias) + out_bias` on the pixels `x` of an image; no normalization.
 
     The parameters are `U` (width, pixels), `bias`, `V` (classes, width) and `out_bias`, all drawn
@@ -49,12 +49,12 @@ class TwoLayer(Network):
     def __call__(
         self,
         params: Params,
-        images: Float[Array, "batch height width channel"],
-        activation: Activation,
+        x: Float[Array, "batch height width channel"],
+        activation: Activation = jax.nn.relu,
         statistics: Statistics | None = None,
     ) -> Output:
         """The logits of a batch; there are no statistics."""
         del statistics
-        x = images.reshape(images.shape[0], -1)
+        x = x.reshape(x.shape[0], -1)
         hidden = activation(x @ params["U"].T + params["bias"])
         return Output(hidden @ params["V"].T + params["out_bias"], {})
