@@ -204,7 +204,7 @@ def checked_dtype(dtype: Any, flow: bool) -> Any:
     try:
         found = np.dtype(dtype)
     except TypeError:
-        found = None
+        found = np.dtype(object)
     if found not in (np.dtype(np.float64), np.dtype(np.float32)):
         raise UserError(f"dtype must be float64 or float32, got {dtype!r}")
     if flow and found == np.float32:
