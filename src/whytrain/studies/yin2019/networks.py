@@ -1,4 +1,4 @@
-"""`networks`: real networks with quantized activations under the three estimators.
+"""Does the ordering hold for real networks with quantized activations? Table 1 and Figure 2.
 
 From one float network per run, pretrained with the rectifier, the same batches train a quantized
 copy for each number of bits and each estimator. Then, at a small step size, the three estimators
@@ -6,6 +6,7 @@ go on from the minimum that clipped ReLU found.
 """
 
 import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +17,33 @@ import xarray as xr
 from whytrain.data import Dataset, load, normalize, subset
 from whytrain.dynamics.training import Trained, train
 from whytrain.errors import UserError
-from whytrain.lab import Experiment, Runs, Settings, estimate_mean, setting
+from whytrain.lab import (
+    Cell,
+    Cells,
+    Claim,
+    Estimate,
+    Experiment,
+    Fault,
+    Figure,
+    Part,
+    Rule,
+    Runs,
+    Settings,
+    Topic,
+    above,
+    equals,
+    estimate_mean,
+    setting,
+    told,
+)
 from whytrain.networks import LeNet5, Network, ResNet8, quantizer, stack
-from whytrain.studies.yin2019.setup import told
+from whytrain.report import figures as draw
+from whytrain.studies.yin2019.setup import COLORS, LABELS, YIN
+from whytrain.studies.yin2019.setup import THEOREM as ESTIMATORS
 
 BITS = (2, 4)
-ESTIMATORS = ("identity", "relu", "clipped_relu")
+FIGURE_2 = 4  # bits
+NAMES = {"resnet8": "ResNet-8", "lenet5": "LeNet-5"}
 DATA = ("digits", "fashion-mnist", "mnist", "cifar10")
 CONVENTIONS = ("ceil", "hwgq", "nearest")
 
@@ -187,4 +209,237 @@ NETWORKS = Experiment(
     runs=5,
     block=8,
     version=5,
+)
+
+RESIDUAL = NETWORKS.grid(
+    {
+        "quick": {"runs": 8, "examples": 1000, "pretraining": 6, "epochs": 6, "small_epochs": 3},
+        "paper": {
+            "runs": 10, "data": "fashion-mnist", "examples": 10_000, "tested": 10_000,
+            "pretraining": 10, "epochs": 10, "small_epochs": 10, "small_step_size": 2e-4,
+        },
+    },
+    network="resnet8",
+    where=lambda settings: settings.small_epochs > 0,
+)  # fmt: skip
+LENET = NETWORKS.grid(
+    {
+        "quick": {"runs": 8, "examples": 1000, "tested": 4000, "pretraining": 6, "epochs": 6},
+        "paper": {
+            "runs": 10, "data": "fashion-mnist", "examples": 20_000, "tested": 10_000,
+            "pretraining": 20, "epochs": 20,
+        },
+    },
+    network="lenet5",
+    small_epochs=0,
+)  # fmt: skip
+BOTH = RESIDUAL.at(network="resnet8") + LENET.at(network="lenet5")
+
+# In accuracy. "Far better" is here: by more than one point; "as good": not worse by two points.
+FAR, ALIKE = 0.01, 0.02
+FINE = 0.005  # the length of an interval of an accuracy that need not be shorter
+
+
+def paired(
+    dataset: xr.Dataset, one: str, other: str, bits: int, resolution: float = 0.0
+) -> Estimate:
+    """How much more accurate one estimator is than another, in the mean over runs.
+
+    Both saw the same batches from the same start, so that their difference is taken run by run.
+    """
+    accuracy = dataset.accuracy.sel(bits=bits)
+    difference = accuracy.sel(estimator=one) - accuracy.sel(estimator=other)
+    return estimate_mean(difference.values, resolution=resolution)
+
+
+def _difference(network: str, one: str, other: str, rule: Rule) -> list[Part]:
+    """One estimator less another on a network, a part for each number of bits."""
+
+    def at(bits: int) -> Callable[[Cells], Estimate]:
+        def measure(cells: Cells) -> Estimate:
+            if not (some := cells.sel(network=network)):
+                raise UserError(f"it is about {NAMES[network]} too: leave 'network' as it is")
+            [cell] = some
+            return paired(cell.data, one, other, bits, resolution=1 / cell.settings.tested)
+
+        return measure
+
+    what = f"accuracy of {LABELS[one]} less {LABELS[other]}, {NAMES[network]}"
+    return [Part(f"{what}, {bits} bits", at(bits), rule) for bits in BITS]
+
+
+def _accuracies(cells: Cells) -> str:
+    rows = []
+    for cell in cells:
+        means = [
+            " ".join(f"{value:.3f}" for value in cell.data.accuracy.sel(bits=bits).mean("run"))
+            for bits in BITS
+        ]
+        name = NAMES[cell.settings.network]
+        rows.append(f"{name} on {cell.settings.data}: {' and '.join(means)}")
+    return f"{'; '.join(rows)} (identity, ReLU, clipped ReLU at 2 and at 4 bits)"
+
+
+def _set_at(network: str, one: str, other: str, lead: float) -> Callable[[Cells], Cells]:
+    """A fault: on a network one estimator is so much more accurate than another in every run."""
+
+    def change(cell: Cell) -> Cell:
+        if cell.settings.network != network:
+            return cell
+        values, (to, of) = cell.data.accuracy.values.copy(), map(ESTIMATORS.index, (one, other))
+        values[..., to] = values[..., of] + lead
+        return cell.assign(accuracy=values)
+
+    return lambda cells: cells.change(change)
+
+
+def rise(dataset: xr.Dataset, name: str, estimator: str = "identity") -> np.ndarray:
+    """How far an estimator is above clipped ReLU at the end of the small steps, (run, bits).
+
+    Both left the same minimum on the same batches, so that what the batches do to the loss, and
+    what is still to be gained at this step size, drops out.
+    """
+    last = dataset[name].isel(epoch=-1)
+    return (last.sel(estimator=estimator) - last.sel(estimator="clipped_relu")).values
+
+
+def _risen(cells: Cells) -> Estimate:
+    [cell] = cells
+    return estimate_mean(rise(cell.data, "left_loss")[:, BITS.index(FIGURE_2)])
+
+
+def _escape_in_words(cells: Cells) -> str:
+    [cell] = cells
+    four = cell.data.sel(bits=FIGURE_2, estimator="identity")
+    course = four.left_loss.mean("run").values
+    errors = -rise(cell.data, "left_accuracy").mean(axis=0)[BITS.index(FIGURE_2)]
+    return (
+        f"loss of identity by epoch: {course[0]:.3f} to {course[-1]:.3f}; test error higher by "
+        f"{errors:.3f}"
+    )
+
+
+def _exchanged(cells: Cells) -> Cells:
+    """Identity and clipped ReLU have left with each other's losses."""
+    return cells.change(lambda cell: cell.assign(left_loss=cell.data.left_loss.values[:, :, ::-1]))
+
+
+CLAIMS = (
+    Claim(
+        id="Y-E1", title="On real networks ReLU and clipped ReLU are better", group="experiments",
+        source=f"{YIN}, Table 1",
+        statement="On a deep network clipped ReLU is at least as good as ReLU, and both are far "
+        "better than identity; on LeNet-5 ReLU and clipped ReLU are alike. (Here: test accuracy on "
+        "small data; far: more than 1 point, at least as good and alike: within 2 points.)",
+        requests=BOTH,
+        parts=(
+            *_difference("resnet8", "relu", "identity", above(FAR, resolution=FINE)),
+            *_difference("resnet8", "clipped_relu", "identity", above(FAR, resolution=FINE)),
+            *_difference("resnet8", "clipped_relu", "relu", above(-ALIKE, resolution=FINE)),
+            *_difference("lenet5", "clipped_relu", "relu", equals(0.0, ALIKE, resolution=FINE)),
+        ),
+        faults=(
+            Fault("on ResNet-8 identity is half a point behind ReLU",
+                  _set_at("resnet8", "identity", "relu", -0.005)),
+            Fault("on ResNet-8 clipped ReLU is 2.5 points behind ReLU",
+                  _set_at("resnet8", "clipped_relu", "relu", -0.025)),
+            Fault("on LeNet-5 clipped ReLU is 2.5 points ahead of ReLU",
+                  _set_at("lenet5", "clipped_relu", "relu", 0.025)),
+        ),
+        does_not_show="The accuracies of the paper's networks, which are larger and see more data.",
+        note=_accuracies,
+        growth=2,
+        figures=("networks-accuracy",),
+    ),
+    Claim(
+        id="Y-E2", title="The identity leaves a good minimum", group="experiments",
+        source=f"{YIN}, Figure 2",
+        statement="The identity estimator leaves a good minimum even at a small step size: the "
+        "training loss rises above that of clipped ReLU from the same minimum.",
+        requests=RESIDUAL,
+        parts=(Part(
+            "train loss of identity less that of clipped ReLU after small steps from the minimum "
+            f"of clipped ReLU, {FIGURE_2} bits", _risen, above(0.0, resolution=0.0005),
+        ),),
+        faults=(Fault("identity and clipped ReLU are exchanged", _exchanged),),
+        does_not_show="Whether clipped ReLU stays where it was: only the difference is judged.",
+        note=_escape_in_words,
+        growth=2,
+        figures=("networks-escape",),
+    ),
+)  # fmt: skip
+
+
+def _series(x: Sequence[float], values: xr.DataArray, estimator: str) -> draw.Series:
+    """Means over runs with 95 % intervals; `values` has dimensions run and that of `x`."""
+    bounds = [estimate_mean(column).interval for column in values.transpose(..., "run").values]
+    low, high = np.transpose(bounds)
+    return draw.Series(
+        x, values.mean("run").values, LABELS[estimator], low=low, high=high,
+        color=COLORS[estimator], marker="o",
+    )  # fmt: skip
+
+
+def _accuracy(cells: Cells):
+    panels, ends = [], []
+    for cell in cells:
+        name = NAMES[cell.settings.network]
+        series = [_series(BITS, cell.data.accuracy.sel(estimator=e), e) for e in ESTIMATORS]
+        panels.append(draw.Panel(series, f"test accuracy, {name}"))
+        ends.append(f"{name} {_lead(cell.data)}")
+    figure = draw.lines(panels, x_label="bits of the activation", x_ticks=list(BITS))
+    return figure, (
+        f"Test accuracy after training from the float network, {cells[0].runs} runs, "
+        f"bands are 95 % intervals of the mean, on {cells[0].settings.data}. "
+        f"How many points ReLU is ahead of identity, run by run: {'; '.join(ends)}."
+    )
+
+
+def _lead(dataset: xr.Dataset) -> str:
+    """How far ReLU is ahead of identity, in points."""
+    leads = [paired(dataset, "relu", "identity", bits) for bits in BITS]
+    return " and ".join(
+        f"{100 * lead.value:.1f} ({100 * lead.low:.1f} to {100 * lead.high:.1f}) at {bits} bits"
+        for bits, lead in zip(BITS, leads, strict=True)
+    )
+
+
+def _escape(cells: Cells):
+    [cell] = cells
+    dataset = cell.data
+    epochs = dataset.epoch.values.tolist()
+    above_clipped = dataset.left_loss - dataset.left_loss.sel(estimator="clipped_relu")
+    panels = [
+        draw.Panel(
+            [
+                _series(epochs, above_clipped.sel(estimator=e, bits=bits), e)
+                for e in ("identity", "relu")
+            ],
+            f"training loss above that of clipped ReLU, {bits} bits",
+            references=[draw.Reference(0.0)],
+        )
+        for bits in BITS
+    ]
+    figure = draw.lines(panels, x_label="epochs at the small step size", x_ticks=epochs)
+    ends = "; ".join(
+        f"{LABELS[e]} {found.value:.4f} ({found.low:.4f} to {found.high:.4f})"
+        for e in ("identity", "relu")
+        for found in [estimate_mean(rise(dataset, "left_loss", e)[:, BITS.index(FIGURE_2)])]
+    )
+    return figure, (
+        f"{NAMES[cell.settings.network]} at a small step size, from the minimum that clipped ReLU "
+        "found: training loss "
+        f"less that of clipped ReLU on the same batches, run by run; {cell.runs} runs, "
+        "bands are 95 % intervals of the mean. Only the backward pass differs. At the end, "
+        f"{FIGURE_2} bits: {ends}."
+    )
+
+
+TOPIC = Topic(
+    experiments=(NETWORKS,),
+    claims=CLAIMS,
+    figures=(
+        Figure("networks-accuracy", "Accuracy by estimator", BOTH, _accuracy),
+        Figure("networks-escape", "Leaving a good minimum", RESIDUAL, _escape),
+    ),
 )

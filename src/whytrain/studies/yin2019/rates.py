@@ -1,4 +1,4 @@
-"""`rates`: how fast the angle comes to an optimum, beside the linearized rate."""
+"""How fast does the angle come to an optimum? Beside the linearized rate."""
 
 import math
 from dataclasses import dataclass
@@ -7,19 +7,32 @@ import jax
 import numpy as np
 import xarray as xr
 
-from whytrain.dynamics import GradientDescent, simulate
+from whytrain.dynamics import GradientDescent, fitted_rates, simulate
 from whytrain.errors import UserError
 from whytrain.gaussian import ESTIMATORS, step
-from whytrain.lab import Experiment, Runs, setting
+from whytrain.lab import (
+    Cells,
+    Claim,
+    Estimate,
+    Experiment,
+    Fault,
+    Part,
+    Runs,
+    Topic,
+    altered,
+    equals,
+    estimate_mean,
+    setting,
+    summarize,
+)
 from whytrain.landscapes import PlaneOrder
-from whytrain.studies.yin2019.setup import ROOT, TeacherSettings, settled, told
+from whytrain.studies.yin2019.setup import OWN, ROOT, THEOREM, EstimatorSettings, settled
 
 
 @dataclass(frozen=True, kw_only=True)
-class RateSettings(TeacherSettings):
+class RateSettings(EstimatorSettings):
     """An estimator, an optimum, and starts near it."""
 
-    ste: str = setting("relu", "straight-through estimator", choices=tuple(ESTIMATORS))
     optimum: str = setting(
         "global", "the critical point to start near", choices=("global", "spurious")
     )
@@ -61,7 +74,7 @@ def predicted(settings: RateSettings) -> float:
 
 def compute(settings: RateSettings, runs: Runs) -> xr.Dataset:
     """Measured rate over predicted rate, a run."""
-    reduction = settings.reduction(settings.ste)
+    reduction = settings.reduction
     base = 0.0 if settings.optimum == "global" else math.pi
     with jax.enable_x64(True):
         away = np.asarray(jax.vmap(jax.random.uniform)(runs.keys()))
@@ -75,24 +88,8 @@ def compute(settings: RateSettings, runs: Runs) -> xr.Dataset:
         times=np.unique(np.linspace(0, steps, settings.times).astype(int)),
     )  # fmt: skip
     gap = np.arctan2(np.abs(ended.y.values), np.abs(ended.x.values))
-    ratio = _fitted(ended.time.values, gap) / predicted(settings)
+    ratio = fitted_rates(ended.time.values, gap, 1e-9, 1e-6) / predicted(settings)
     return xr.Dataset({"ratio": ("run", ratio), "outcome": ended.outcome})
-
-
-def _fitted(time: np.ndarray, gap: np.ndarray) -> np.ndarray:
-    """The rate of every run, from where its angle is between 1e-6 and 1e-9."""
-    rates = np.full(len(gap), np.nan)
-    for run, path in enumerate(gap):
-        inside = (path > 1e-9) & (path < 1e-6)
-        if inside.sum() >= 2:
-            rates[run] = -np.polyfit(time[inside], np.log(path[inside]), 1)[0]
-    return rates
-
-
-def summarize(dataset: xr.Dataset, settings: RateSettings) -> dict:
-    """The mean of the ratio, and the rate it is held against."""
-    ratio = told(dataset.ratio, np.mean)
-    return {"rate_over_predicted": ratio, "predicted": predicted(settings)}
 
 
 RATES = Experiment(
@@ -100,7 +97,43 @@ RATES = Experiment(
     doc="speed at which the angle comes to an optimum, over the linearized one",
     settings=RateSettings,
     compute=compute,
-    summarize=summarize,
+    summarize=lambda dataset, settings: summarize(dataset) | {"predicted": predicted(settings)},
     runs=32,
     block=1024,
 )
+
+NEAR_OPTIMA = RATES.grid(
+    {"quick": {"runs": 16}, "paper": {"runs": 200}},
+    ste=THEOREM,
+    optimum=("global", "spurious"),
+    filter_norm=(1.0, 4.0),
+    where=lambda at: (at.ste, at.optimum) != ("identity", "spurious"),  # nothing comes to it
+)
+
+
+def _over_predicted(cells: Cells) -> list[Estimate]:
+    """The mean ratio for every estimator, optimum and length, of the runs that were fitted."""
+    finite = [cell.data.ratio.values[np.isfinite(cell.data.ratio.values)] for cell in cells]
+    return [estimate_mean(ratios) for ratios in finite]
+
+
+def _unfitted(cells: Cells) -> str:
+    ratios = cells.pooled("ratio")
+    return f"{(~np.isfinite(ratios)).sum()} of {len(ratios)} runs were too short for a fit"
+
+
+CLAIMS = (
+    Claim(
+        id="Y-O6", title="How fast the angle closes", group="dynamics", source=OWN,
+        statement="The angle closes at the rate |vᵀv*| (μ'(0+) + μ'(0−)) / (2√(2π)‖w‖): identity "
+        "twice as fast as ReLU and clipped ReLU.",
+        requests=NEAR_OPTIMA,
+        parts=(Part("measured over predicted rate, for every estimator, optimum and ‖w‖",
+                    _over_predicted, equals(1.0, 0.01)),),
+        faults=(Fault("it closes 2 % faster", altered("ratio", lambda ratio: 1.02 * ratio)),),
+        does_not_show="How long a run takes to come so near.",
+        note=_unfitted,
+    ),
+)  # fmt: skip
+
+TOPIC = Topic(experiments=(RATES,), claims=CLAIMS)
