@@ -1,6 +1,6 @@
 """Yin et al. 2019: why a straight-through estimator works, and when it does not."""
 
-from whytrain.lab import Paper, Study
+from whytrain import lab
 from whytrain.studies.yin2019 import (
     alignment,
     bounds,
@@ -14,14 +14,14 @@ from whytrain.studies.yin2019 import (
     zero,
 )
 
-study = Study(
+study = lab.Study(
     name="yin2019",
     title="Why a straight-through estimator works, and when it does not",
     question=(
         "A step has no useful derivative. Why does training with a made-up one go downhill, and "
         "which made-up ones are good?"
     ),
-    paper=Paper(
+    paper=lab.Paper(
         authors="Penghang Yin, Jiancheng Lyu, Shuai Zhang, Stanley Osher, Yingyong Qi, Jack Xin",
         title=(
             "Understanding Straight-Through Estimator in Training Activation Quantized Neural Nets"

@@ -9,21 +9,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array
 
-from whytrain.lab import (
-    Cells,
-    Claim,
-    Experiment,
-    Fault,
-    Figure,
-    Runs,
-    Topic,
-    added,
-    identity,
-    in_every_run,
-    in_one_run,
-    setting,
-    summarize,
-)
+from whytrain import lab
 from whytrain.landscapes import PlaneOrder
 from whytrain.report import figures as draw
 from whytrain.studies.yin2019.closed_forms import POINTS
@@ -34,12 +20,12 @@ from whytrain.studies.yin2019.setup import PUBLISHED, THEOREM, YIN, EstimatorSet
 class AlignmentSettings(EstimatorSettings):
     """The estimator, and the axes of the map."""
 
-    filter_norm: float = setting(1.0, "length of the filter", low=1e-100, high=1e100)
-    spread: float = setting(
+    filter_norm: float = lab.setting(1.0, "length of the filter", low=1e-100, high=1e100)
+    spread: float = lab.setting(
         0.05, "standard deviation of the output weights about p v*", low=0, high=1e100
     )
-    angles: int = setting(41, "angles of the filter, inside (0, pi)", low=1, high=1000)
-    overlaps: int = setting(40, "values of P, from -1 to 1 without 0", low=2, high=1000)
+    angles: int = lab.setting(41, "angles of the filter, inside (0, pi)", low=1, high=1000)
+    overlaps: int = lab.setting(40, "values of P, from -1 to 1 without 0", low=2, high=1000)
 
     @property
     def angle_axis(self) -> np.ndarray:
@@ -52,7 +38,7 @@ class AlignmentSettings(EstimatorSettings):
         return (np.arange(self.overlaps) + 0.5) * 2 / self.overlaps - 1
 
 
-def compute(settings: AlignmentSettings, runs: Runs) -> xr.Dataset:
+def compute(settings: AlignmentSettings, runs: lab.Runs) -> xr.Dataset:
     """The angle in radians for output weights about `P v*`, over run, angle and overlap."""
     reduction = settings.reduction
     star = settings.output_star  # of NumPy: outside a computation JAX would round it
@@ -82,32 +68,28 @@ def compute(settings: AlignmentSettings, runs: Runs) -> xr.Dataset:
     )
 
 
-ALIGNMENT = Experiment(
-    name="alignment-map",
-    doc="angle between coarse and true gradient of the filter, over its angle and the overlap",
-    settings=AlignmentSettings,
-    compute=compute,
-    summarize=summarize,
-    runs=16,
-    block=256,
-)
+ALIGNMENT = lab.Experiment(
+    "alignment-map",
+    "angle between coarse and true gradient of the filter, over its angle and the overlap",
+    AlignmentSettings, compute, lab.summarize, runs=16, block=256,
+)  # fmt: skip
 
 
 def _downhill(
     id: str, name: str, title: str, source: str, statement: str, does_not_show: str
-) -> Claim:
+) -> lab.Claim:
     """The inner product of coarse and true gradient is the stated one, and never negative."""
-    return Claim(
+    return lab.Claim(
         id=id, title=title, group="dynamics", source=source, statement=statement, requests=POINTS,
         parts=(
-            identity(f"{name}_inner_error", tolerance=1e-12,
-                     what="largest error of the stated inner product"),
-            in_every_run(lambda cells: cells.pooled(f"{name}_inner") >= 0,
-                         "points at which it is not negative"),
+            lab.identity(f"{name}_inner_error", tolerance=1e-12,
+                         what="largest error of the stated inner product"),
+            lab.in_every_run(lambda cells: cells.pooled(f"{name}_inner") >= 0,
+                             "points at which it is not negative"),
         ),
         faults=(
-            Fault("the inner product is off by 2e-12", added(f"{name}_inner_error", 2e-12)),
-            Fault("at one point it is negative", in_one_run(f"{name}_inner", -1e-9)),
+            lab.Fault("the inner product is off by 2e-12", lab.added(f"{name}_inner_error", 2e-12)),
+            lab.Fault("at one point it is negative", lab.in_one_run(f"{name}_inner", -1e-9)),
         ),
         does_not_show=does_not_show, figures=("alignment",),
     )  # fmt: skip
@@ -132,7 +114,7 @@ CLAIMS = (
 )  # fmt: skip
 
 
-def _map(cells: Cells):
+def _map(cells: lab.Cells):
     shown = next((cell for cell in cells if cell.settings.ste == "relu"), cells[0])
     settings = shown.settings
     cosine = np.cos(shown.data.apart).mean("run").to_dataset(name="cosine")
@@ -154,9 +136,6 @@ def _map(cells: Cells):
 
 
 MAPS = ALIGNMENT.grid({"quick": {"runs": 8}, "paper": {"runs": 100}}, ste=THEOREM)
+FIGURE = lab.Figure("alignment", "Coarse against true gradient", MAPS, _map)
 
-TOPIC = Topic(
-    experiments=(ALIGNMENT,),
-    claims=CLAIMS,
-    figures=(Figure("alignment", "Coarse against true gradient", MAPS, _map),),
-)
+TOPIC = lab.Topic((ALIGNMENT,), CLAIMS, (FIGURE,))

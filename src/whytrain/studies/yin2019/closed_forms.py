@@ -2,7 +2,6 @@
 
 import functools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
@@ -11,28 +10,9 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array
 
+from whytrain import lab
 from whytrain.errors import UserError
 from whytrain.gaussian import ESTIMATORS, StepQuadrature, step
-from whytrain.lab import (
-    Cells,
-    Claim,
-    Estimate,
-    Experiment,
-    Fault,
-    Part,
-    Runs,
-    Settings,
-    Topic,
-    added,
-    at_most,
-    closed_form,
-    identity,
-    largest,
-    monte_carlo,
-    moved,
-    setting,
-    summarize,
-)
 from whytrain.landscapes import SharedFilter, Weights, angle_between
 from whytrain.studies.yin2019 import printed
 from whytrain.studies.yin2019.setup import OWN, PUBLISHED, ROOT, THEOREM, YIN
@@ -42,17 +22,17 @@ LONG = 0.05  # filters that become shorter pass a singular point, where rounding
 
 
 @dataclass(frozen=True, kw_only=True)
-class LandscapeSettings(Settings):
+class LandscapeSettings(lab.Settings):
     """A size of network and the effort to spend on each random point."""
 
-    m: int = setting(6, "number of patches", low=2, high=10_000)
-    n: int = setting(4, "length of a patch", low=2, high=10_000)
-    samples: int = setting(20_000, "Monte Carlo samples a point", low=2)
-    steps: int = setting(1000, "steps of descent, full beside reduced", low=1)
-    step_size: float = setting(0.02, "step size of that descent", low=0, exclusive=True)
+    m: int = lab.setting(6, "number of patches", low=2, high=10_000)
+    n: int = lab.setting(4, "length of a patch", low=2, high=10_000)
+    samples: int = lab.setting(20_000, "Monte Carlo samples a point", low=2)
+    steps: int = lab.setting(1000, "steps of descent, full beside reduced", low=1)
+    step_size: float = lab.setting(0.02, "step size of that descent", low=0, exclusive=True)
 
 
-def compute(settings: LandscapeSettings, runs: Runs) -> xr.Dataset:
+def compute(settings: LandscapeSettings, runs: lab.Runs) -> xr.Dataset:
     """One random student and teacher a run.
 
     `..._z`: Monte Carlo less closed form, in standard errors; `..._size`: the closed form in the
@@ -62,13 +42,9 @@ def compute(settings: LandscapeSettings, runs: Runs) -> xr.Dataset:
     """
     found: dict = {}
     for check, together in ((_sampled, TOGETHER), (_exact, TOGETHER), (_reduced, 64)):
-        found |= runs.draw(_of_each, check, settings, together=together)
+        of_each = jax.jit(jax.vmap(functools.partial(check, settings)))
+        found |= runs.draw(of_each, together=together)
     return xr.Dataset({name: ("run", values) for name, values in found.items()})
-
-
-@functools.partial(jax.jit, static_argnums=(1, 2))
-def _of_each(keys: Array, check: Callable, settings: LandscapeSettings) -> dict[str, Array]:
-    return jax.vmap(lambda key: check(settings, key))(keys)
 
 
 def _point(settings: LandscapeSettings, key: Array) -> tuple[Array, Array, Weights]:
@@ -99,14 +75,14 @@ def _sampled(settings: LandscapeSettings, key: Array) -> dict[str, Array]:
     towards = jax.random.normal(for_direction, (len(ws) + len(vs),))
     into, out = towards[: len(ws)], towards[len(ws) :]
     found = {
-        **monte_carlo("loss", one.loss(student), 0.5 * residual**2),
-        **monte_carlo("zero", printed.loss_at_zero(vs), 0.5 * target**2),
-        **monte_carlo("output", one.grad(student).output @ out, residual * (hidden @ out)),
+        **lab.monte_carlo("loss", one.loss(student), 0.5 * residual**2),
+        **lab.monte_carlo("zero", printed.loss_at_zero(vs), 0.5 * target**2),
+        **lab.monte_carlo("output", one.grad(student).output @ out, residual * (hidden @ out)),
     }
     for name, network in networks.items():
         back = network.activation.backward(before) * student.output
         drawn = residual * jnp.sum(back * (patches @ into), axis=1)
-        found |= monte_carlo(name, network.grad(student).filter @ into, drawn)
+        found |= lab.monte_carlo(name, network.grad(student).filter @ into, drawn)
     return found
 
 
@@ -121,12 +97,12 @@ def _exact(settings: LandscapeSettings, key: Array) -> dict[str, Array]:
     by_output = printed.output_gradient(v, vs, theta)
     one = networks["relu"]
     kappa = 1 - 2 * theta / math.pi
-    identity = 4 * jnp.sum(v * by_output) + (1 + kappa) * overlap
+    shrink = 4 * jnp.sum(v * by_output) + (1 + kappa) * overlap
     found = {
         "loss_error": _apart(one.loss(student), printed.loss(v, vs, theta)),
         "output_error": _apart(one.grad(student).output, by_output),
         "difference_error": _differences(one, student, slope, by_output),
-        "shrink_error": _apart(identity, printed.shrink(v, vs)),
+        "shrink_error": _apart(shrink, printed.shrink(v, vs)),
     }
     passed = {
         "identity": 1.0, "relu": 0.5,
@@ -190,16 +166,11 @@ def _apart(one: Array, other: Array) -> Array:
     return jnp.max(jnp.abs(one - other))
 
 
-LANDSCAPE = Experiment(
-    name="landscape",
-    doc="closed forms beside the paper's, Monte Carlo, differences, quadrature, full descent",
-    settings=LandscapeSettings,
-    compute=compute,
-    summarize=summarize,
-    runs=128,
-    block=1024,
-    version=3,
-)
+LANDSCAPE = lab.Experiment(
+    "landscape",
+    "closed forms beside the paper's, Monte Carlo, differences, quadrature, full descent",
+    LandscapeSettings, compute, lab.summarize, runs=128, block=1024, version=3,
+)  # fmt: skip
 
 
 def _can_be_judged(settings: LandscapeSettings) -> bool:
@@ -227,140 +198,127 @@ POINTS = LANDSCAPE.grid(
 )
 
 
-def _too_large(name: str, share: float) -> Fault:
+def _too_large(name: str, share: float) -> lab.Fault:
     """The closed form of this name is too large by a share of itself."""
-    plant = moved(f"{name}_z", f"{name}_size", share)
-    return Fault(f"the closed form of {name} is {share:.0%} too large", plant)
+    plant = lab.moved(f"{name}_z", f"{name}_size", share)
+    return lab.Fault(f"the closed form of {name} is {share:.0%} too large", plant)
 
 
-def _off(name: str, what: str = "what is printed is off by 2e-9") -> Fault:
-    return Fault(what, added(f"{name}_error", 2e-9))
+def _off(name: str, what: str = "what is printed is off by 2e-9") -> lab.Fault:
+    return lab.Fault(what, lab.added(f"{name}_error", 2e-9))
 
 
-def _reduction_errors(cells: Cells) -> Estimate:
+def _reduction_errors(cells: lab.Cells) -> lab.Estimate:
     errors = [
         cell.data[f"{name}_reduction"].values[~(cell.data[f"{name}_shortest"].values <= LONG)]
         for cell in cells
         for name in THEOREM
     ]
-    return largest(np.concatenate(errors))
+    return lab.largest(np.concatenate(errors))
 
 
-def left_out(cells: Cells) -> str:
-    """How many descents became too short to compare."""
+def _left_out(cells: lab.Cells) -> str:
     short = np.concatenate([cells.pooled(f"{name}_shortest") <= LONG for name in THEOREM])
     return f"{short.sum()} of {len(short)} descents are left out: they pass ‖w‖ = {LONG:g}"
 
 
 _ALONG = "the closed form along a random direction"
-_PRINTED = "largest difference from what is printed and from two quadratures"
+_PRINTED = "largest difference from what is printed"
+_QUADRATURES = f"{_PRINTED} and from two quadratures"
 _NOT_AT_ZERO = "Points at which the filter has length zero, where there is no gradient."
 
 CLAIMS = (
-    Claim(
+    lab.Claim(
         id="Y-L1", title="The loss has a closed form", group="definitions",
         source=f"{YIN}, Lemma 1",
         statement="f(v,w) = 1/8 [vᵀMv − 2 vᵀ(κI + 11ᵀ)v* + v*ᵀMv*] with M = I + 11ᵀ, κ = 1 − "
         "2θ/π; and f(v,0) = 1/8 v*ᵀMv*.",
         requests=POINTS,
         parts=(
-            *closed_form("loss_z", "the closed form of the loss"),
-            *closed_form("zero_z", "the closed form of f(v,0)"),
-            identity("loss_error", tolerance=1e-9, what="largest difference from what is printed"),
+            *lab.closed_form("loss_z", "the closed form of the loss"),
+            *lab.closed_form("zero_z", "the closed form of f(v,0)"),
+            lab.identity("loss_error", tolerance=1e-9, what=_PRINTED),
         ),
-        faults=(
-            _too_large("loss", 0.05),
-            _too_large("zero", 0.05),
-            _off("loss"),
-        ),
+        faults=(_too_large("loss", 0.05), _too_large("zero", 0.05), _off("loss")),
         does_not_show="Errors of less than a few percent in both the printed and our formula.",
     ),
-    Claim(
+    lab.Claim(
         id="Y-L2", title="So has its gradient", group="definitions", source=f"{YIN}, Lemma 2",
         statement="∂f/∂v = 1/4 [Mv − (κI + 11ᵀ)v*], and ∂f/∂w = −vᵀv*/(2π‖w‖) e for 0 < θ < π.",
         requests=POINTS,
-        parts=(identity("difference_error", tolerance=1e-9,
-                        what="largest error against differences of the loss"),),
+        parts=(lab.identity("difference_error", tolerance=1e-9,
+                            what="largest error against differences of the loss"),),
         faults=(_off("difference", "the gradient is off by 2e-9"),),
         does_not_show="θ = 0 and θ = π, where the loss has a kink and no gradient.",
     ),
-    Claim(
+    lab.Claim(
         id="Y-L4", title="The ReLU's coarse gradient is closed", group="definitions",
         source=f"{YIN}, Lemma 4",
         statement="E ∂ℓ/∂v = ∂f/∂v, and E g_relu = h/(2√(2π)) w/‖w‖ − cos(θ/2) vᵀv*/√(2π) (w/‖w‖ "
         "+ w*)/‖·‖.",
         requests=POINTS,
         parts=(
-            *closed_form("output_z", f"∂f/∂v, {_ALONG}"),
-            *closed_form("relu_z", f"E g, {_ALONG}"),
-            identity("relu_printed_error", "relu_quadrature_error", "output_error", "shrink_error",
-                     tolerance=1e-9, what=_PRINTED),
+            *lab.closed_form("output_z", f"∂f/∂v, {_ALONG}"),
+            *lab.closed_form("relu_z", f"E g, {_ALONG}"),
+            lab.identity("relu_printed_error", "relu_quadrature_error", "output_error",
+                         "shrink_error", tolerance=1e-9, what=_QUADRATURES),
         ),
-        faults=(
-            _too_large("output", 0.2),
-            _too_large("relu", 0.2),
-            _off("relu_printed"),
-        ),
+        faults=(_too_large("output", 0.2), _too_large("relu", 0.2), _off("relu_printed")),
         does_not_show=_NOT_AT_ZERO,
     ),
-    Claim(
+    lab.Claim(
         id="Y-L7a", title="The identity's coarse gradient is closed", group="definitions",
         source=f"{YIN}, Lemma 7", statement="E g_id = 1/√(2π) (‖v‖² w/‖w‖ − vᵀv* w*).",
         requests=POINTS,
         parts=(
-            *closed_form("identity_z", _ALONG),
-            identity("identity_printed_error", "identity_quadrature_error", tolerance=1e-9,
-                     what=_PRINTED),
+            *lab.closed_form("identity_z", _ALONG),
+            lab.identity("identity_printed_error", "identity_quadrature_error", tolerance=1e-9,
+                         what=_QUADRATURES),
         ),
-        faults=(
-            _too_large("identity", 0.2),
-            _off("identity_printed"),
-        ),
+        faults=(_too_large("identity", 0.2), _off("identity_printed")),
         does_not_show=_NOT_AT_ZERO,
     ),
-    Claim(
+    lab.Claim(
         id="Y-PUB1", title="The clipped ReLU's is closed, with two integrals",
         group="definitions", source=f"{PUBLISHED}, clipped-ReLU lemma",
         statement="E g_crelu = p(0,w)/2 h w/‖w‖ − vᵀv* csc(θ/2) q (w/‖w‖ + w*)/‖·‖ − vᵀv* (p − "
         "cot(θ/2) q) w/‖w‖.",
         requests=POINTS,
         parts=(
-            *closed_form("clipped_relu_z", _ALONG),
-            identity("clipped_relu_printed_error", tolerance=1e-9,
-                     what="largest difference from what is printed"),
+            *lab.closed_form("clipped_relu_z", _ALONG),
+            lab.identity("clipped_relu_printed_error", tolerance=1e-9, what=_PRINTED),
         ),
-        faults=(
-            _too_large("clipped_relu", 0.2),
-            _off("clipped_relu_printed"),
-        ),
+        faults=(_too_large("clipped_relu", 0.2), _off("clipped_relu_printed")),
         does_not_show=_NOT_AT_ZERO,
     ),
-    Claim(
+    lab.Claim(
         id="Y-O1", title="The clipped ReLU's is closed without integrals", group="definitions",
         source=OWN,
         statement="E g_crelu is closed: radial part with ε = exp(−1/(2‖w‖²)) and Φ(cot θ/‖w‖), "
         "teacher's part −vᵀv* erf(1/(√2 ‖w‖ sin θ))/(2√(2π)).",
         requests=POINTS,
-        parts=(identity("clipped_relu_printed_error", "clipped_relu_quadrature_error",
-                        tolerance=1e-9, what=_PRINTED),),
+        parts=(lab.identity("clipped_relu_printed_error", "clipped_relu_quadrature_error",
+                            tolerance=1e-9, what=_QUADRATURES),),
         faults=(
             _off("clipped_relu_printed", "the printed integrals give 2e-9 more"),
             _off("clipped_relu_quadrature", "quadrature over inputs gives 2e-9 more"),
         ),
         does_not_show=_NOT_AT_ZERO,
     ),
-    Claim(
+    lab.Claim(
         id="Y-O3", title="Five numbers carry the descent", group="dynamics", source=OWN,
         statement="Five numbers carry coarse gradient descent exactly, whatever m and n.",
         requests=POINTS,
-        parts=(Part(
+        parts=(lab.Part(
             "largest difference of full and reduced descent at its end, where ‖w‖ stays above "
-            f"{LONG:g}", _reduction_errors, at_most(1e-12),
+            f"{LONG:g}", _reduction_errors, lab.at_most(1e-12),
         ),),
-        faults=(Fault("ReLU's descents differ by 2e-12", added("relu_reduction", 2e-12)),),
+        faults=(
+            lab.Fault("ReLU's descents differ by 2e-12", lab.added("relu_reduction", 2e-12)),
+        ),
         does_not_show="Runs that pass ‖w‖ ≈ 0: there the map is singular, and rounding decides.",
-        note=left_out,
+        note=_left_out,
     ),
 )  # fmt: skip
 
-TOPIC = Topic(experiments=(LANDSCAPE,), claims=CLAIMS)
+TOPIC = lab.Topic((LANDSCAPE,), CLAIMS)

@@ -9,35 +9,13 @@ import xarray as xr
 from jaxtyping import Array
 from scipy.special import ndtr
 
+from whytrain import lab
 from whytrain.dynamics import GradientDescent, count, log_times, simulate
 from whytrain.errors import UnstableStepWarning
-from whytrain.lab import (
-    Cells,
-    Claim,
-    Experiment,
-    Fault,
-    Figure,
-    Grid,
-    Runs,
-    Topic,
-    estimate_rate,
-    in_every_run,
-    in_one_run,
-    normals,
-    setting,
-    summarize,
-)
 from whytrain.landscapes import Outcome, PlaneOrder
 from whytrain.report import figures as draw
 from whytrain.studies.yin2019.fate import trapping_threshold
-from whytrain.studies.yin2019.setup import (
-    COLORS,
-    PUBLISHED,
-    THEOREM,
-    YIN,
-    EstimatorSettings,
-    label,
-)
+from whytrain.studies.yin2019.setup import PUBLISHED, THEOREM, YIN, EstimatorSettings, label, series
 
 CRITICAL = (Outcome.GLOBAL, Outcome.SPURIOUS, Outcome.SADDLE)
 ROUNDING = 1e-12  # a rise of the loss that is rounding
@@ -47,16 +25,18 @@ ROUNDING = 1e-12  # a rise of the loss that is rounding
 class DescentSettings(EstimatorSettings):
     """The estimator, how the network starts, and how it moves."""
 
-    n: int = setting(8, "length of a patch; no result depends on it", low=2, high=100_000)
-    output_scale: float = setting(
+    n: int = lab.setting(8, "length of a patch; no result depends on it", low=2, high=100_000)
+    output_scale: float = lab.setting(
         0.3, "standard deviation of the entries of v_0", low=0, high=1e100
     )
-    filter_norm: float = setting(1.0, "length of w_0", low=1e-100, high=1e100)
-    angle: float | None = setting(
+    filter_norm: float = lab.setting(1.0, "length of w_0", low=1e-100, high=1e100)
+    angle: float | None = lab.setting(
         None, "angle of w_0 to w*; default uniform in (0, pi)", unit="rad", low=0, high=math.pi
     )
-    step_size: float = setting(0.05, "step size of both blocks", low=0, high=1e100, exclusive=True)
-    steps: int = setting(20_000, "steps of a run", low=1)
+    step_size: float = lab.setting(
+        0.05, "step size of both blocks", low=0, high=1e100, exclusive=True
+    )
+    steps: int = lab.setting(20_000, "steps of a run", low=1)
 
     def check(self) -> None:
         """The teacher exists; a step size at which no run settles is warned of."""
@@ -76,14 +56,16 @@ class DescentSettings(EstimatorSettings):
 class TrajectorySettings(DescentSettings):
     """As for `descent`, and how many times are saved."""
 
-    times: int = setting(200, "log-spaced times at which the runs are saved", low=2, high=10_000)
+    times: int = lab.setting(
+        200, "log-spaced times at which the runs are saved", low=2, high=10_000
+    )
 
 
-def draw_orders(settings: DescentSettings, runs: Runs) -> PlaneOrder:
+def draw_orders(settings: DescentSettings, runs: lab.Runs) -> PlaneOrder:
     """The order parameters of random starts."""
 
     def orders(keys: Array) -> PlaneOrder:
-        normal = normals(keys, settings.m + 1)
+        normal = lab.normals(keys, settings.m + 1)
         v = settings.output_scale * normal[:, : settings.m]
         theta = math.pi * ndtr(normal[:, settings.m])
         if settings.angle is not None:
@@ -95,44 +77,34 @@ def draw_orders(settings: DescentSettings, runs: Runs) -> PlaneOrder:
     return runs.draw(orders, numbers=settings.m)
 
 
-def _descend(settings: DescentSettings, runs: Runs, **watched) -> xr.Dataset:
+def _descend(settings: DescentSettings, runs: lab.Runs, **watched) -> xr.Dataset:
     method = GradientDescent(settings.step_size)
     starts = draw_orders(settings, runs)
     return simulate(settings.reduction, method, starts, settings.steps, **watched)
 
 
-def ends(settings: DescentSettings, runs: Runs) -> xr.Dataset:
+def ends(settings: DescentSettings, runs: lab.Runs) -> xr.Dataset:
     """Outcome, steps, the largest rise of the loss in one step, and the least filter length."""
     ended = _descend(settings, runs, extremes=("loss", "radius"))
     return ended[["outcome", "steps", "rise_loss", "least_radius"]]
 
 
-def paths(settings: TrajectorySettings, runs: Runs) -> xr.Dataset:
+def paths(settings: TrajectorySettings, runs: lab.Runs) -> xr.Dataset:
     """Angle, overlap `v.v*`, length of the filter and loss over time; and where each run ends."""
     shown, times = ("angle", "overlap", "radius", "loss"), log_times(settings.steps, settings.times)
     return _descend(settings, runs, observables=shown, times=times)[[*shown, "outcome", "steps"]]
 
 
-DESCENT = Experiment(
-    name="descent",
-    doc="where coarse gradient descent from random starts ends, and whether its loss ever rose",
-    settings=DescentSettings,
-    compute=ends,
-    summarize=lambda dataset, _: (
-        summarize(dataset) | {"never_rose": float((dataset.rise_loss <= ROUNDING).mean())}
-    ),
-    version=2,
-    runs=1000,
-)
-TRAJECTORIES = Experiment(
-    name="trajectories",
-    doc="angle, overlap, filter length and loss of single runs over time",
-    settings=TrajectorySettings,
-    compute=paths,
-    summarize=summarize,
-    runs=24,
-    block=256,
-)
+DESCENT = lab.Experiment(
+    "descent",
+    "where coarse gradient descent from random starts ends, and whether its loss ever rose",
+    DescentSettings, ends, lab.summarize, runs=1000, version=2,
+)  # fmt: skip
+TRAJECTORIES = lab.Experiment(
+    "trajectories",
+    "angle, overlap, filter length and loss of single runs over time",
+    TrajectorySettings, paths, lab.summarize, runs=24, block=256,
+)  # fmt: skip
 
 ALIGNMENTS = (0.02, 0.1, 0.3, 0.45, 0.7)
 OUTCOMES = DESCENT.grid(
@@ -141,7 +113,7 @@ OUTCOMES = DESCENT.grid(
 PATHS = TRAJECTORIES.grid(runs=12, ste=("relu", "identity"))
 
 
-def _long_filters(ste: str) -> Grid:
+def _long_filters(ste: str) -> lab.Grid:
     """Random starts over the teacher's alignment, with filters that stay long."""
     return DESCENT.grid(
         {"quick": {"runs": 300, "m": 10}, "paper": {"runs": 5000, "m": (4, 10, 40)}},
@@ -153,24 +125,24 @@ def _long_filters(ste: str) -> Grid:
     )
 
 
-_NEVER_RISES = in_every_run(
+_NEVER_RISES = lab.in_every_run(
     lambda cells: cells.pooled("rise_loss") <= ROUNDING, "runs whose loss never rose", 0.99
 )
-_CONVERGES = in_every_run(
+_CONVERGES = lab.in_every_run(
     lambda cells: np.isin(cells.pooled("outcome"), CRITICAL),
     "runs that came to a saddle or a minimum",
     0.99,
 )
-_RISES = Fault("in one run the loss rises by 2e-12", in_one_run("rise_loss", 2e-12))
+_RISES = lab.Fault("in one run the loss rises by 2e-12", lab.in_one_run("rise_loss", 2e-12))
 
 
-def _where_they_ended(cells: Cells) -> str:
+def _where_they_ended(cells: lab.Cells) -> str:
     kinds = [f"{sum(count(c.data, kind) for c in cells)} {kind.word}" for kind in CRITICAL]
     return f"they came to {', '.join(kinds)}"
 
 
 CLAIMS = (
-    Claim(
+    lab.Claim(
         id="Y-13", title="With ReLU the loss falls at every step", group="dynamics",
         source=f"{YIN}, equation (13)",
         statement="With the ReLU estimator and a small step size the loss falls at every step "
@@ -181,7 +153,7 @@ CLAIMS = (
         does_not_show="Filters that become short: from ‖w₀‖ = 1 the loss does rise in many runs.",
         note=lambda cells: f"‖w‖ ≥ {cells.pooled('least_radius').min():.2f} throughout",
     ),
-    Claim(
+    lab.Claim(
         id="Y-T1a", title="With ReLU every run converges", group="dynamics",
         source=f"{YIN}, Theorem 1",
         statement="With the ReLU estimator, while ‖v‖ ≤ C_v and ‖w‖ ≥ c_w, the loss decreases and "
@@ -190,13 +162,14 @@ CLAIMS = (
         parts=(_NEVER_RISES, _CONVERGES),
         faults=(
             _RISES,
-            Fault("one run does not come to rest", in_one_run("outcome", Outcome.UNDECIDED)),
+            lab.Fault("one run does not come to rest",
+                      lab.in_one_run("outcome", Outcome.UNDECIDED)),
         ),
         does_not_show="Filters that become short: all runs here start from ‖w₀‖ = 3.",
         note=_where_they_ended,
         figures=("outcomes", "plane"),
     ),
-    Claim(
+    lab.Claim(
         id="Y-PUB5", title="With the clipped ReLU every run converges", group="dynamics",
         source=f"{PUBLISHED}, Theorem 1",
         statement="Theorem 1 holds for the clipped ReLU too.",
@@ -204,8 +177,8 @@ CLAIMS = (
         parts=(_NEVER_RISES, _CONVERGES),
         faults=(
             _RISES,
-            Fault("one run is trapped at a filter of length zero",
-                  in_one_run("outcome", Outcome.COLLAPSED)),
+            lab.Fault("one run is trapped at a filter of length zero",
+                      lab.in_one_run("outcome", Outcome.COLLAPSED)),
         ),
         does_not_show="Filters that become short: all runs here start from ‖w₀‖ = 3.",
         note=_where_they_ended,
@@ -214,23 +187,18 @@ CLAIMS = (
 )  # fmt: skip
 
 
-def _outcomes(cells: Cells):
+def _outcomes(cells: lab.Cells):
     panels = []
     for outcome, what in (
         (Outcome.GLOBAL, "share of runs at the global minimum"),
         (Outcome.COLLAPSED, "share trapped at a filter of length zero"),
     ):
-        series = []
+        lines = []
         for ste, some in cells.by("ste").items():
-            rates = [estimate_rate(count(cell.data, outcome), cell.runs) for cell in some]
-            series.append(
-                draw.Series(
-                    list(some.by("alignment")), [rate.value for rate in rates], label(ste),
-                    low=[rate.low for rate in rates], high=[rate.high for rate in rates],
-                    color=COLORS.get(ste), marker="o",
-                )
-            )  # fmt: skip
-        panels.append(draw.Panel(series, what, limits=(-0.03, 1.05)))
+            rates = [lab.estimate_rate(count(cell.data, outcome), cell.runs) for cell in some]
+            shares, bands = [rate.value for rate in rates], [rate.interval for rate in rates]
+            lines.append(series(ste, list(some.by("alignment")), shares, bands))
+        panels.append(draw.Panel(lines, what, limits=(-0.03, 1.05)))
     figure = draw.lines(panels, x_label="alignment u = (1ᵀv*)² / ((m+1)‖v*‖²)")
     m, runs = cells[0].settings.m, cells[0].runs
     caption = f"Random starts, m = {m}, {runs} runs a point, bands are exact 95 % intervals."
@@ -244,7 +212,7 @@ def _outcomes(cells: Cells):
     )
 
 
-def _plane(cells: Cells):
+def _plane(cells: lab.Cells):
     settings = cells[0].settings
     angle, overlap = np.linspace(0, math.pi, 121), np.linspace(-0.8, 1.2, 81)
     points = [
@@ -298,11 +266,9 @@ def _least_loss(settings: DescentSettings, angle: np.ndarray, overlap: np.ndarra
     return values
 
 
-TOPIC = Topic(
-    experiments=(DESCENT, TRAJECTORIES),
-    claims=CLAIMS,
-    figures=(
-        Figure("outcomes", "Where the three estimators end", OUTCOMES, _outcomes),
-        Figure("plane", "The two minima and the runs", PATHS, _plane),
-    ),
+FIGURES = (
+    lab.Figure("outcomes", "Where the three estimators end", OUTCOMES, _outcomes),
+    lab.Figure("plane", "The two minima and the runs", PATHS, _plane),
 )
+
+TOPIC = lab.Topic((DESCENT, TRAJECTORIES), CLAIMS, FIGURES)

@@ -8,52 +8,30 @@ import jax
 import numpy as np
 import xarray as xr
 
+from whytrain import lab
 from whytrain.dynamics import GradientDescent, simulate
 from whytrain.errors import UserError
-from whytrain.lab import (
-    Cell,
-    Cells,
-    Claim,
-    Estimate,
-    Experiment,
-    Fault,
-    Figure,
-    Part,
-    Runs,
-    Settings,
-    Topic,
-    added,
-    altered,
-    at_most,
-    equals,
-    estimate_mean,
-    in_every_run,
-    in_one_run,
-    largest,
-    setting,
-    summarize,
-)
 from whytrain.landscapes import Outcome, PlaneOrder
 from whytrain.report import figures as draw
 from whytrain.studies.yin2019.setup import OWN, ROOT, YIN, EstimatorSettings, settled
 
 
 @dataclass(frozen=True, kw_only=True)
-class FateSettings(Settings):
+class FateSettings(lab.Settings):
     """The alignments to try, and how the runs start and move."""
 
-    m: int = setting(10, "number of patches", low=2, high=100_000)
-    low: float = setting(0.03, "smallest alignment u", low=0, high=0.5, exclusive=True)
-    high: float = setting(0.45, "largest alignment u", low=0, high=0.5, exclusive=True)
-    alignments: int = setting(12, "how many", low=1, high=1000)
-    tilt: float = setting(
+    m: int = lab.setting(10, "number of patches", low=2, high=100_000)
+    low: float = lab.setting(0.03, "smallest alignment u", low=0, high=0.5, exclusive=True)
+    high: float = lab.setting(0.45, "largest alignment u", low=0, high=0.5, exclusive=True)
+    alignments: int = lab.setting(12, "how many", low=1, high=1000)
+    tilt: float = lab.setting(
         1e-3, "largest angle to the spurious minimum at the start", unit="rad", low=0, high=1
     )
-    step_size: float = setting(0.002, "step size of both blocks", low=0, exclusive=True)
-    horizon: float = setting(
+    step_size: float = lab.setting(0.002, "step size of both blocks", low=0, exclusive=True)
+    horizon: float = lab.setting(
         120.0, "time after the collapse, in step size times steps; longer just above u_c", low=1
     )
-    times: int = setting(2000, "times at which runs are looked at", low=100, high=100_000)
+    times: int = lab.setting(2000, "times at which runs are looked at", low=100, high=100_000)
 
     def check(self) -> None:
         """The axis runs upwards."""
@@ -101,21 +79,21 @@ def collapse_time(m: int, u: float, length: float = 1.0) -> float:
     return length / drift if drift else math.inf
 
 
-def compute(settings: FateSettings, runs: Runs) -> xr.Dataset:
+def compute(settings: FateSettings, runs: lab.Runs) -> xr.Dataset:
     """Outcome, collapse time over the predicted one, and mean `P/N` at the end, for every u."""
     cells = [_cell(settings, runs, i, float(u)) for i, u in enumerate(settings.axis)]
     joined = xr.concat(cells, dim="alignment").transpose("run", "alignment")
     return joined.assign_coords(alignment=settings.axis)
 
 
-def _tilts(settings: FateSettings, runs: Runs, number: int) -> np.ndarray:
+def _tilts(settings: FateSettings, runs: lab.Runs, number: int) -> np.ndarray:
     """Angles to the spurious minimum, independent from one alignment to the next."""
     with jax.enable_x64(True):
         drawn = jax.vmap(lambda key: jax.random.uniform(jax.random.fold_in(key, number)))
         return settings.tilt * np.asarray(drawn(runs.keys()))
 
 
-def _cell(settings: FateSettings, runs: Runs, number: int, u: float) -> xr.Dataset:
+def _cell(settings: FateSettings, runs: lab.Runs, number: int, u: float) -> xr.Dataset:
     reduction = EstimatorSettings(m=settings.m, alignment=u, ste="identity").reduction
     tilt = _tilts(settings, runs, number)
     start = settled(reduction, math.pi)
@@ -166,13 +144,13 @@ def kappa_roots(settings: FateSettings) -> np.ndarray:
     return np.array([sliding_kappa(settings.m, float(u)) for u in settings.axis])
 
 
-FATE = Experiment(
+FATE = lab.Experiment(
     name="identity-fate",
     doc="the identity estimator from the spurious minimum: trapped or escaped, over the alignment",
     settings=FateSettings,
     compute=compute,
     summarize=lambda dataset, settings: (
-        summarize(dataset)
+        lab.summarize(dataset)
         | {"threshold": trapping_threshold(settings.m)}
         | {"kappa_predicted": kappa_roots(settings).tolist()}
     ),
@@ -190,23 +168,23 @@ FATES = FATE.grid(
 )
 
 
-def _collapse_times(cells: Cells) -> list[Estimate]:
+def _collapse_times(cells: lab.Cells) -> list[lab.Estimate]:
     """Measured over predicted time for every alignment, of the runs that collapsed, if any did."""
     columns = [column for cell in cells for column in cell.data.collapse.values.T]
     finite = [column[np.isfinite(column)] for column in columns]
     return [
-        estimate_mean(some) if len(some) else Estimate.unknown(len(column))
+        lab.estimate_mean(some) if len(some) else lab.Estimate.unknown(len(column))
         for some, column in zip(finite, columns, strict=True)
     ]
 
 
-def _as_predicted(cells: Cells) -> np.ndarray:
+def _as_predicted(cells: lab.Cells) -> np.ndarray:
     """Whether each run is trapped below `u_c` and at the global minimum above."""
     held = [cell.data.outcome.values == predicted(cell.settings) for cell in cells]
     return np.concatenate([np.ravel(one) for one in held])
 
 
-def _kappa_errors(cells: Cells) -> Estimate:
+def _kappa_errors(cells: lab.Cells) -> lab.Estimate:
     """How far the mean of kappa is from its root, in runs that are to be trapped."""
     errors = []
     for cell in cells:
@@ -215,13 +193,13 @@ def _kappa_errors(cells: Cells) -> Estimate:
         errors.append(gap[:, trapped].ravel())
     if not sum(map(len, errors)):
         raise UserError("no alignment is below u_c, so that no run is to be trapped; take less low")
-    return largest(np.concatenate(errors))
+    return lab.largest(np.concatenate(errors))
 
 
-def _threshold_at(share: float) -> Callable[[Cells], Cells]:
+def _threshold_at(share: float) -> Callable[[lab.Cells], lab.Cells]:
     """A fault: runs are trapped up to this share of `u_c`."""
 
-    def one(cell: Cell) -> Cell:
+    def one(cell: lab.Cell) -> lab.Cell:
         axis, border = cell.settings.axis, trapping_threshold(cell.settings.m)
         low, high = sorted((border, share * border))
         kind = Outcome.COLLAPSED if share > 1 else Outcome.GLOBAL
@@ -232,60 +210,61 @@ def _threshold_at(share: float) -> Callable[[Cells], Cells]:
     return lambda cells: cells.change(one)
 
 
-_COLLAPSES = in_every_run(
+_COLLAPSES = lab.in_every_run(
     lambda cells: np.isfinite(cells.pooled("collapse")), "runs whose filter came to ‖w‖ = 0"
 )
-_KEPT = Fault("one filter keeps its length", in_one_run("collapse", float("nan")))
+_KEPT = lab.Fault("one filter keeps its length", lab.in_one_run("collapse", float("nan")))
 
 CLAIMS = (
-    Claim(
+    lab.Claim(
         id="Y-T1b", title="The identity stays at no spurious minimum", group="dynamics",
         source=f"{YIN}, Theorem 1",
         statement="With the identity estimator this fails near spurious minima for m > 1, 1ᵀv* ≠ "
         "0: no run started there stays.",
         requests=FATES,
         parts=(
-            in_every_run(lambda cells: cells.pooled("outcome") != Outcome.SPURIOUS,
-                         "runs that left the spurious minimum"),
+            lab.in_every_run(lambda cells: cells.pooled("outcome") != Outcome.SPURIOUS,
+                             "runs that left the spurious minimum"),
             _COLLAPSES,
         ),
         faults=(
-            Fault("one run stays", in_one_run("outcome", Outcome.SPURIOUS)),
+            lab.Fault("one run stays", lab.in_one_run("outcome", Outcome.SPURIOUS)),
             _KEPT,
         ),
         does_not_show="That it fails elsewhere: above u_c these runs reach the global minimum.",
         figures=("fate", "plane"),
     ),
-    Claim(
+    lab.Claim(
         id="Y-O4", title="When the identity's filter is gone", group="dynamics", source=OWN,
         statement="The identity estimator brings a filter at the spurious minimum to zero at time "
         "√(2π)(m+1)²‖w₀‖/(2(m−1)(1ᵀv*)²).",
         requests=FATES,
         parts=(
-            Part("measured over predicted collapse time, for every u", _collapse_times,
-                 equals(1.0, 0.01)),
+            lab.Part("measured over predicted collapse time, for every u", _collapse_times,
+                     lab.equals(1.0, 0.01)),
             _COLLAPSES,
         ),
         faults=(
-            Fault("it takes 2 % longer", altered("collapse", lambda time: 1.02 * time)),
+            lab.Fault("it takes 2 % longer", lab.altered("collapse", lambda time: 1.02 * time)),
             _KEPT,
         ),
         does_not_show="Starts more than 0.001 rad from the spurious minimum.",
         figures=("fate",),
     ),
-    Claim(
+    lab.Claim(
         id="Y-O5", title="Trapped below a threshold, out above it", group="dynamics", source=OWN,
         statement="It is trapped there for u = (1ᵀv*)²/((m+1)‖v*‖²) < u_c(m), and escapes to the "
         "global minimum for u > u_c(m).",
         requests=FATES,
         parts=(
-            in_every_run(_as_predicted, "runs with the predicted fate"),
-            Part("largest error of the mean κ of trapped runs", _kappa_errors, at_most(2e-3)),
+            lab.in_every_run(_as_predicted, "runs with the predicted fate"),
+            lab.Part("largest error of the mean κ of trapped runs", _kappa_errors,
+                     lab.at_most(2e-3)),
         ),
         faults=(
-            Fault("u_c is 5 % larger", _threshold_at(1.05)),
-            Fault("u_c is 20 % smaller", _threshold_at(0.8)),
-            Fault("the mean κ is off by 0.004", added("kappa", 0.004)),
+            lab.Fault("u_c is 5 % larger", _threshold_at(1.05)),
+            lab.Fault("u_c is 20 % smaller", _threshold_at(0.8)),
+            lab.Fault("the mean κ is off by 0.004", lab.added("kappa", 0.004)),
         ),
         does_not_show="Where u_c lies between two of the alignments that were tried.",
         figures=("fate",),
@@ -293,7 +272,7 @@ CLAIMS = (
 )  # fmt: skip
 
 
-def _fate(cells: Cells):
+def _fate(cells: lab.Cells):
     panels, found = [], []
     for cell in cells:
         m, border, axis = cell.settings.m, trapping_threshold(cell.settings.m), cell.settings.axis
@@ -320,8 +299,6 @@ def _fate(cells: Cells):
     )
 
 
-TOPIC = Topic(
-    experiments=(FATE,),
-    claims=CLAIMS,
-    figures=(Figure("fate", "The identity at the spurious minimum", FATES, _fate),),
-)
+FIGURE = lab.Figure("fate", "The identity at the spurious minimum", FATES, _fate)
+
+TOPIC = lab.Topic((FATE,), CLAIMS, (FIGURE,))

@@ -14,31 +14,13 @@ import jax
 import numpy as np
 import xarray as xr
 
+from whytrain import lab
 from whytrain.data import Dataset, load, normalize, subset
 from whytrain.dynamics.training import Trained, train
 from whytrain.errors import UserError
-from whytrain.lab import (
-    Cell,
-    Cells,
-    Claim,
-    Estimate,
-    Experiment,
-    Fault,
-    Figure,
-    Part,
-    Rule,
-    Runs,
-    Settings,
-    Topic,
-    above,
-    equals,
-    estimate_mean,
-    setting,
-    told,
-)
 from whytrain.networks import LeNet5, Network, ResNet8, quantizer, stack
 from whytrain.report import figures as draw
-from whytrain.studies.yin2019.setup import COLORS, LABELS, YIN
+from whytrain.studies.yin2019.setup import LABELS, YIN, series
 from whytrain.studies.yin2019.setup import THEOREM as ESTIMATORS
 
 BITS = (2, 4)
@@ -49,20 +31,20 @@ CONVENTIONS = ("ceil", "hwgq", "nearest")
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkSettings(Settings):
+class NetworkSettings(lab.Settings):
     """The network, the data, and how long and how fast it trains."""
 
-    network: str = setting("lenet5", "architecture", choices=("lenet5", "resnet8"))
-    data: str = setting("digits", "image set; digits is on every machine", choices=DATA)
-    examples: int = setting(1000, "training examples, drawn once for all runs", low=64)
-    tested: int = setting(1000, "test examples, drawn once for all runs", low=1)
-    batch: int = setting(64, "examples a step", low=1)
-    step_size: float = setting(0.1, "step size, divided by 10 for the last third", low=0)
-    pretraining: int = setting(6, "epochs of the float network", low=1)
-    epochs: int = setting(6, "epochs of each quantized network", low=1)
-    small_step_size: float = setting(3e-3, "step size when leaving the minimum", low=0)
-    small_epochs: int = setting(3, "epochs at the small step size; 0 for none", low=0)
-    convention: str = setting("ceil", "convention of the quantizer", choices=CONVENTIONS)
+    network: str = lab.setting("lenet5", "architecture", choices=("lenet5", "resnet8"))
+    data: str = lab.setting("digits", "image set; digits is on every machine", choices=DATA)
+    examples: int = lab.setting(1000, "training examples, drawn once for all runs", low=64)
+    tested: int = lab.setting(1000, "test examples, drawn once for all runs", low=1)
+    batch: int = lab.setting(64, "examples a step", low=1)
+    step_size: float = lab.setting(0.1, "step size, divided by 10 for the last third", low=0)
+    pretraining: int = lab.setting(6, "epochs of the float network", low=1)
+    epochs: int = lab.setting(6, "epochs of each quantized network", low=1)
+    small_step_size: float = lab.setting(3e-3, "step size when leaving the minimum", low=0)
+    small_epochs: int = lab.setting(3, "epochs at the small step size; 0 for none", low=0)
+    convention: str = lab.setting("ceil", "convention of the quantizer", choices=CONVENTIONS)
 
     def check(self) -> None:
         """Take no more of digits than there are."""
@@ -94,7 +76,7 @@ def architecture(settings: NetworkSettings, dataset: Dataset) -> Network:
     return kinds[settings.network](dataset.shape, classes=len(dataset.classes))
 
 
-def compute(settings: NetworkSettings, runs: Runs) -> xr.Dataset:
+def compute(settings: NetworkSettings, runs: lab.Runs) -> xr.Dataset:
     """Loss and accuracy of the float network, of each quantized one, and near the minimum.
 
     The trainings leave the checkpoints `float`, `quantized` and `left`.
@@ -184,32 +166,27 @@ def summarize(dataset: xr.Dataset, settings: NetworkSettings) -> dict:
     for bits in BITS:
         for estimator in ESTIMATORS:
             cell = dataset.sel(bits=bits, estimator=estimator)
-            accuracy = estimate_mean(cell.accuracy, resolution=1 / settings.tested)
+            accuracy = lab.estimate_mean(cell.accuracy, resolution=1 / settings.tested)
             found = {
                 "accuracy": accuracy.through(within).document(),
-                "train_loss": told(cell.loss, np.mean),
+                "train_loss": lab.told(cell.loss, np.mean),
             }
             if "left_loss" in cell:
                 end = cell.left_loss.isel(epoch=-1)
-                found["train_loss_at_small_step"] = told(end, np.mean)
+                found["train_loss_at_small_step"] = lab.told(end, np.mean)
             cells[f"{estimator}, {bits} bits"] = found
     return {
         "data": settings.data,
-        "float_accuracy": told(dataset.float_accuracy, np.mean),
+        "float_accuracy": lab.told(dataset.float_accuracy, np.mean),
         "quantized": cells,
     }
 
 
-NETWORKS = Experiment(
-    name="networks",
-    doc="LeNet-5 and a small residual network with quantized activations, three estimators",
-    settings=NetworkSettings,
-    compute=compute,
-    summarize=summarize,
-    runs=5,
-    block=8,
-    version=5,
-)
+NETWORKS = lab.Experiment(
+    "networks",
+    "LeNet-5 and a small residual network with quantized activations, three estimators",
+    NetworkSettings, compute, summarize, runs=5, block=8, version=5,
+)  # fmt: skip
 
 RESIDUAL = NETWORKS.grid(
     {
@@ -220,7 +197,6 @@ RESIDUAL = NETWORKS.grid(
         },
     },
     network="resnet8",
-    where=lambda settings: settings.small_epochs > 0,
 )  # fmt: skip
 LENET = NETWORKS.grid(
     {
@@ -242,21 +218,21 @@ FINE = 0.005  # the length of an interval of an accuracy that need not be shorte
 
 def paired(
     dataset: xr.Dataset, one: str, other: str, bits: int, resolution: float = 0.0
-) -> Estimate:
+) -> lab.Estimate:
     """How much more accurate one estimator is than another, in the mean over runs.
 
     Both saw the same batches from the same start, so that their difference is taken run by run.
     """
     accuracy = dataset.accuracy.sel(bits=bits)
     difference = accuracy.sel(estimator=one) - accuracy.sel(estimator=other)
-    return estimate_mean(difference.values, resolution=resolution)
+    return lab.estimate_mean(difference.values, resolution=resolution)
 
 
-def _difference(network: str, one: str, other: str, rule: Rule) -> list[Part]:
+def _difference(network: str, one: str, other: str, rule: lab.Rule) -> list[lab.Part]:
     """One estimator less another on a network, a part for each number of bits."""
 
-    def at(bits: int) -> Callable[[Cells], Estimate]:
-        def measure(cells: Cells) -> Estimate:
+    def at(bits: int) -> Callable[[lab.Cells], lab.Estimate]:
+        def measure(cells: lab.Cells) -> lab.Estimate:
             if not (some := cells.sel(network=network)):
                 raise UserError(f"it is about {NAMES[network]} too: leave 'network' as it is")
             [cell] = some
@@ -265,10 +241,10 @@ def _difference(network: str, one: str, other: str, rule: Rule) -> list[Part]:
         return measure
 
     what = f"accuracy of {LABELS[one]} less {LABELS[other]}, {NAMES[network]}"
-    return [Part(f"{what}, {bits} bits", at(bits), rule) for bits in BITS]
+    return [lab.Part(f"{what}, {bits} bits", at(bits), rule) for bits in BITS]
 
 
-def _accuracies(cells: Cells) -> str:
+def _accuracies(cells: lab.Cells) -> str:
     rows = []
     for cell in cells:
         means = [
@@ -280,10 +256,10 @@ def _accuracies(cells: Cells) -> str:
     return f"{'; '.join(rows)} (identity, ReLU, clipped ReLU at 2 and at 4 bits)"
 
 
-def _set_at(network: str, one: str, other: str, lead: float) -> Callable[[Cells], Cells]:
+def _set_at(network: str, one: str, other: str, lead: float) -> Callable[[lab.Cells], lab.Cells]:
     """A fault: on a network one estimator is so much more accurate than another in every run."""
 
-    def change(cell: Cell) -> Cell:
+    def change(cell: lab.Cell) -> lab.Cell:
         if cell.settings.network != network:
             return cell
         values, (to, of) = cell.data.accuracy.values.copy(), map(ESTIMATORS.index, (one, other))
@@ -293,39 +269,44 @@ def _set_at(network: str, one: str, other: str, lead: float) -> Callable[[Cells]
     return lambda cells: cells.change(change)
 
 
-def rise(dataset: xr.Dataset, name: str, estimator: str = "identity") -> np.ndarray:
-    """How far an estimator is above clipped ReLU at the end of the small steps, (run, bits).
+def _left(cells: lab.Cells) -> xr.Dataset:
+    """The numbers of the one network that left the minimum."""
+    [cell] = cells
+    if "left_loss" not in cell.data:
+        raise UserError("no network leaves the minimum at small_epochs=0; take 1 or more")
+    return cell.data
 
-    Both left the same minimum on the same batches, so that what the batches do to the loss, and
+
+def _above_clipped(dataset: xr.Dataset, name: str) -> xr.DataArray:
+    """How far the estimators are above clipped ReLU, after every epoch from its minimum.
+
+    All left the same minimum on the same batches, so that what the batches do to the loss, and
     what is still to be gained at this step size, drops out.
     """
-    last = dataset[name].isel(epoch=-1)
-    return (last.sel(estimator=estimator) - last.sel(estimator="clipped_relu")).values
+    return dataset[name] - dataset[name].sel(estimator="clipped_relu")
 
 
-def _risen(cells: Cells) -> Estimate:
-    [cell] = cells
-    return estimate_mean(rise(cell.data, "left_loss")[:, BITS.index(FIGURE_2)])
+def _end(dataset: xr.Dataset, name: str = "left_loss", ste: str = "identity") -> np.ndarray:
+    """That at the end, run by run."""
+    return _above_clipped(dataset, name).sel(estimator=ste, bits=FIGURE_2).isel(epoch=-1).values
 
 
-def _escape_in_words(cells: Cells) -> str:
-    [cell] = cells
-    four = cell.data.sel(bits=FIGURE_2, estimator="identity")
-    course = four.left_loss.mean("run").values
-    errors = -rise(cell.data, "left_accuracy").mean(axis=0)[BITS.index(FIGURE_2)]
+def _escape_in_words(cells: lab.Cells) -> str:
+    dataset = _left(cells)
+    course = dataset.left_loss.sel(bits=FIGURE_2, estimator="identity").mean("run").values
     return (
         f"loss of identity by epoch: {course[0]:.3f} to {course[-1]:.3f}; test error higher by "
-        f"{errors:.3f}"
+        f"{-_end(dataset, 'left_accuracy').mean():.3f}"
     )
 
 
-def _exchanged(cells: Cells) -> Cells:
+def _exchanged(cells: lab.Cells) -> lab.Cells:
     """Identity and clipped ReLU have left with each other's losses."""
     return cells.change(lambda cell: cell.assign(left_loss=cell.data.left_loss.values[:, :, ::-1]))
 
 
 CLAIMS = (
-    Claim(
+    lab.Claim(
         id="Y-E1", title="On real networks ReLU and clipped ReLU are better", group="experiments",
         source=f"{YIN}, Table 1",
         statement="On a deep network clipped ReLU is at least as good as ReLU, and both are far "
@@ -333,35 +314,36 @@ CLAIMS = (
         "small data; far: more than 1 point, at least as good and alike: within 2 points.)",
         requests=BOTH,
         parts=(
-            *_difference("resnet8", "relu", "identity", above(FAR, resolution=FINE)),
-            *_difference("resnet8", "clipped_relu", "identity", above(FAR, resolution=FINE)),
-            *_difference("resnet8", "clipped_relu", "relu", above(-ALIKE, resolution=FINE)),
-            *_difference("lenet5", "clipped_relu", "relu", equals(0.0, ALIKE, resolution=FINE)),
+            *_difference("resnet8", "relu", "identity", lab.above(FAR, resolution=FINE)),
+            *_difference("resnet8", "clipped_relu", "identity", lab.above(FAR, resolution=FINE)),
+            *_difference("resnet8", "clipped_relu", "relu", lab.above(-ALIKE, resolution=FINE)),
+            *_difference("lenet5", "clipped_relu", "relu", lab.equals(0.0, ALIKE, resolution=FINE)),
         ),
         faults=(
-            Fault("on ResNet-8 identity is half a point behind ReLU",
-                  _set_at("resnet8", "identity", "relu", -0.005)),
-            Fault("on ResNet-8 clipped ReLU is 2.5 points behind ReLU",
-                  _set_at("resnet8", "clipped_relu", "relu", -0.025)),
-            Fault("on LeNet-5 clipped ReLU is 2.5 points ahead of ReLU",
-                  _set_at("lenet5", "clipped_relu", "relu", 0.025)),
+            lab.Fault("on ResNet-8 identity is half a point behind ReLU",
+                      _set_at("resnet8", "identity", "relu", -0.005)),
+            lab.Fault("on ResNet-8 clipped ReLU is 2.5 points behind ReLU",
+                      _set_at("resnet8", "clipped_relu", "relu", -0.025)),
+            lab.Fault("on LeNet-5 clipped ReLU is 2.5 points ahead of ReLU",
+                      _set_at("lenet5", "clipped_relu", "relu", 0.025)),
         ),
         does_not_show="The accuracies of the paper's networks, which are larger and see more data.",
         note=_accuracies,
         growth=2,
         figures=("networks-accuracy",),
     ),
-    Claim(
+    lab.Claim(
         id="Y-E2", title="The identity leaves a good minimum", group="experiments",
         source=f"{YIN}, Figure 2",
         statement="The identity estimator leaves a good minimum even at a small step size: the "
         "training loss rises above that of clipped ReLU from the same minimum.",
         requests=RESIDUAL,
-        parts=(Part(
+        parts=(lab.Part(
             "train loss of identity less that of clipped ReLU after small steps from the minimum "
-            f"of clipped ReLU, {FIGURE_2} bits", _risen, above(0.0, resolution=0.0005),
+            f"of clipped ReLU, {FIGURE_2} bits",
+            lambda cells: lab.estimate_mean(_end(_left(cells))), lab.above(0.0, resolution=0.0005),
         ),),
-        faults=(Fault("identity and clipped ReLU are exchanged", _exchanged),),
+        faults=(lab.Fault("identity and clipped ReLU are exchanged", _exchanged),),
         does_not_show="Whether clipped ReLU stays where it was: only the difference is judged.",
         note=_escape_in_words,
         growth=2,
@@ -370,22 +352,18 @@ CLAIMS = (
 )  # fmt: skip
 
 
-def _series(x: Sequence[float], values: xr.DataArray, estimator: str) -> draw.Series:
+def _means(ste: str, x: Sequence[float], values: xr.DataArray) -> draw.Series:
     """Means over runs with 95 % intervals; `values` has dimensions run and that of `x`."""
-    bounds = [estimate_mean(column).interval for column in values.transpose(..., "run").values]
-    low, high = np.transpose(bounds)
-    return draw.Series(
-        x, values.mean("run").values, LABELS[estimator], low=low, high=high,
-        color=COLORS[estimator], marker="o",
-    )  # fmt: skip
+    bands = [lab.estimate_mean(column).interval for column in values.transpose(..., "run").values]
+    return series(ste, x, values.mean("run").values, bands)
 
 
-def _accuracy(cells: Cells):
+def _accuracy(cells: lab.Cells):
     panels, ends = [], []
     for cell in cells:
         name = NAMES[cell.settings.network]
-        series = [_series(BITS, cell.data.accuracy.sel(estimator=e), e) for e in ESTIMATORS]
-        panels.append(draw.Panel(series, f"test accuracy, {name}"))
+        lines = [_means(e, BITS, cell.data.accuracy.sel(estimator=e)) for e in ESTIMATORS]
+        panels.append(draw.Panel(lines, f"test accuracy, {name}"))
         ends.append(f"{name} {_lead(cell.data)}")
     figure = draw.lines(panels, x_label="bits of the activation", x_ticks=list(BITS))
     return figure, (
@@ -404,42 +382,31 @@ def _lead(dataset: xr.Dataset) -> str:
     )
 
 
-def _escape(cells: Cells):
-    [cell] = cells
-    dataset = cell.data
-    epochs = dataset.epoch.values.tolist()
-    above_clipped = dataset.left_loss - dataset.left_loss.sel(estimator="clipped_relu")
+def _escape(cells: lab.Cells):
+    dataset, shown = _left(cells), ("identity", "relu")
+    epochs, above = dataset.epoch.values.tolist(), _above_clipped(dataset, "left_loss")
     panels = [
         draw.Panel(
-            [
-                _series(epochs, above_clipped.sel(estimator=e, bits=bits), e)
-                for e in ("identity", "relu")
-            ],
+            [_means(e, epochs, above.sel(estimator=e, bits=bits)) for e in shown],
             f"training loss above that of clipped ReLU, {bits} bits",
             references=[draw.Reference(0.0)],
         )
         for bits in BITS
     ]
     figure = draw.lines(panels, x_label="epochs at the small step size", x_ticks=epochs)
-    ends = "; ".join(
-        f"{LABELS[e]} {found.value:.4f} ({found.low:.4f} to {found.high:.4f})"
-        for e in ("identity", "relu")
-        for found in [estimate_mean(rise(dataset, "left_loss", e)[:, BITS.index(FIGURE_2)])]
-    )
+    found = {e: lab.estimate_mean(_end(dataset, ste=e)) for e in shown}
+    ends = [f"{LABELS[e]} {x.value:.4f} ({x.low:.4f} to {x.high:.4f})" for e, x in found.items()]
     return figure, (
-        f"{NAMES[cell.settings.network]} at a small step size, from the minimum that clipped ReLU "
-        "found: training loss "
-        f"less that of clipped ReLU on the same batches, run by run; {cell.runs} runs, "
-        "bands are 95 % intervals of the mean. Only the backward pass differs. At the end, "
-        f"{FIGURE_2} bits: {ends}."
+        f"{NAMES[cells[0].settings.network]} at a small step size, from the minimum that clipped "
+        "ReLU found: training loss less that of clipped ReLU on the same batches, run by run; "
+        f"{cells[0].runs} runs, bands are 95 % intervals of the mean. Only the backward pass "
+        f"differs. At the end, {FIGURE_2} bits: {'; '.join(ends)}."
     )
 
 
-TOPIC = Topic(
-    experiments=(NETWORKS,),
-    claims=CLAIMS,
-    figures=(
-        Figure("networks-accuracy", "Accuracy by estimator", BOTH, _accuracy),
-        Figure("networks-escape", "Leaving a good minimum", RESIDUAL, _escape),
-    ),
+FIGURES = (
+    lab.Figure("networks-accuracy", "Accuracy by estimator", BOTH, _accuracy),
+    lab.Figure("networks-escape", "Leaving a good minimum", RESIDUAL, _escape),
 )
+
+TOPIC = lab.Topic((NETWORKS,), CLAIMS, FIGURES)

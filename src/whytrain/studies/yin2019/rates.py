@@ -7,24 +7,10 @@ import jax
 import numpy as np
 import xarray as xr
 
+from whytrain import lab
 from whytrain.dynamics import GradientDescent, fitted_rates, simulate
 from whytrain.errors import UserError
 from whytrain.gaussian import ESTIMATORS, step
-from whytrain.lab import (
-    Cells,
-    Claim,
-    Estimate,
-    Experiment,
-    Fault,
-    Part,
-    Runs,
-    Topic,
-    altered,
-    equals,
-    estimate_mean,
-    setting,
-    summarize,
-)
 from whytrain.landscapes import PlaneOrder
 from whytrain.studies.yin2019.setup import OWN, ROOT, THEOREM, EstimatorSettings, settled
 
@@ -33,13 +19,15 @@ from whytrain.studies.yin2019.setup import OWN, ROOT, THEOREM, EstimatorSettings
 class RateSettings(EstimatorSettings):
     """An estimator, an optimum, and starts near it."""
 
-    optimum: str = setting(
+    optimum: str = lab.setting(
         "global", "the critical point to start near", choices=("global", "spurious")
     )
-    filter_norm: float = setting(1.0, "length of the filter", low=0, exclusive=True)
-    distance: float = setting(1e-4, "largest angle to it at the start", unit="rad", low=0, high=1)
-    step_size: float = setting(0.05, "step size of both blocks", low=0, exclusive=True)
-    times: int = setting(200, "times at which runs are saved", low=10, high=10_000)
+    filter_norm: float = lab.setting(1.0, "length of the filter", low=0, exclusive=True)
+    distance: float = lab.setting(
+        1e-4, "largest angle to it at the start", unit="rad", low=0, high=1
+    )
+    step_size: float = lab.setting(0.05, "step size of both blocks", low=0, exclusive=True)
+    times: int = lab.setting(200, "times at which runs are saved", low=10, high=10_000)
 
     def check(self) -> None:
         """The optimum exists."""
@@ -72,7 +60,7 @@ def predicted(settings: RateSettings) -> float:
     return -math.log1p(-rate * settings.step_size)
 
 
-def compute(settings: RateSettings, runs: Runs) -> xr.Dataset:
+def compute(settings: RateSettings, runs: lab.Runs) -> xr.Dataset:
     """Measured rate over predicted rate, a run."""
     reduction = settings.reduction
     base = 0.0 if settings.optimum == "global" else math.pi
@@ -92,12 +80,12 @@ def compute(settings: RateSettings, runs: Runs) -> xr.Dataset:
     return xr.Dataset({"ratio": ("run", ratio), "outcome": ended.outcome})
 
 
-RATES = Experiment(
+RATES = lab.Experiment(
     name="rates",
     doc="speed at which the angle comes to an optimum, over the linearized one",
     settings=RateSettings,
     compute=compute,
-    summarize=lambda dataset, settings: summarize(dataset) | {"predicted": predicted(settings)},
+    summarize=lambda dataset, settings: lab.summarize(dataset) | {"predicted": predicted(settings)},
     runs=32,
     block=1024,
 )
@@ -111,29 +99,30 @@ NEAR_OPTIMA = RATES.grid(
 )
 
 
-def _over_predicted(cells: Cells) -> list[Estimate]:
+def _over_predicted(cells: lab.Cells) -> list[lab.Estimate]:
     """The mean ratio for every estimator, optimum and length, of the runs that were fitted."""
     finite = [cell.data.ratio.values[np.isfinite(cell.data.ratio.values)] for cell in cells]
-    return [estimate_mean(ratios) for ratios in finite]
+    return [lab.estimate_mean(ratios) for ratios in finite]
 
 
-def _unfitted(cells: Cells) -> str:
+def _unfitted(cells: lab.Cells) -> str:
     ratios = cells.pooled("ratio")
     return f"{(~np.isfinite(ratios)).sum()} of {len(ratios)} runs were too short for a fit"
 
 
 CLAIMS = (
-    Claim(
+    lab.Claim(
         id="Y-O6", title="How fast the angle closes", group="dynamics", source=OWN,
         statement="The angle closes at the rate |vᵀv*| (μ'(0+) + μ'(0−)) / (2√(2π)‖w‖): identity "
         "twice as fast as ReLU and clipped ReLU.",
         requests=NEAR_OPTIMA,
-        parts=(Part("measured over predicted rate, for every estimator, optimum and ‖w‖",
-                    _over_predicted, equals(1.0, 0.01)),),
-        faults=(Fault("it closes 2 % faster", altered("ratio", lambda ratio: 1.02 * ratio)),),
+        parts=(lab.Part("measured over predicted rate, for every estimator, optimum and ‖w‖",
+                        _over_predicted, lab.equals(1.0, 0.01)),),
+        faults=(lab.Fault("it closes 2 % faster",
+                          lab.altered("ratio", lambda ratio: 1.02 * ratio)),),
         does_not_show="How long a run takes to come so near.",
         note=_unfitted,
     ),
 )  # fmt: skip
 
-TOPIC = Topic(experiments=(RATES,), claims=CLAIMS)
+TOPIC = lab.Topic((RATES,), CLAIMS)

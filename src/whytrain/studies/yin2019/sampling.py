@@ -10,25 +10,8 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array
 
+from whytrain import lab
 from whytrain.gaussian import ESTIMATORS, step
-from whytrain.lab import (
-    Cell,
-    Cells,
-    Claim,
-    Estimate,
-    Experiment,
-    Fault,
-    Figure,
-    Part,
-    Runs,
-    Topic,
-    above,
-    added,
-    estimate_mean,
-    estimate_rate,
-    setting,
-    summarize,
-)
 from whytrain.landscapes import SharedFilter, Weights
 from whytrain.report import figures as draw
 from whytrain.studies.yin2019.setup import YIN, EstimatorSettings
@@ -41,13 +24,13 @@ SMOOTH = 0.01  # the largest move upward over the whole fall, for many samples
 class SampleSettings(EstimatorSettings):
     """The network, the estimator, and the step sizes to try."""
 
-    m: int = setting(8, "number of patches", low=1, high=1000)
-    n: int = setting(10, "length of a patch", low=2, high=1000)
-    largest_step: float = setting(1.0, "largest step size", low=0, high=1e100, exclusive=True)
-    grid: int = setting(101, "step sizes from 0 to the largest", low=10)
+    m: int = lab.setting(8, "number of patches", low=1, high=1000)
+    n: int = lab.setting(10, "length of a patch", low=2, high=1000)
+    largest_step: float = lab.setting(1.0, "largest step size", low=0, high=1e100, exclusive=True)
+    grid: int = lab.setting(101, "step sizes from 0 to the largest", low=10)
 
 
-def compute(settings: SampleSettings, runs: Runs) -> xr.Dataset:
+def compute(settings: SampleSettings, runs: lab.Runs) -> xr.Dataset:
     """The loss on a sample after one step of each size, for samples of every size.
 
     `rises`: share of the moves to the next step size, on the way to the least loss, that go up.
@@ -96,44 +79,40 @@ def _roughness(curve: np.ndarray) -> tuple[float, float]:
     return float((moves > 0).mean()), float(max(moves.max(), 0.0) / (curve[0] - curve[best]))
 
 
-SAMPLING = Experiment(
-    name="sample-size",
-    doc="empirical loss along the negative coarse gradient, for several sample sizes",
-    settings=SampleSettings,
-    compute=compute,
-    summarize=summarize,
-    runs=16,
-    block=16,
-)
+SAMPLING = lab.Experiment(
+    "sample-size",
+    "empirical loss along the negative coarse gradient, for several sample sizes",
+    SampleSettings, compute, lab.summarize, runs=16, block=16,
+)  # fmt: skip
 
 SAMPLES = SAMPLING.grid({"quick": {"runs": 24}, "paper": {"runs": 100}})
 
 
-def _at(cells: Cells, size: int) -> np.ndarray:
+def _at(cells: lab.Cells, size: int) -> np.ndarray:
     """The roughness of every run at so many samples."""
     return np.concatenate([cell.data.roughness.sel(samples=size).values for cell in cells])
 
 
-def _smooth(cells: Cells) -> Estimate:
+def _smooth(cells: lab.Cells) -> lab.Estimate:
     held = _at(cells, SIZES[-1]) < SMOOTH
-    return estimate_rate(int(held.sum()), len(held))
+    return lab.estimate_rate(int(held.sum()), len(held))
 
 
-def _lead_of_the_roughest(cells: Cells) -> Estimate:
+def _lead_of_the_roughest(cells: lab.Cells) -> lab.Estimate:
     """How much rougher than twice that it is at the fewest samples, run by run."""
-    return estimate_mean(_at(cells, SIZES[0]) - 2 * _at(cells, SIZES[-1]))
+    return lab.estimate_mean(_at(cells, SIZES[0]) - 2 * _at(cells, SIZES[-1]))
 
 
-def _roughness_in_words(cells: Cells) -> str:
+def _roughness_in_words(cells: lab.Cells) -> str:
     means = [cell.data.roughness.mean("run").values for cell in cells]
     steps = ", ".join(f"{x:.4f}" for x in np.mean(means, axis=0))
     return f"means at {', '.join(f'{size:,}' for size in SIZES)} samples: {steps}"
 
 
-def _all_as_at(size: int) -> Callable[[Cells], Cells]:
+def _all_as_at(size: int) -> Callable[[lab.Cells], lab.Cells]:
     """A fault: the roughness does not depend on the samples, it is that of so many."""
 
-    def one(cell: Cell) -> Cell:
+    def one(cell: lab.Cell) -> lab.Cell:
         there = cell.data.roughness.sel(samples=[size]).values
         return cell.assign(roughness=np.repeat(there, len(SIZES), axis=1))
 
@@ -141,7 +120,7 @@ def _all_as_at(size: int) -> Callable[[Cells], Cells]:
 
 
 CLAIMS = (
-    Claim(
+    lab.Claim(
         id="Y-R1", title="With more samples the way down is smooth", group="experiments",
         source=f"{YIN}, Remark 1 and Figure 1",
         statement="Along the negative coarse gradient the empirical loss falls only at a coarse "
@@ -150,14 +129,15 @@ CLAIMS = (
         "as large for 10.)",
         requests=SAMPLES,
         parts=(
-            Part("share of runs whose largest sample is smooth to 1 %", _smooth,
-                 above(0.5, resolution=0.1)),
-            Part("mean roughness at 10 samples less twice that at 10,000",
-                 _lead_of_the_roughest, above(0.0, resolution=0.002)),
+            lab.Part("share of runs whose largest sample is smooth to 1 %", _smooth,
+                     lab.above(0.5, resolution=0.1)),
+            lab.Part("mean roughness at 10 samples less twice that at 10,000",
+                     _lead_of_the_roughest, lab.above(0.0, resolution=0.002)),
         ),
         faults=(
-            Fault("every sample is rougher by 1.1 % of the fall", added("roughness", 0.011)),
-            Fault("every sample is as rough as 100 are", _all_as_at(100)),
+            lab.Fault("every sample is rougher by 1.1 % of the fall",
+                      lab.added("roughness", 0.011)),
+            lab.Fault("every sample is as rough as 100 are", _all_as_at(100)),
         ),
         does_not_show="Steps other than the first one from a random start.",
         note=_roughness_in_words,
@@ -166,7 +146,7 @@ CLAIMS = (
 )  # fmt: skip
 
 
-def _staircase(cells: Cells):
+def _staircase(cells: lab.Cells):
     dataset = cells[0].data
     run = int(dataset.roughness.values[:, 0].argmax())
     curves = [
@@ -188,8 +168,6 @@ def _staircase(cells: Cells):
     )
 
 
-TOPIC = Topic(
-    experiments=(SAMPLING,),
-    claims=CLAIMS,
-    figures=(Figure("samples", "The coarse gradient on samples", SAMPLES, _staircase),),
-)
+FIGURE = lab.Figure("samples", "The coarse gradient on samples", SAMPLES, _staircase)
+
+TOPIC = lab.Topic((SAMPLING,), CLAIMS, (FIGURE,))

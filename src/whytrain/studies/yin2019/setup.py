@@ -1,15 +1,18 @@
 """The teacher and the estimators of Yin et al., and what several questions need."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
+from whytrain import lab
 from whytrain.errors import UserError
 from whytrain.gaussian import ESTIMATORS, step
-from whytrain.lab import Settings, setting
 from whytrain.landscapes import PlaneOrder, PlaneReduction, aligned_output
+from whytrain.report import figures as draw
 
 YIN, PUBLISHED, OWN = "Yin et al. 2019", "Yin et al. 2019, published version", "derived here"
 
@@ -20,11 +23,11 @@ ROOT = math.sqrt(2 * math.pi)
 
 
 @dataclass(frozen=True, kw_only=True)
-class TeacherSettings(Settings):
+class TeacherSettings(lab.Settings):
     """The teacher: unit `w*`, unit `v*` with `(1.v*)^2 = alignment (m + 1)`."""
 
-    m: int = setting(10, "number of patches", low=1, high=100_000)
-    alignment: float = setting(
+    m: int = lab.setting(10, "number of patches", low=1, high=100_000)
+    alignment: float = lab.setting(
         0.3, "u = (1.v*)^2 / ((m + 1) |v*|^2), from 0 to m/(m + 1)", low=0, high=1
     )
 
@@ -57,7 +60,7 @@ class TeacherSettings(Settings):
 class EstimatorSettings(TeacherSettings):
     """The teacher, and the estimator by which a student of it moves."""
 
-    ste: str = setting("relu", "straight-through estimator", choices=tuple(ESTIMATORS))
+    ste: str = lab.setting("relu", "straight-through estimator", choices=tuple(ESTIMATORS))
 
     @property
     def reduction(self) -> PlaneReduction:
@@ -74,3 +77,9 @@ def settled(reduction: PlaneReduction, angle: float, length: float = 1.0) -> Pla
 def label(ste: str) -> str:
     """An estimator's name in a figure."""
     return LABELS.get(ste, ste.replace("_", " "))
+
+
+def series(ste: str, x: ArrayLike, y: ArrayLike, bounds: Sequence = ()) -> draw.Series:
+    """An estimator's line in a figure, in its own color, with a band between `(low, high)`."""
+    low, high = np.transpose(bounds) if len(bounds) else (None, None)
+    return draw.Series(x, y, label(ste), low=low, high=high, color=COLORS.get(ste), marker="o")

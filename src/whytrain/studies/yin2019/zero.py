@@ -10,18 +10,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array
 
-from whytrain.lab import (
-    Cells,
-    Claim,
-    Experiment,
-    Fault,
-    Runs,
-    Topic,
-    altered,
-    in_every_run,
-    setting,
-    summarize,
-)
+from whytrain import lab
 from whytrain.studies.yin2019 import printed
 from whytrain.studies.yin2019.setup import OWN, YIN, TeacherSettings
 
@@ -32,11 +21,11 @@ SLACK = 1e-3  # relative margin within which the condition is not decided numeri
 class ZeroSettings(TeacherSettings):
     """The teacher, and how many filters are tried around zero."""
 
-    m: int = setting(4, "number of patches", low=1, high=10_000)
-    angles: int = setting(181, "angles of short filters", low=3)
+    m: int = lab.setting(4, "number of patches", low=1, high=10_000)
+    angles: int = lab.setting(181, "angles of short filters", low=3)
 
 
-def compute(settings: ZeroSettings, runs: Runs) -> xr.Dataset:
+def compute(settings: ZeroSettings, runs: lab.Runs) -> xr.Dataset:
     """A run draws `v`; `least` is the least of `f(v', w) - f(v, 0)` over short `w` and `v'` near.
 
     `margin` is `N + S^2 - 2 (|P| + S S*)` over its scale: the corrected statement is that `(v, 0)`
@@ -60,13 +49,13 @@ def compute(settings: ZeroSettings, runs: Runs) -> xr.Dataset:
     return xr.Dataset({name: ("run", values) for name, values in found.items()})
 
 
-ZERO = Experiment(
+ZERO = lab.Experiment(
     name="zero-filter",
     doc="whether a filter of length zero is a local minimum, for random output weights",
     settings=ZeroSettings,
     compute=compute,
     summarize=lambda dataset, _: (
-        summarize(dataset) | {"local_minima": float((dataset.least >= 0).mean())}
+        lab.summarize(dataset) | {"local_minima": float((dataset.least >= 0).mean())}
     ),
     runs=1000,
 )
@@ -74,48 +63,48 @@ ZERO = Experiment(
 OUTPUTS = ZERO.grid({"quick": {"runs": 1000}, "paper": {"runs": 20_000}})
 
 
-def _no_minimum(cells: Cells) -> np.ndarray:
+def _no_minimum(cells: lab.Cells) -> np.ndarray:
     """Whether each `(v, 0)` is no local minimum: something near is lower."""
     return ~(cells.pooled("least") >= 0)
 
 
-def _as_the_condition_says(cells: Cells) -> np.ndarray:
+def _as_the_condition_says(cells: lab.Cells) -> np.ndarray:
     """Whether `(v, 0)` is a local minimum where the margin is positive, if it can be told."""
     margin = cells.pooled("margin")
     return (~_no_minimum(cells) == (margin > 0))[np.abs(margin) > SLACK]
 
 
-def _another_factor(share: float) -> Callable[[Cells], Cells]:
+def _another_factor(share: float) -> Callable[[lab.Cells], lab.Cells]:
     """A fault: the 2 in the condition is larger by a share of itself."""
-    return altered("margin", lambda margin: 1 - (1 + share) * (1 - margin))
+    return lab.altered("margin", lambda margin: 1 - (1 + share) * (1 - margin))
 
 
 CLAIMS = (
-    Claim(
+    lab.Claim(
         id="Y-W0", title="A filter of length zero is no minimum", group="caveats",
         source=f"{YIN}, after Lemma 2", statement="(v, 0) is not a local minimizer for any v.",
         requests=OUTPUTS,
-        parts=(in_every_run(_no_minimum,
-                            "output weights v for which (v, 0) is no local minimum"),),
-        faults=(Fault("near every (v, 0) there is a lower loss",
-                      altered("least", lambda least: least.clip(max=-1e-6))),),
+        parts=(lab.in_every_run(_no_minimum,
+                                "output weights v for which (v, 0) is no local minimum"),),
+        faults=(lab.Fault("near every (v, 0) there is a lower loss",
+                          lab.altered("least", lambda least: least.clip(max=-1e-6))),),
         does_not_show="How often training would come to such a point.",
         expected="contradicted",
     ),
-    Claim(
+    lab.Claim(
         id="Y-W0-corrected", title="When a filter of length zero is a minimum", group="caveats",
         source=OWN,
         statement="(v, 0) is a local minimizer if ‖v‖² + (1ᵀv)² > 2(|vᵀv*| + 1ᵀv 1ᵀv*), and none "
         "if it is less.",
         requests=OUTPUTS,
-        parts=(in_every_run(_as_the_condition_says,
-                            "output weights of which it is as the condition says"),),
+        parts=(lab.in_every_run(_as_the_condition_says,
+                                "output weights of which it is as the condition says"),),
         faults=(
-            Fault("the 2 in the condition is 5 % too large", _another_factor(0.05)),
-            Fault("the 2 in the condition is 5 % too small", _another_factor(-0.05)),
+            lab.Fault("the 2 in the condition is 5 % too large", _another_factor(0.05)),
+            lab.Fault("the 2 in the condition is 5 % too small", _another_factor(-0.05)),
         ),
         does_not_show="Output weights with both sides equal to a part in a thousand.",
     ),
 )  # fmt: skip
 
-TOPIC = Topic(experiments=(ZERO,), claims=CLAIMS)
+TOPIC = lab.Topic((ZERO,), CLAIMS)
