@@ -11,9 +11,16 @@ import xarray as xr
 from whytrain import lab
 from whytrain.dynamics import GradientDescent, simulate
 from whytrain.errors import UserError
-from whytrain.landscapes import Outcome, PlaneOrder
+from whytrain.landscapes import Outcome
 from whytrain.report import figures as draw
-from whytrain.studies.yin2019.setup import OWN, ROOT, YIN, EstimatorSettings, settled
+from whytrain.studies.yin2019.setup import (
+    OWN,
+    ROOT,
+    YIN,
+    EstimatorSettings,
+    mean_of_finite,
+    starts_at_best,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,10 +103,7 @@ def _tilts(settings: FateSettings, runs: lab.Runs, number: int) -> np.ndarray:
 def _cell(settings: FateSettings, runs: lab.Runs, number: int, u: float) -> xr.Dataset:
     reduction = EstimatorSettings(m=settings.m, alignment=u, ste="identity").reduction
     tilt = _tilts(settings, runs, number)
-    start = settled(reduction, math.pi)
-    starts = PlaneOrder(
-        -np.cos(tilt), np.sin(tilt), *(np.full(len(runs), float(leaf)) for leaf in start[2:])
-    )
+    starts = starts_at_best(reduction, math.pi, -np.cos(tilt), np.sin(tilt))
     alone = collapse_time(settings.m, u)
     steps = math.ceil((alone + settings.horizon + slowing(settings.m, u)) / settings.step_size)
     ended = simulate(
@@ -151,8 +155,7 @@ FATE = lab.Experiment(
     compute=compute,
     summarize=lambda dataset, settings: (
         lab.summarize(dataset)
-        | {"threshold": trapping_threshold(settings.m)}
-        | {"kappa_predicted": kappa_roots(settings).tolist()}
+        | {"threshold": trapping_threshold(settings.m), "roots": kappa_roots(settings).tolist()}
     ),
     runs=8,
     block=256,
@@ -170,12 +173,7 @@ FATES = FATE.grid(
 
 def _collapse_times(cells: lab.Cells) -> list[lab.Estimate]:
     """Measured over predicted time for every alignment, of the runs that collapsed, if any did."""
-    columns = [column for cell in cells for column in cell.data.collapse.values.T]
-    finite = [column[np.isfinite(column)] for column in columns]
-    return [
-        lab.estimate_mean(some) if len(some) else lab.Estimate.unknown(len(column))
-        for some, column in zip(finite, columns, strict=True)
-    ]
+    return [mean_of_finite(times) for cell in cells for times in cell.data.collapse.values.T]
 
 
 def _as_predicted(cells: lab.Cells) -> np.ndarray:

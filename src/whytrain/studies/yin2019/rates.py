@@ -11,8 +11,14 @@ from whytrain import lab
 from whytrain.dynamics import GradientDescent, fitted_rates, simulate
 from whytrain.errors import UserError
 from whytrain.gaussian import ESTIMATORS, step
-from whytrain.landscapes import PlaneOrder
-from whytrain.studies.yin2019.setup import OWN, ROOT, THEOREM, EstimatorSettings, settled
+from whytrain.studies.yin2019.setup import (
+    OWN,
+    ROOT,
+    THEOREM,
+    EstimatorSettings,
+    mean_of_finite,
+    starts_at_best,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +73,8 @@ def compute(settings: RateSettings, runs: lab.Runs) -> xr.Dataset:
     with jax.enable_x64(True):
         away = np.asarray(jax.vmap(jax.random.uniform)(runs.keys()))
     angles = np.abs(base - settings.distance * (0.1 + 0.9 * away))
-    start = settled(reduction, base)
     x, y = settings.filter_norm * np.cos(angles), settings.filter_norm * np.sin(angles)
-    starts = PlaneOrder(x, y, *(np.full(len(runs), float(leaf)) for leaf in start[2:]))
+    starts = starts_at_best(reduction, base, x, y)
     steps = int(22 / predicted(settings))
     ended = simulate(
         reduction, GradientDescent(settings.step_size), starts, steps, observables=("x", "y"),
@@ -101,8 +106,7 @@ NEAR_OPTIMA = RATES.grid(
 
 def _over_predicted(cells: lab.Cells) -> list[lab.Estimate]:
     """The mean ratio for every estimator, optimum and length, of the runs that were fitted."""
-    finite = [cell.data.ratio.values[np.isfinite(cell.data.ratio.values)] for cell in cells]
-    return [lab.estimate_mean(ratios) for ratios in finite]
+    return [mean_of_finite(cell.data.ratio.values) for cell in cells]
 
 
 def _unfitted(cells: lab.Cells) -> str:

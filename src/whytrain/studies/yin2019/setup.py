@@ -68,10 +68,21 @@ class EstimatorSettings(TeacherSettings):
         return PlaneReduction.of_sums(self.m, self.total_star, 1.0, step(ESTIMATORS[self.ste]))
 
 
-def settled(reduction: PlaneReduction, angle: float, length: float = 1.0) -> PlaneOrder:
-    """A filter at this angle with the output weights at their best for it."""
-    place = reduction.lift(reduction.on_sphere().settled(angle))
-    return place._replace(x=length * np.cos(angle), y=length * np.sin(angle))
+def starts_at_best(
+    reduction: PlaneReduction,
+    angle: float,
+    x: Float[np.ndarray, " run"],
+    y: Float[np.ndarray, " run"],
+) -> PlaneOrder:
+    """Filters at `(x, y)` with the output weights that are the best at an angle."""
+    best = reduction.lift(reduction.on_sphere().settled(angle))
+    return PlaneOrder(x, y, *(np.full(len(x), float(leaf)) for leaf in best[2:]))
+
+
+def mean_of_finite(values: Float[np.ndarray, " run"]) -> lab.Estimate:
+    """The mean over the runs that have a number; unknown where none has."""
+    finite = values[np.isfinite(values)]
+    return lab.estimate_mean(finite) if len(finite) else lab.Estimate.unknown(len(values))
 
 
 def label(ste: str) -> str:
