@@ -3,10 +3,10 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import ArrayLike
 
 from whytrain import lab
 from whytrain.errors import UserError
@@ -90,7 +90,7 @@ def label(ste: str) -> str:
     return LABELS.get(ste, ste.replace("_", " "))
 
 
-def series(ste: str, x: ArrayLike, y: ArrayLike, bounds: Sequence = ()) -> draw.Series:
+def series(ste: str, x: Any, y: Any, bounds: Sequence = ()) -> draw.Series:
     """An estimator's line in a figure, in its own color, with a band between `(low, high)`."""
     low, high = np.transpose(bounds) if len(bounds) else (None, None)
     return draw.Series(x, y, label(ste), low=low, high=high, color=COLORS.get(ste), marker="o")
