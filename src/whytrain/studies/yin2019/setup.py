@@ -93,4 +93,5 @@ def label(ste: str) -> str:
 def series(ste: str, x: Any, y: Any, bounds: Sequence = ()) -> draw.Series:
     """An estimator's line in a figure, in its own color, with a band between `(low, high)`."""
     low, high = np.transpose(bounds) if len(bounds) else (None, None)
+    x = np.asarray(x)
     return draw.Series(x, y, label(ste), low=low, high=high, color=COLORS.get(ste), marker="o")
