@@ -218,7 +218,8 @@ def _rests(id: str, name: str, title: str, source: str, statement: str, figures=
 
     def least_elsewhere(cells: lab.Cells) -> lab.Estimate:
         values = cells.pooled(f"{name}_elsewhere")
-        return lab.Estimate(*3 * (float(values.min()),), None, len(values))
+        least = float(values.min())
+        return lab.Estimate(least, least, least, None, len(values))
 
     def untold(cell: lab.Cell) -> lab.Cell:
         return cell.assign(**{f"{name}_elsewhere": cell.data[f"{name}_untold"].values})
