@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from whytrain.lab import Runs
 from whytrain.landscapes import SharedFilter
-from whytrain.studies.yin2019 import bounds, fate, landscape, networks, sampling
+from whytrain.studies.yin2019 import bounds, closed_forms, fate, networks, sampling
 
 
 @pytest.fixture
@@ -30,11 +31,11 @@ def drawn(monkeypatch):
     return keys
 
 
-SMALL = landscape.LandscapeSettings(m=2, n=2, samples=10)
+SMALL = closed_forms.LandscapeSettings(m=2, n=2, samples=10)
 ONE_RUN = {
-    "landscape": (lambda key: landscape._sampled(SMALL, key), 3),
+    "landscape": (lambda key: closed_forms._sampled(SMALL, key), 3),
     "sample-size": (lambda key: sampling._curve(sampling.SampleSettings(m=2, n=2), key), 2),
-    "bounds": (lambda key: bounds._constants_of_one(key, jnp.array([0.6, 0.8]), 12), 3),
+    "bounds": (lambda key: bounds._constants(key, jnp.array([0.6, 0.8]), 12), 3),
 }
 
 
@@ -47,7 +48,7 @@ def test_no_key_draws_twice(name, drawn):
 
 
 def test_starts_are_independent_from_one_alignment_to_the_next():
-    runs = networks.Runs(0, 7, 0, 50)
+    runs = Runs(0, 7, 0, 50)
     one, other = (fate._tilts(fate.FateSettings(), runs, number) for number in (0, 1))
     assert len({*one, *other}) == 100
     assert abs(np.corrcoef(one, other)[0, 1]) < 0.55  # less by chance with probability 1 - 4e-5
@@ -66,5 +67,5 @@ def test_trainings_see_their_batches_in_different_orders(monkeypatch):
     for told in ("_labeled", "_course"):
         monkeypatch.setattr(networks, told, lambda *args: xr.Dataset())
     settings = networks.NetworkSettings(data="digits", small_epochs=1)
-    networks.compute(settings, networks.Runs(0, 7, 0, 1))
+    networks.compute(settings, Runs(0, 7, 0, 1))
     assert len(seen) == len(set(seen)) == 3

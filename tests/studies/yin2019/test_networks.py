@@ -8,12 +8,21 @@ import pytest
 import xarray as xr
 
 from whytrain.cli import main
+from whytrain.errors import UserError
 from whytrain.lab import Cell, Cells, Runs
-from whytrain.studies.yin2019.networks import BITS, ESTIMATORS, NetworkSettings, compute, summarize
-from whytrain.studies.yin2019.networks_claims import NETWORK_CLAIMS, both, residual
-from whytrain.studies.yin2019.networks_figures import NETWORK_FIGURES
+from whytrain.studies.yin2019.networks import (
+    BITS,
+    BOTH,
+    CLAIMS,
+    ESTIMATORS,
+    FIGURES,
+    RESIDUAL,
+    NetworkSettings,
+    compute,
+    summarize,
+)
 
-ORDERING, ESCAPE = NETWORK_CLAIMS
+ORDERING, ESCAPE = CLAIMS
 
 
 def found(identity, relu, clipped, noise=0.002, left=(0.3, 0.2, 0.2), runs=5):
@@ -71,7 +80,7 @@ def test_the_escape_can_come_out_either_way(left, noise, word):
 
 
 @pytest.mark.parametrize(
-    ("claim", "fault"), [(claim, fault) for claim in NETWORK_CLAIMS for fault in claim.faults]
+    ("claim", "fault"), [(claim, fault) for claim in CLAIMS for fault in claim.faults]
 )
 def test_planted_faults_are_refused(claim, fault):
     datasets = (found(0.5, 0.8, 0.85), LENET)
@@ -85,13 +94,13 @@ def test_planted_faults_are_refused(claim, fault):
 def test_more_runs_are_asked_for_while_the_interval_is_long():
     noisy = judged(ORDERING, found(0.5, 0.8, 0.85, noise=0.5), LENET)
     assert ORDERING.needs_more(noisy)
-    assert [r.runs for r in ORDERING.at_look(2, both("quick"))] == [16, 16]
+    assert [r.runs for r in ORDERING.at_look(2, BOTH("quick"))] == [16, 16]
 
 
 def test_a_loss_that_is_not_a_number_is_told():
     deep = found(0.5, 0.8, 0.85)
     deep.loss[1, 0, 0] = np.nan
-    [request, _] = both("quick")
+    [request, _] = BOTH("quick")
     said = summarize(deep, request.settings)["quantized"]
     assert said["identity, 2 bits"]["train_loss"].endswith("without 1 of 5 that are not finite")
     assert isinstance(said["relu, 2 bits"]["train_loss"], float)
@@ -101,9 +110,9 @@ def test_a_loss_that_is_not_a_number_is_told():
 
 @pytest.mark.parametrize("preset", ["quick", "paper"])
 def test_presets_ask_for_five_runs_or_more(preset):
-    assert all(request.runs >= 5 for request in both(preset))
-    assert [request.settings.network for request in both(preset)] == ["resnet8", "lenet5"]
-    assert list(residual(preset)) == list(both(preset))[:1]
+    assert all(request.runs >= 5 for request in BOTH(preset))
+    assert [request.settings.network for request in BOTH(preset)] == ["resnet8", "lenet5"]
+    assert list(RESIDUAL(preset)) == list(BOTH(preset))[:1]
 
 
 def test_digits_have_no_more_examples():
@@ -163,7 +172,20 @@ def test_the_experiment_depends_on_nothing_but_its_keys(network):
 
 def test_figures_are_drawn_with_their_numbers():
     deep = found(0.5, 0.8, 0.85)
-    for figure in NETWORK_FIGURES:
-        drawn, caption = figure.draw([deep, LENET] if figure.requests is both else [deep])
+    for figure in FIGURES:
+        cells = [Cell(r.settings, d) for r, d in zip(figure.requests("quick"), (deep, LENET))]  # noqa: B905
+        drawn, caption = figure.draw(Cells(cells))
         assert len(drawn.axes) >= 2
         assert "95 % intervals" in caption
+        assert "ResNet-8" in caption
+
+
+def test_at_one_s_own_settings_it_is_said_what_is_missing():
+    asked = ORDERING.requests.set({"network": "lenet5"})("quick")
+    assert [request.settings.network for request in asked] == ["lenet5"]
+    with pytest.raises(UserError, match="it is about ResNet-8 too: leave 'network' as it is"):
+        ORDERING.judge(Cells([Cell(asked[0].settings, LENET)]))
+    [still] = RESIDUAL.set({"small_epochs": "0"})("quick")
+    dataset = found(0.5, 0.8, 0.85).drop_vars(["left_loss", "left_accuracy"])
+    with pytest.raises(UserError, match="at small_epochs=0; take 1 or more"):
+        ESCAPE.judge(Cells([Cell(still.settings, dataset)]))

@@ -1,4 +1,4 @@
-"""`alignment-map`: the angle between the coarse and the true gradient of the filter."""
+"""Does the coarse gradient go downhill? Its angle to the true one, over the place of the filter."""
 
 import math
 from dataclasses import dataclass
@@ -9,23 +9,23 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array
 
-from whytrain.gaussian import ESTIMATORS
-from whytrain.lab import Experiment, Runs, setting
+from whytrain import lab
 from whytrain.landscapes import PlaneOrder
-from whytrain.studies.yin2019.setup import TeacherSettings, told
+from whytrain.report import figures as draw
+from whytrain.studies.yin2019.closed_forms import POINTS
+from whytrain.studies.yin2019.setup import PUBLISHED, THEOREM, YIN, EstimatorSettings, label
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlignmentSettings(TeacherSettings):
+class AlignmentSettings(EstimatorSettings):
     """The estimator, and the axes of the map."""
 
-    ste: str = setting("relu", "straight-through estimator", choices=tuple(ESTIMATORS))
-    filter_norm: float = setting(1.0, "length of the filter", low=1e-100, high=1e100)
-    spread: float = setting(
+    filter_norm: float = lab.setting(1.0, "length of the filter", low=1e-100, high=1e100)
+    spread: float = lab.setting(
         0.05, "standard deviation of the output weights about p v*", low=0, high=1e100
     )
-    angles: int = setting(41, "angles of the filter, inside (0, pi)", low=1, high=1000)
-    overlaps: int = setting(40, "values of P, from -1 to 1 without 0", low=2, high=1000)
+    angles: int = lab.setting(41, "angles of the filter, inside (0, pi)", low=1, high=1000)
+    overlaps: int = lab.setting(40, "values of P, from -1 to 1 without 0", low=2, high=1000)
 
     @property
     def angle_axis(self) -> np.ndarray:
@@ -38,9 +38,9 @@ class AlignmentSettings(TeacherSettings):
         return (np.arange(self.overlaps) + 0.5) * 2 / self.overlaps - 1
 
 
-def compute(settings: AlignmentSettings, runs: Runs) -> xr.Dataset:
+def compute(settings: AlignmentSettings, runs: lab.Runs) -> xr.Dataset:
     """The angle in radians for output weights about `P v*`, over run, angle and overlap."""
-    reduction = settings.reduction(settings.ste)
+    reduction = settings.reduction
     star = settings.output_star  # of NumPy: outside a computation JAX would round it
 
     def one(key: Array) -> Array:
@@ -68,18 +68,74 @@ def compute(settings: AlignmentSettings, runs: Runs) -> xr.Dataset:
     )
 
 
-def summarize(dataset: xr.Dataset, settings: AlignmentSettings) -> dict:
-    """Mean and largest angle between the two, over the map."""
-    del settings
-    return {"mean": told(dataset.apart, np.mean), "largest": told(dataset.apart)}
+ALIGNMENT = lab.Experiment(
+    "alignment-map",
+    "angle between coarse and true gradient of the filter, over its angle and the overlap",
+    AlignmentSettings, compute, lab.summarize, runs=16, block=256,
+)  # fmt: skip
 
 
-ALIGNMENT = Experiment(
-    name="alignment-map",
-    doc="angle between coarse and true gradient of the filter, over its angle and the overlap",
-    settings=AlignmentSettings,
-    compute=compute,
-    summarize=summarize,
-    runs=16,
-    block=256,
-)
+def _downhill(
+    id: str, name: str, title: str, source: str, statement: str, does_not_show: str
+) -> lab.Claim:
+    """The inner product of coarse and true gradient is the stated one, and never negative."""
+    return lab.Claim(
+        id=id, title=title, group="dynamics", source=source, statement=statement, requests=POINTS,
+        parts=(
+            lab.identity(f"{name}_inner_error", tolerance=1e-12,
+                         what="largest error of the stated inner product"),
+            lab.in_every_run(lambda cells: cells.pooled(f"{name}_inner") >= 0,
+                             "points at which it is not negative"),
+        ),
+        faults=(
+            lab.Fault("the inner product is off by 2e-12", lab.added(f"{name}_inner_error", 2e-12)),
+            lab.Fault("at one point it is negative", lab.in_one_run(f"{name}_inner", -1e-9)),
+        ),
+        does_not_show=does_not_show, figures=("alignment",),
+    )  # fmt: skip
+
+
+_RADIAL = "How much of a step goes along the filter, which the loss does not see."
+
+CLAIMS = (
+    _downhill(
+        "Y-L5a", "relu", "The ReLU's coarse gradient goes downhill", f"{YIN}, Lemma 5",
+        "⟨E g_relu, ∂f/∂w⟩ = sin θ (vᵀv*)² / (2 (√(2π))³ ‖w‖) ≥ 0.", _RADIAL,
+    ),
+    _downhill(
+        "Y-L8a", "identity", "The identity's goes downhill too", f"{YIN}, Lemma 8",
+        "⟨E g_id, ∂f/∂w⟩ = sin θ (vᵀv*)² / ((√(2π))³ ‖w‖) ≥ 0.",
+        "That descent along it converges, which it does not.",
+    ),
+    _downhill(
+        "Y-PUB2", "clipped_relu", "The clipped ReLU's goes downhill", PUBLISHED,
+        "⟨E g_crelu, ∂f/∂w⟩ = q(θ,w) (vᵀv*)² / (2π‖w‖) ≥ 0.", _RADIAL,
+    ),
+)  # fmt: skip
+
+
+def _map(cells: lab.Cells):
+    shown = next((cell for cell in cells if cell.settings.ste == "relu"), cells[0])
+    settings = shown.settings
+    cosine = np.cos(shown.data.apart).mean("run").to_dataset(name="cosine")
+    figure = draw.phase_diagram(
+        cosine, x="overlap", y="angle", value="cosine", level=0.5,
+        x_label="overlap P = vᵀv*", y_label="angle θ of the filter (rad)",
+        value_label="cosine between coarse and true gradient",
+    )  # fmt: skip
+    least = [
+        f"{label(cell.settings.ste)} {float(np.cos(cell.data.apart).min()):.3f}" for cell in cells
+    ]
+    return figure, (
+        f"{label(settings.ste)} estimator, m = {settings.m}, ‖w‖ = {settings.filter_norm:g}; on "
+        "the line the cosine is 1/2. It is nowhere negative, which is the positive correlation of "
+        "the paper; but over most of the map it is small, for the coarse gradient also has a part "
+        "along the filter, which the loss does not see. Least cosines over the map: "
+        f"{', '.join(least)}."
+    )
+
+
+MAPS = ALIGNMENT.grid({"quick": {"runs": 8}, "paper": {"runs": 100}}, ste=THEOREM)
+FIGURE = lab.Figure("alignment", "Coarse against true gradient", MAPS, _map)
+
+TOPIC = lab.Topic((ALIGNMENT,), CLAIMS, (FIGURE,))

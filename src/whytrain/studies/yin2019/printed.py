@@ -28,6 +28,11 @@ def loss(v: Output, vs: Output, theta: Array) -> Array:
     return (quadratic - 2 * cross + jnp.sum(vs * vs) + jnp.sum(vs) ** 2) / 8
 
 
+def loss_at_zero(vs: Output) -> Array:
+    """Lemma 1: `f(v, 0)`, whatever v."""
+    return (jnp.sum(vs**2) + jnp.sum(vs) ** 2) / 8
+
+
 def output_gradient(v: Output, vs: Output, theta: Array) -> Output:
     """Equation (6)."""
     kappa = 1 - 2 * theta / math.pi

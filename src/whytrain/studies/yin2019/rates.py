@@ -1,4 +1,4 @@
-"""`rates`: how fast the angle comes to an optimum, beside the linearized rate."""
+"""How fast does the angle come to an optimum? Beside the linearized rate."""
 
 import math
 from dataclasses import dataclass
@@ -7,26 +7,33 @@ import jax
 import numpy as np
 import xarray as xr
 
-from whytrain.dynamics import GradientDescent, simulate
+from whytrain import lab
+from whytrain.dynamics import GradientDescent, fitted_rates, simulate
 from whytrain.errors import UserError
 from whytrain.gaussian import ESTIMATORS, step
-from whytrain.lab import Experiment, Runs, setting
-from whytrain.landscapes import PlaneOrder
-from whytrain.studies.yin2019.setup import ROOT, TeacherSettings, settled, told
+from whytrain.studies.yin2019.setup import (
+    OWN,
+    ROOT,
+    THEOREM,
+    EstimatorSettings,
+    mean_of_finite,
+    starts_at_best,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RateSettings(TeacherSettings):
+class RateSettings(EstimatorSettings):
     """An estimator, an optimum, and starts near it."""
 
-    ste: str = setting("relu", "straight-through estimator", choices=tuple(ESTIMATORS))
-    optimum: str = setting(
+    optimum: str = lab.setting(
         "global", "the critical point to start near", choices=("global", "spurious")
     )
-    filter_norm: float = setting(1.0, "length of the filter", low=0, exclusive=True)
-    distance: float = setting(1e-4, "largest angle to it at the start", unit="rad", low=0, high=1)
-    step_size: float = setting(0.05, "step size of both blocks", low=0, exclusive=True)
-    times: int = setting(200, "times at which runs are saved", low=10, high=10_000)
+    filter_norm: float = lab.setting(1.0, "length of the filter", low=0, exclusive=True)
+    distance: float = lab.setting(
+        1e-4, "largest angle to it at the start", unit="rad", low=0, high=1
+    )
+    step_size: float = lab.setting(0.05, "step size of both blocks", low=0, exclusive=True)
+    times: int = lab.setting(200, "times at which runs are saved", low=10, high=10_000)
 
     def check(self) -> None:
         """The optimum exists."""
@@ -59,48 +66,67 @@ def predicted(settings: RateSettings) -> float:
     return -math.log1p(-rate * settings.step_size)
 
 
-def compute(settings: RateSettings, runs: Runs) -> xr.Dataset:
+def compute(settings: RateSettings, runs: lab.Runs) -> xr.Dataset:
     """Measured rate over predicted rate, a run."""
-    reduction = settings.reduction(settings.ste)
+    reduction = settings.reduction
     base = 0.0 if settings.optimum == "global" else math.pi
     with jax.enable_x64(True):
         away = np.asarray(jax.vmap(jax.random.uniform)(runs.keys()))
     angles = np.abs(base - settings.distance * (0.1 + 0.9 * away))
-    start = settled(reduction, base)
     x, y = settings.filter_norm * np.cos(angles), settings.filter_norm * np.sin(angles)
-    starts = PlaneOrder(x, y, *(np.full(len(runs), float(leaf)) for leaf in start[2:]))
+    starts = starts_at_best(reduction, base, x, y)
     steps = int(22 / predicted(settings))
     ended = simulate(
         reduction, GradientDescent(settings.step_size), starts, steps, observables=("x", "y"),
         times=np.unique(np.linspace(0, steps, settings.times).astype(int)),
     )  # fmt: skip
     gap = np.arctan2(np.abs(ended.y.values), np.abs(ended.x.values))
-    ratio = _fitted(ended.time.values, gap) / predicted(settings)
+    ratio = fitted_rates(ended.time.values, gap, 1e-9, 1e-6) / predicted(settings)
     return xr.Dataset({"ratio": ("run", ratio), "outcome": ended.outcome})
 
 
-def _fitted(time: np.ndarray, gap: np.ndarray) -> np.ndarray:
-    """The rate of every run, from where its angle is between 1e-6 and 1e-9."""
-    rates = np.full(len(gap), np.nan)
-    for run, path in enumerate(gap):
-        inside = (path > 1e-9) & (path < 1e-6)
-        if inside.sum() >= 2:
-            rates[run] = -np.polyfit(time[inside], np.log(path[inside]), 1)[0]
-    return rates
-
-
-def summarize(dataset: xr.Dataset, settings: RateSettings) -> dict:
-    """The mean of the ratio, and the rate it is held against."""
-    ratio = told(dataset.ratio, np.mean)
-    return {"rate_over_predicted": ratio, "predicted": predicted(settings)}
-
-
-RATES = Experiment(
+RATES = lab.Experiment(
     name="rates",
     doc="speed at which the angle comes to an optimum, over the linearized one",
     settings=RateSettings,
     compute=compute,
-    summarize=summarize,
+    summarize=lambda dataset, settings: lab.summarize(dataset) | {"predicted": predicted(settings)},
     runs=32,
     block=1024,
 )
+
+NEAR_OPTIMA = RATES.grid(
+    {"quick": {"runs": 16}, "paper": {"runs": 200}},
+    ste=THEOREM,
+    optimum=("global", "spurious"),
+    filter_norm=(1.0, 4.0),
+    where=lambda at: (at.ste, at.optimum) != ("identity", "spurious"),  # nothing comes to it
+)
+
+
+def _over_predicted(cells: lab.Cells) -> list[lab.Estimate]:
+    """The mean ratio for every estimator, optimum and length, of the runs that were fitted."""
+    return [mean_of_finite(cell.data.ratio.values) for cell in cells]
+
+
+def _unfitted(cells: lab.Cells) -> str:
+    ratios = cells.pooled("ratio")
+    return f"{(~np.isfinite(ratios)).sum()} of {len(ratios)} runs were too short for a fit"
+
+
+CLAIMS = (
+    lab.Claim(
+        id="Y-O6", title="How fast the angle closes", group="dynamics", source=OWN,
+        statement="The angle closes at the rate |vᵀv*| (μ'(0+) + μ'(0−)) / (2√(2π)‖w‖): identity "
+        "twice as fast as ReLU and clipped ReLU.",
+        requests=NEAR_OPTIMA,
+        parts=(lab.Part("measured over predicted rate, for every estimator, optimum and ‖w‖",
+                        _over_predicted, lab.equals(1.0, 0.01)),),
+        faults=(lab.Fault("it closes 2 % faster",
+                          lab.altered("ratio", lambda ratio: 1.02 * ratio)),),
+        does_not_show="How long a run takes to come so near.",
+        note=_unfitted,
+    ),
+)  # fmt: skip
+
+TOPIC = lab.Topic((RATES,), CLAIMS)

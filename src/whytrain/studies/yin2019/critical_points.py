@@ -1,4 +1,4 @@
-"""`critical-points`: minima, saddles and zeros of the coarse gradients, at random teachers."""
+"""Where are minima and saddles, and where does a coarse gradient rest? At random teachers."""
 
 import math
 from collections.abc import Callable
@@ -10,9 +10,9 @@ import xarray as xr
 from jaxtyping import Float
 from scipy.special import erf, erfc
 
+from whytrain import lab
 from whytrain._types import Numeric
-from whytrain.lab import Experiment, Runs, Settings, setting
-from whytrain.studies.yin2019.setup import ROOT, THEOREM, TeacherSettings, told
+from whytrain.studies.yin2019.setup import OWN, PUBLISHED, ROOT, THEOREM, YIN, EstimatorSettings
 
 EDGE = 0.02  # teachers so close to u = 1/2 are not drawn: their saddle is at pi
 NEAR = 0.02  # angles so close to a critical one are not searched for others
@@ -23,15 +23,15 @@ Outputs = Float[np.ndarray, "*places m"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PointSettings(Settings):
+class PointSettings(lab.Settings):
     """A size of network and the effort to spend on each random teacher."""
 
-    m: int = setting(4, "number of patches", low=2, high=10_000)
-    tries: int = setting(400, "random moves from each critical point", low=10)
-    angles: int = setting(401, "angles at which zeros are searched", low=11)
+    m: int = lab.setting(4, "number of patches", low=2, high=10_000)
+    tries: int = lab.setting(400, "random moves from each critical point", low=10)
+    angles: int = lab.setting(401, "angles at which zeros are searched", low=11)
 
 
-def compute(settings: PointSettings, runs: Runs) -> xr.Dataset:
+def compute(settings: PointSettings, runs: lab.Runs) -> xr.Dataset:
     """One random teacher a run, with `u` anywhere in its range, and one random length of filter."""
     with jax.enable_x64(True):
         seeds = np.asarray(jax.vmap(lambda key: jax.random.bits(key, dtype="uint32"))(runs.keys()))
@@ -44,10 +44,10 @@ def _teacher(settings: PointSettings, rng: np.random.Generator) -> dict[str, flo
     u = rng.uniform(0.0, most)
     while abs(u - 0.5) < EDGE:
         u = rng.uniform(0.0, most)
-    teacher = TeacherSettings(m=m, alignment=u)
+    teacher = EstimatorSettings(m=m, alignment=u)
     star, total = teacher.output_star, teacher.total_star
     place = _Place(m, star, total, float(np.exp(rng.normal())))
-    sphere = teacher.reduction("relu").on_sphere()
+    sphere = teacher.reduction.on_sphere()
     found = sphere.saddle_angle
     exists = u < 0.5
     stated = math.pi / 2 / (1 - u) if exists else math.nan  # (9), with N* = 1
@@ -182,22 +182,141 @@ class _Place:
         return float(changes.min())
 
 
-def summarize(dataset: xr.Dataset, settings: PointSettings) -> dict:
-    """Largest errors, and the coarse gradients at the critical angles and elsewhere."""
-    del settings
-    names = [str(n) for n in dataset.data_vars]
-    errors = {n: told(dataset[n]) for n in names if n.endswith(("_error", "_at_critical"))}
-    other = {n: told(dataset[n], np.min) for n in names if n.endswith("_elsewhere")}
-    return errors | other | {"as_stated": float(dataset.as_stated.mean())}
+CRITICAL_POINTS = lab.Experiment(
+    "critical-points",
+    "minima, saddles and joint zeros of the coarse gradients, at random teachers",
+    PointSettings, compute, lab.summarize, runs=200, block=256, version=3,
+)  # fmt: skip
 
-
-POINTS = Experiment(
-    name="critical-points",
-    doc="minima, saddles and joint zeros of the coarse gradients, at random teachers",
-    settings=PointSettings,
-    compute=compute,
-    summarize=summarize,
-    runs=200,
-    block=256,
-    version=3,
+TEACHERS = CRITICAL_POINTS.grid(
+    {"quick": {"runs": 120, "m": 4}, "paper": {"runs": 500, "m": (2, 4, 10, 40)}}
 )
+
+
+def _kind_as_stated(cells: lab.Cells) -> np.ndarray:
+    u, rise = cells.pooled("u"), cells.pooled("least_rise")
+    return np.where(u < 0.5, rise > -1e-7, rise < -1e-7)
+
+
+def _border_at(u: float) -> Callable[[lab.Cells], lab.Cells]:
+    """A fault: saddle and spurious minimum end before u = 1/2."""
+
+    def one(cell: lab.Cell) -> lab.Cell:
+        gone = (cell.data.u.values > u) & (cell.data.u.values < 0.5)
+        return cell.assign(as_stated=cell.data.as_stated.values & ~gone)
+
+    return lambda cells: cells.change(one)
+
+
+def _lowest_falls(rises: np.ndarray) -> np.ndarray:
+    """From the steepest of the spurious minima there is a way down."""
+    return np.where(rises == rises.max(), -1e-6, rises)
+
+
+def _rests(id: str, name: str, title: str, source: str, statement: str, figures=()) -> lab.Claim:
+    """The coarse gradient vanishes with the output's at the critical angles and nowhere else."""
+
+    def least_elsewhere(cells: lab.Cells) -> lab.Estimate:
+        values = cells.pooled(f"{name}_elsewhere")
+        least = float(values.min())
+        return lab.Estimate(least, least, least, None, len(values))
+
+    def untold(cell: lab.Cell) -> lab.Cell:
+        return cell.assign(**{f"{name}_elsewhere": cell.data[f"{name}_untold"].values})
+
+    return lab.Claim(
+        id=id, title=title, group="landscape", source=source, statement=statement,
+        requests=TEACHERS,
+        parts=(
+            lab.identity(f"{name}_at_critical", tolerance=1e-12,
+                         what="largest coarse gradient at critical angles"),
+            lab.Part("least coarse gradient elsewhere", least_elsewhere, lab.above(1e-9)),
+        ),
+        faults=(
+            lab.Fault("it is 2e-12 at a critical angle", lab.added(f"{name}_at_critical", 2e-12)),
+            lab.Fault("the search is not told of the saddle, and finds a zero elsewhere",
+                      lambda cells: cells.change(untold)),
+        ),
+        does_not_show="Zeros less than 0.02 rad from a critical angle.",
+        figures=figures,
+    )  # fmt: skip
+
+
+CLAIMS = (
+    lab.Claim(
+        id="Y-P1", title="Where saddles and spurious minima are", group="landscape",
+        source=f"{YIN}, Proposition 1",
+        statement="Saddles, at θ = (π/2)(m+1)‖v*‖²/((m+1)‖v*‖² − (1ᵀv*)²), and spurious minima, "
+        "at θ = π, exist if and only if (1ᵀv*)² < (m+1)‖v*‖²/2.",
+        requests=TEACHERS,
+        parts=(
+            lab.in_every_run(
+                lambda cells: cells.pooled("as_stated"),
+                "teachers that have saddle and spurious minimum exactly where u < 1/2",
+            ),
+            lab.identity("saddle_error", tolerance=1e-9,
+                         what="largest error of the saddle's angle (rad)"),
+            lab.identity("residual", tolerance=1e-12, what="largest gradient at a critical point"),
+            lab.in_every_run(lambda cells: cells.pooled("both_sides_fall"),
+                             "saddles on both sides of which the loss falls"),
+            lab.in_every_run(_kind_as_stated,
+                             "teachers whose point at θ = π is a minimum exactly where u < 1/2"),
+        ),
+        faults=(
+            lab.Fault("both exist up to u = 0.42 only", _border_at(0.42)),
+            lab.Fault("the saddle is 2e-9 rad elsewhere", lab.added("saddle_error", 2e-9)),
+            lab.Fault("one critical point has a gradient of 2e-12",
+                      lab.in_one_run("residual", 2e-12)),
+            lab.Fault("on one side of one saddle the loss rises",
+                      lab.in_one_run("both_sides_fall", False)),
+            lab.Fault("from one spurious minimum the loss falls",
+                      lab.altered("least_rise", _lowest_falls)),
+        ),
+        does_not_show="Teachers with |u − 1/2| < 0.02, whose saddle is nearly at θ = π.",
+        figures=("plane",),
+    ),
+    _rests(
+        "Y-L6", "relu", "The ReLU's rests at critical points only", f"{YIN}, Lemma 6",
+        "∂f/∂v and E g_relu vanish together only at saddles and at (global or spurious) minima.",
+        figures=("plane",),
+    ),
+    _rests(
+        "Y-PUB4", "clipped_relu", "The clipped ReLU's rests at critical points only", PUBLISHED,
+        "E g_crelu has the joint zeros of E g_relu.",
+    ),
+    lab.Claim(
+        id="Y-L7b", title="The identity's does not vanish at the spurious minimum",
+        group="landscape", source=f"{YIN}, Lemma 7",
+        statement="At the spurious minimum ‖E g_id‖ = 2(m−1)(1ᵀv*)²/(√(2π)(m+1)²) > 0 for m > 1, "
+        "1ᵀv* ≠ 0; it points outward, so that descent shrinks the filter.",
+        requests=TEACHERS,
+        parts=(
+            lab.identity("identity_norm_error", tolerance=1e-12,
+                         what="largest error of the stated length"),
+            lab.in_every_run(lambda cells: cells.pooled("identity_radial") > 0,
+                             "teachers at whose spurious minimum it points outward"),
+        ),
+        faults=(
+            lab.Fault("the length is off by 2e-12", lab.added("identity_norm_error", 2e-12)),
+            lab.Fault("for one teacher it points inward", lab.in_one_run("identity_radial", -1e-9)),
+        ),
+        does_not_show="What becomes of the filter then: see Y-O4 and Y-O5.",
+        figures=("plane", "fate"),
+    ),
+    lab.Claim(
+        id="Y-O2", title="The loss with the best output weights", group="landscape", source=OWN,
+        statement="min_v f = (1−κ)/8 [(1+κ)‖v*‖² + (1−κ)(1ᵀv*)²/(m+1)]; the spurious loss is "
+        "(1ᵀv*)²/(2(m+1)).",
+        requests=TEACHERS,
+        parts=(lab.identity("profile_error", "values_error", tolerance=1e-12,
+                            what="largest error"),),
+        faults=(
+            lab.Fault("min_v f is off by 2e-12", lab.added("profile_error", 2e-12)),
+            lab.Fault("the spurious loss is off by 2e-12", lab.added("values_error", 2e-12)),
+        ),
+        does_not_show="That no other output weights are better, which the quadratic form proves.",
+        figures=("plane",),
+    ),
+)  # fmt: skip
+
+TOPIC = lab.Topic((CRITICAL_POINTS,), CLAIMS)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from whytrain.studies.yin2019 import printed
-from whytrain.studies.yin2019.points import _least_away, _Place, _zeros
+from whytrain.studies.yin2019.critical_points import _least_away, _Place, _zeros
 from whytrain.studies.yin2019.setup import THEOREM, TeacherSettings
 
 
