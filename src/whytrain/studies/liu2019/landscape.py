@@ -9,8 +9,22 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array
 
-from whytrain.lab import Experiment, Runs, Settings, normals, setting
+from whytrain.lab import (
+    Claim,
+    Experiment,
+    Fault,
+    Runs,
+    Settings,
+    Topic,
+    altered,
+    closed_form,
+    identity,
+    moved,
+    normals,
+    setting,
+)
 from whytrain.landscapes import SharedFilter, SphereReduction, Weights
+from whytrain.studies.liu2019.setup import DU, OWN
 
 # Points at a time: one shape each, compiled once, and bounded memory where points are sampled at.
 TOGETHER = 4
@@ -129,3 +143,60 @@ LANDSCAPE = Experiment(
     runs=64,
     block=1024,
 )
+
+POINTS = LANDSCAPE.grid(
+    {
+        "quick": {"runs": 128, "samples": 10_000, "k": 9},
+        "paper": {"runs": 200, "samples": 20_000, "k": (1, 4, 9, 16, 49)},
+    },
+    p=lambda at: {1: 2, 4: 3, 9: 4}.get(at.k, 8),
+)
+
+TOPIC = Topic(
+    experiments=(LANDSCAPE,),
+    claims=(
+        Claim(
+            id="loss", title="The loss has a closed form", group="definitions",
+            source=f"{DU}, Theorem 3.1",
+            statement="The closed form is the population loss: L(v, a) = 1/(4π) [(π−1)‖a‖² + s² + "
+            "(π−1)A + S² − 2 (g(φ)−1) u − 2 s S].",
+            requests=POINTS,
+            parts=closed_form("loss_z", "the closed form"),
+            faults=(Fault("the closed form is 5 % too large",
+                          moved("loss_z", "loss_size", 0.05)),),
+            does_not_show="Errors of less than about 1 % at single points would not be seen.",
+        ),
+        Claim(
+            id="gradient", title="So has the gradient", group="definitions",
+            source=f"{DU}, Theorem 3.1",
+            statement="So is the closed gradient: ∂L/∂a = [(π−1) a + s 1 − (g(φ)−1) a* − S 1] / "
+            "(2π), and on the sphere ∂L/∂v = −(π−φ) u / (2π) (I − vvᵀ) v*.",
+            requests=POINTS,
+            parts=(
+                *closed_form("gradient_z", "the closed form along a random direction"),
+                identity("autodiff_error", tolerance=1e-10,
+                         what="largest relative difference from autodiff of the closed loss"),
+            ),
+            faults=(
+                Fault("the closed form is 20 % too large",
+                      moved("gradient_z", "gradient_size", 0.2)),
+                Fault("autodiff differs by 1e-9 of the gradient",
+                      altered("autodiff_error", lambda error: error + 1e-9)),
+            ),
+            does_not_show="Points at which the filter has length zero, where there is no gradient.",
+        ),
+        Claim(
+            id="reduction", title="Three numbers carry the descent", group="dynamics", source=OWN,
+            statement="Three numbers (φ, s, u) carry normalized gradient descent exactly, whatever "
+            "k and p.",
+            requests=POINTS,
+            parts=(identity(
+                "reduction_error", tolerance=1e-12, what="largest difference of the order "
+                "parameters between full and reduced descent at its end",
+            ),),
+            faults=(Fault("the order parameters differ by 1e-11",
+                          altered("reduction_error", lambda error: error + 1e-11)),),
+            does_not_show="Other methods: each reduction lists those under which it is exact.",
+        ),
+    ),
+)  # fmt: skip

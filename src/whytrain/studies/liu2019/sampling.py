@@ -8,8 +8,25 @@ import numpy as np
 import xarray as xr
 
 from whytrain.dynamics import StochasticGradientDescent, simulate
-from whytrain.lab import Experiment, Runs, estimate_rate, setting
+from whytrain.lab import (
+    Cell,
+    Cells,
+    Claim,
+    Estimate,
+    Experiment,
+    Fault,
+    Figure,
+    Part,
+    Runs,
+    Topic,
+    above,
+    equals,
+    estimate_rate,
+    estimate_slope,
+    setting,
+)
 from whytrain.landscapes import Outcome, Weights, at_each
+from whytrain.report import figures as draw
 from whytrain.studies.liu2019.setup import DescentSettings, draw_weights
 
 
@@ -76,3 +93,88 @@ SAMPLING = Experiment(
     runs=64,
     block=256,
 )
+
+BATCHES = SAMPLING.grid(
+    {
+        "quick": {"runs": 192, "horizon": 100, "batch": (8, 32, 128)},
+        "paper": {"runs": 256, "horizon": 300, "batch": (16, 64, 256, 1024)},
+    }
+)
+
+
+def _exponent(cells: Cells) -> Estimate:
+    """The logs of all runs over the log of the batch: a run that changes sides is off by O(1)."""
+    logs = np.log(cells.pooled("deviation"))
+    where = np.concatenate([np.full(cell.runs, math.log(cell.settings.batch)) for cell in cells])
+    return estimate_slope(where, logs)
+
+
+def _same_end(cells: Cells) -> Estimate:
+    """How often both end in the same basin, at the largest batch."""
+    last = max(cells, key=lambda cell: cell.settings.batch)
+    same = last.data.population_outcome == last.data.sampled_outcome
+    return estimate_rate(int(same.sum()), last.runs)
+
+
+def _slower(cells: Cells) -> Cells:
+    return cells.change(
+        lambda cell: cell.assign(deviation=cell.data.deviation.values * cell.settings.batch**0.25)
+    )
+
+
+def _every_fifth_elsewhere(cells: Cells) -> Cells:
+    def one(cell: Cell) -> Cell:
+        ends = cell.data.population_outcome.values
+        other = np.where(ends == Outcome.GLOBAL, Outcome.SPURIOUS, Outcome.GLOBAL)
+        fifth = np.arange(len(ends)) % 5 == 0
+        return cell.assign(sampled_outcome=np.where(fifth, other, ends).astype(ends.dtype))
+
+    return cells.change(one)
+
+
+def _draw(cells: Cells) -> tuple:
+    sizes = [cell.settings.batch for cell in cells]
+    low, middle, high = np.transpose([
+        np.quantile(cell.data.deviation.values, (0.25, 0.5, 0.75)) for cell in cells
+    ])  # fmt: skip
+    guide = middle[0] * np.sqrt(sizes[0] / np.array(sizes))
+    series = [
+        draw.Series(sizes, middle, "median of runs", low=low, high=high, color="blue", marker="o"),
+        draw.Series(sizes, guide, "1/√batch", color="gray", line="--", width=1.0),
+    ]
+    figure = draw.lines(
+        series, x_label="batch", y_label="deviation from the population's run", log="xy",
+        x_ticks=sizes,
+    )  # fmt: skip
+    return figure, (
+        "Mini-batch descent on fresh patches beside the population's trajectory from the same "
+        "start; the band holds the middle half of the runs. The deviation falls like 1/√batch: "
+        "what is proved of the population carries over to large batches."
+    )
+
+
+TOPIC = Topic(
+    experiments=(SAMPLING,),
+    claims=(
+        Claim(
+            id="samples", title="Mini-batches follow the population", group="experiments",
+            source="extension to mini-batches",
+            statement="Mini-batch descent on fresh patches follows the population's trajectory; "
+            "the deviation falls like 1/√batch.",
+            requests=BATCHES,
+            parts=(
+                Part("exponent of the deviation over the batch", _exponent,
+                     equals(-0.5, 0.15, resolution=0.05)),
+                Part("share of runs that end where the population's do, at the largest batch",
+                     _same_end, above(0.9, resolution=0.02)),
+            ),
+            faults=(
+                Fault("it falls like batch^(−1/4)", _slower),
+                Fault("every fifth run ends elsewhere", _every_fifth_elsewhere),
+            ),
+            does_not_show="A sample that is used more than once.",
+            figures=("sampling",),
+        ),
+    ),
+    figures=(Figure("sampling", "Mini-batches", BATCHES, _draw),),
+)  # fmt: skip

@@ -7,9 +7,25 @@ import numpy as np
 import xarray as xr
 
 from whytrain.dynamics import log_times, simulate
-from whytrain.lab import Experiment, Runs, setting
+from whytrain.lab import (
+    Cells,
+    Claim,
+    Estimate,
+    Experiment,
+    Fault,
+    Figure,
+    Part,
+    Runs,
+    Topic,
+    altered,
+    below,
+    estimate_slope,
+    in_every_run,
+    setting,
+)
 from whytrain.landscapes import Outcome
-from whytrain.studies.liu2019.setup import DescentSettings, draw_orders
+from whytrain.report import figures as draw
+from whytrain.studies.liu2019.setup import LIU, DescentSettings, draw_orders
 
 EPSILONS = 10.0 ** -np.arange(2, 11)
 
@@ -84,3 +100,78 @@ SCALING = Experiment(
     runs=200,
     block=1024,
 )
+
+SIZES = SCALING.grid(
+    {
+        "quick": {"runs": 100, "k": (16, 36, 100)},
+        "paper": {"runs": 500, "k": (16, 25, 49, 100, 196, 400)},
+    }
+)
+
+
+def _steps(cells: Cells, place: int = -1) -> list[float]:
+    """Mean steps to one of the epsilons, the smallest by default, for every k."""
+    return [float(cell.data.hit.mean("run").values[place]) for cell in cells]
+
+
+def _exponent(cells: Cells) -> Estimate:
+    return estimate_slope(np.log([cell.settings.k for cell in cells]), np.log(_steps(cells)))
+
+
+def _straight(cells: Cells) -> list[bool]:
+    """Whether the steps of each run lie on a line over log 1/epsilon; not where one is missing."""
+    digits = -np.log(EPSILONS)
+    rows = np.concatenate([cell.data.hit.values for cell in cells])
+    return [np.corrcoef(digits, row)[0, 1] > 0.99 for row in rows]
+
+
+def _steeper(cells: Cells) -> Cells:
+    return cells.change(lambda cell: cell.assign(hit=cell.data.hit.values * cell.settings.k**1.1))
+
+
+def _draw(cells: Cells) -> tuple:
+    sizes = [cell.settings.k for cell in cells]
+    series = [
+        draw.Series(sizes, _steps(cells, place), label, color=color, marker="o")
+        for place, label, color in (
+            (0, "ε = 10⁻²", "sky"), (4, "ε = 10⁻⁶", "blue"), (8, "ε = 10⁻¹⁰", "ink")
+        )
+    ]  # fmt: skip
+    figure = draw.lines(
+        series, x_label="patches k", y_label="steps to error ε", log="xy", x_ticks=sizes
+    )
+    power = f"k^{_exponent(cells).value:.2f}"
+    return figure, (
+        "Steps until the error stays below ε, ResNet with warm-up, η = 1/k². They grow like "
+        f"{power}, which is the step size's own power, and by equal amounts for each digit of ε: "
+        "polynomial in k and logarithmic in 1/ε."
+    )
+
+
+TOPIC = Topic(
+    experiments=(SCALING,),
+    claims=(
+        Claim(
+            id="polynomial-time", title="The time is polynomial", group="dynamics",
+            source=f"{LIU}, main theorem",
+            statement="Steps to ε grow polynomially in k (here with exponent below 3 at η = 1/k²) "
+            "and like log 1/ε.",
+            requests=SIZES,
+            parts=(
+                Part("exponent of k in the steps to 1e-10", _exponent, below(3.0)),
+                in_every_run(_straight, "runs whose steps to ε have a correlation above 0.99 with "
+                             "log 1/ε"),
+                in_every_run(lambda cells: np.isfinite(cells.pooled("hit")),
+                             "runs and ε that are reached"),
+            ),
+            faults=(
+                Fault("steps grow by another factor k^1.1", _steeper),
+                Fault("steps grow like (log 1/ε)⁴",
+                      altered("hit", lambda steps: steps * (-np.log(EPSILONS)) ** 3)),
+            ),
+            does_not_show="The exponent of step sizes other than η = 1/k².",
+            figures=("scaling",),
+        ),
+    ),
+    figures=(Figure("scaling", "Time to the optimum", SIZES, _draw),),
+)  # fmt: skip

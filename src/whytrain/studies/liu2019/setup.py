@@ -4,6 +4,7 @@ import functools
 import math
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Array, Float
@@ -22,6 +23,14 @@ from whytrain.landscapes import (
     at_each,
 )
 from whytrain.landscapes.rule import NORMALIZED_DESCENT
+
+LIU, DU, OWN = "Liu et al. 2019", "Du et al. 2018", "derived here"
+NETWORKS: dict[str, dict[str, Any]] = {
+    "ResNet with warm-up": {"architecture": "resnet", "warmup": True},
+    "ResNet without": {"architecture": "resnet", "warmup": False},
+    "CNN": {"architecture": "cnn", "warmup": False},
+}
+COLORS = dict(zip(NETWORKS, ("blue", "green", "orange"), strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,3 +188,27 @@ def _turned(v: Float[np.ndarray, " p"], angle: float) -> Float[np.ndarray, " p"]
     across = np.eye(len(v))[0] - v[0] * v
     turned = math.cos(angle) * v + math.sin(angle) * across / np.linalg.norm(across)
     return turned / np.linalg.norm(turned)
+
+
+def network(settings: DescentSettings) -> str:
+    """The name of a network, as in `NETWORKS`; of a CNN whatever its warm-up."""
+    if settings.architecture == "cnn":
+        return "CNN"
+    return "ResNet with warm-up" if settings.warmup else "ResNet without"
+
+
+def ratio(settings: DescentSettings) -> float:
+    """The filter's step size over that of the output weights."""
+    return settings.filter_step_size / settings.step_size
+
+
+def length(settings: TeacherSettings) -> str:
+    """The length of `a*` in words."""
+    k, norm = settings.k, settings.norm
+    return {1.0: "1", math.sqrt(k): "√k", float(k): "k"}.get(norm, f"{norm:g}")
+
+
+def prior(settings: DescentSettings) -> str:
+    """The angle of `v_0` to `v*` in words."""
+    angle = settings.angle
+    return "any" if angle is None else "π/3" if angle == math.pi / 3 else f"{angle:g}"
