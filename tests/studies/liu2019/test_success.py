@@ -5,10 +5,12 @@ import math
 import numpy as np
 import pytest
 
+from judged import judged, rederived
 from whytrain.lab import Runs
 from whytrain.landscapes import Outcome
 from whytrain.studies.liu2019.setup import DescentSettings
-from whytrain.studies.liu2019.success import SUCCESS_RATE
+from whytrain.studies.liu2019.success import SUCCESS_RATE, TABLE, TOPIC
+from worlds import ended, gate
 
 RUNS = 3000
 CELLS = {
@@ -101,3 +103,42 @@ def test_the_summary_counts_what_is_there():
     assert rate["low"] < rate["estimate"] == results["outcomes"]["global"] / 60 < rate["high"]
     assert results["trajectory_steps"] == int(dataset.steps.sum())
     assert 0 < results["trajectory_steps"] < 60 * settings.steps
+
+
+PLAIN = TABLE.at(architecture="cnn")("quick")
+CLAIMS = {claim.id: claim for claim in TOPIC.claims}
+
+
+def table(warm, cold, plain, runs=1000):
+    return [ended(n, runs) for _ in PLAIN for n in (warm, cold, plain)]
+
+
+test_claims = gate(
+    TOPIC,
+    {
+        "cnn-constant-probability": [ended(200, 400) for _ in PLAIN],
+        "shortcut-beats-cnn": table(1000, 900, 500),
+    },
+    {
+        "cnn-constant-probability": [[ended(n, 400) for _ in PLAIN] for n in (0, 400)],
+        "shortcut-beats-cnn": [table(999, 900, 500), table(1000, 500, 900)],
+    },
+)
+
+
+def test_too_few_runs_are_inconclusive_and_ask_for_more():
+    for name, datasets in (
+        ("cnn-constant-probability", [ended(1, 8) for _ in PLAIN]),
+        ("shortcut-beats-cnn", table(40, 30, 28, runs=40)),
+    ):
+        found = judged(CLAIMS[name], datasets)
+        assert found.word == rederived(CLAIMS[name], found) == "inconclusive"
+        assert CLAIMS[name].needs_more(found)
+
+
+def test_the_paper_s_sizes():
+    cells = TABLE("paper")
+    assert sorted({cell.settings.k for cell in cells}) == [16, 25, 36, 49, 64, 81, 100]
+    assert {cell.runs for cell in cells} == {5000}
+    assert {cell.settings.p for cell in cells} == {8}
+    assert sum(cell.runs for cell in cells) == 105_000

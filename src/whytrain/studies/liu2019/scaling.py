@@ -118,11 +118,11 @@ def _exponent(cells: Cells) -> Estimate:
     return estimate_slope(np.log([cell.settings.k for cell in cells]), np.log(_steps(cells)))
 
 
-def _straight(cells: Cells) -> list[bool]:
+def _straight(cells: Cells) -> np.ndarray:
     """Whether the steps of each run lie on a line over log 1/epsilon; not where one is missing."""
     digits = -np.log(EPSILONS)
     rows = np.concatenate([cell.data.hit.values for cell in cells])
-    return [np.corrcoef(digits, row)[0, 1] > 0.99 for row in rows]
+    return np.array([np.corrcoef(digits, row)[0, 1] > 0.99 for row in rows])
 
 
 def _steeper(cells: Cells) -> Cells:
