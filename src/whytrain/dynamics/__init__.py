@@ -2,6 +2,7 @@
 
 from whytrain.dynamics.checkpoints import load_checkpoint, save_checkpoint
 from whytrain.dynamics.counting import count, counts
+from whytrain.dynamics.fits import fitted_rates
 from whytrain.dynamics.methods import (
     Flow,
     GradientDescent,
@@ -32,6 +33,7 @@ __all__ = [
     "count",
     "counts",
     "evaluate",
+    "fitted_rates",
     "load_checkpoint",
     "log_times",
     "save_checkpoint",

@@ -17,6 +17,8 @@ from whytrain.lab.directory import Sweep, export, open, query, table, verify
 from whytrain.lab.execution import Counts, NotYetRun, PieceFailed, Progress
 from whytrain.lab.executors import open_executor
 from whytrain.lab.experiment import Experiment, Grid, Request
+from whytrain.lab.monte_carlo import monte_carlo
+from whytrain.lab.planted import added, in_one_run
 from whytrain.lab.randomness import Runs, normals
 from whytrain.lab.reproduction import Reproduction, reopen, reproduce
 from whytrain.lab.settings import Derived, Settings, as_dict, fingerprint, parse, setting
@@ -32,6 +34,7 @@ from whytrain.lab.statistics import (
 )
 from whytrain.lab.store import MemoryStore, Store
 from whytrain.lab.study import Figure, Paper, Study, Topic
+from whytrain.lab.summary import summarize, told
 from whytrain.lab.sweep import (
     Plan,
     make_plan,
@@ -86,6 +89,7 @@ __all__ = [
     "Topic",
     "Verdict",
     "above",
+    "added",
     "altered",
     "as_dict",
     "at_most",
@@ -105,9 +109,11 @@ __all__ = [
     "fingerprint",
     "identity",
     "in_every_run",
+    "in_one_run",
     "jsonable",
     "largest",
     "make_plan",
+    "monte_carlo",
     "moved",
     "normals",
     "open",
@@ -120,8 +126,10 @@ __all__ = [
     "run_experiment",
     "run_sweep",
     "setting",
+    "summarize",
     "sweep",
     "sweep_cost",
     "table",
+    "told",
     "verify",
 ]
