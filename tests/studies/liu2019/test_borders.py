@@ -43,7 +43,5 @@ def test_a_border_beyond_the_axis_is_not_judged(setting):
 
 
 def test_without_a_saddle_there_is_no_border():
-    with pytest.raises(
-        UserError, match=r"k = 16 has one for S\^2/A below 5\.77"
-    ):
+    with pytest.raises(UserError, match=r"k = 16 has one for S\^2/A below 5\.77"):
         study.narrowed(["prior-is-not-tight"], {"alignment": "9"})

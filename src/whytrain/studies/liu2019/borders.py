@@ -1,4 +1,4 @@
-"""Where success ends: over the prior's angle, the teacher's alignment and the step sizes."""
+"""Where does success end, over the prior's angle, the teacher's alignment and the step sizes?"""
 
 import dataclasses
 import math
@@ -33,6 +33,7 @@ from whytrain.studies.liu2019.setup import (
     OWN,
     DescentSettings,
     TeacherSettings,
+    check_axis,
     draw_orders,
     length,
 )
@@ -50,7 +51,7 @@ class RatioSettings(DescentSettings):
     def check(self) -> None:
         """The axis runs upwards."""
         super().check()
-        _check_axis("ratio", self.ratio_low, self.ratio_high)
+        check_axis("ratio", self.ratio_low, self.ratio_high)
 
     @property
     def ratio_axis(self) -> np.ndarray:
@@ -77,7 +78,7 @@ class PriorSettings(RatioSettings):
             raise UserError(
                 "setting 'architecture' must be 'resnet' here: only it has a prior angle"
             )
-        _check_axis("angle", self.angle_low, self.angle_high)
+        check_axis("angle", self.angle_low, self.angle_high)
 
     @property
     def angle_axis(self) -> np.ndarray:
@@ -100,7 +101,7 @@ class AlignmentSettings(RatioSettings):
         """The axis runs upwards and ends at k at most."""
         super().check()
         self.derive("alignment_high", float(self.k))
-        _check_axis("alignment", self.alignment_low, self.alignment_high)
+        check_axis("alignment", self.alignment_low, self.alignment_high)
         if self.alignment_high > self.k:
             raise UserError(
                 f"setting 'alignment_high' must be <= k = {self.k}, got {self.alignment_high:g}"
@@ -157,17 +158,8 @@ def summarize(dataset: xr.Dataset, settings: RatioSettings) -> dict:
     """The axes and the success rate of every cell, a row for each value of the first axis."""
     del settings
     rates = success_rates(dataset).success_rate
-    first = str(rates.dims[0])
-    return {
-        first: rates[first].values.tolist(),
-        "ratio": rates.ratio.values.tolist(),
-        "success_rate": rates.values.tolist(),
-    }
-
-
-def _check_axis(name: str, low: float, high: float) -> None:
-    if low > high:
-        raise UserError(f"setting '{name}_low' must be <= {name}_high = {high:g}, got {low:g}")
+    axes = {str(name): axis.values.tolist() for name, axis in rates.coords.items()}
+    return axes | {"success_rate": rates.values.tolist()}
 
 
 PHASE_PRIOR = Experiment(

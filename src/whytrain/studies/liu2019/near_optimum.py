@@ -1,4 +1,4 @@
-"""Runs that start near an optimum: whether it attracts them, and how fast."""
+"""Does an optimum attract runs that start near it, and how fast?"""
 
 import functools
 import math
@@ -8,7 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from whytrain.dynamics import NormalizedGradientDescent, count, counts, log_times, simulate
+from whytrain.dynamics import (
+    NormalizedGradientDescent,
+    count,
+    counts,
+    fitted_rates,
+    log_times,
+    simulate,
+)
 from whytrain.errors import UserError
 from whytrain.lab import (
     Cell,
@@ -34,6 +41,7 @@ from whytrain.lab import (
     largest,
     normals,
     setting,
+    told,
 )
 from whytrain.landscapes import Outcome, SphereOrder, Weights
 from whytrain.report import figures as draw
@@ -113,18 +121,8 @@ def predicted(settings: RateSettings) -> dict[str, float]:
 
 
 def measured(dataset: xr.Dataset, name: str, low: float = 1e-11, high: float = 1e-4) -> np.ndarray:
-    """The rate of every run: how much the log error falls a step between `high` and `low`.
-
-    Of an error that changes sign on its way, only what comes after it was last above `high` counts.
-    """
-    error, time = dataset[name].values, dataset.time.values
-    rates = np.full(len(error), np.nan)
-    for run, path in enumerate(error):
-        small = np.flip(np.logical_and.accumulate(np.flip(path < high)))
-        inside = small & (path > low)
-        if inside.sum() >= 2:
-            rates[run] = -np.polyfit(time[inside], np.log(path[inside]), 1)[0]
-    return rates
+    """The rate at which every run comes to the optimum."""
+    return fitted_rates(dataset.time.values, dataset[name].values, low, high)
 
 
 def slow_constant(dataset: xr.Dataset, settings: RateSettings) -> np.ndarray:
@@ -140,19 +138,11 @@ def summarize(dataset: xr.Dataset, settings: RateSettings) -> dict:
     if settings.early:
         return results
     if settings.optimum == "spurious":
-        last = slow_constant(dataset, settings)[:, -1]
-        return results | {"slow_constant": _mean(last)}
-    ratios = {name: measured(dataset, name) / rate for name, rate in predicted(settings).items()}
+        return results | {"slow_constant": told(slow_constant(dataset, settings)[:, -1], np.mean)}
     return results | {
-        f"{name}_rate_over_predicted": _mean(values) for name, values in ratios.items()
+        f"{name}_rate_over_predicted": told(measured(dataset, name) / rate, np.mean)
+        for name, rate in predicted(settings).items()
     }
-
-
-def _mean(values: np.ndarray) -> dict:
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return {"estimate": math.nan, "low": math.nan, "high": math.nan}
-    return estimate_mean(values).document()
 
 
 RATES = Experiment(

@@ -8,15 +8,14 @@ import numpy as np
 import xarray as xr
 
 from whytrain.dynamics import simulate
-from whytrain.errors import UserError
-from whytrain.lab import Cells, Experiment, Figure, Runs, Topic, setting
+from whytrain.lab import Cells, Experiment, Figure, Runs, Topic, setting, summarize
 from whytrain.landscapes import Outcome, SphereOrder, SphereReduction, at_each
 from whytrain.report import figures as draw
-from whytrain.studies.liu2019 import success
 from whytrain.studies.liu2019.setup import (
     COLORS,
     NETWORKS,
     DescentSettings,
+    check_axis,
     draw_orders,
     draw_weights,
     network,
@@ -57,20 +56,12 @@ def compute_paths(settings: TrajectorySettings, runs: Runs) -> xr.Dataset:
     )
 
 
-def summarize_paths(dataset: xr.Dataset, settings: TrajectorySettings) -> dict:
-    """Outcomes, and the largest angle and last loss of the runs."""
-    return success.summarize(success.reduce(dataset), settings) | {
-        "largest_angle": float(dataset.angle.max()),
-        "last_loss": float(dataset.loss.isel(time=-1).mean()),
-    }
-
-
 TRAJECTORIES = Experiment(
     name="trajectories",
     doc="angle, overlap and loss of single runs over time",
     settings=TrajectorySettings,
     compute=compute_paths,
-    summarize=summarize_paths,
+    summarize=summarize,
     version=2,
     runs=24,
     block=256,
@@ -88,11 +79,7 @@ class SeparatrixSettings(DescentSettings):
     def check(self) -> None:
         """The overlaps are a range."""
         super().check()
-        if self.overlap_low > self.overlap_high:
-            raise UserError(
-                f"setting 'overlap_low' must be <= overlap_high = {self.overlap_high:g}, got "
-                f"{self.overlap_low:g}"
-            )
+        check_axis("overlap", self.overlap_low, self.overlap_high)
 
 
 def compute_separatrix(settings: SeparatrixSettings, runs: Runs) -> xr.Dataset:
@@ -122,24 +109,12 @@ def _uniforms(keys: jax.Array) -> jax.Array:
     return jax.vmap(jax.random.uniform)(keys)
 
 
-def summarize_separatrix(dataset: xr.Dataset, settings: SeparatrixSettings) -> dict:
-    """The share of overlaps that have such an angle, and the angle's range."""
-    del settings
-    angle = dataset.angle.values[np.isfinite(dataset.angle.values)]
-    least, most = (angle.min(), angle.max()) if angle.size else (math.nan, math.nan)
-    return {
-        "parted": angle.size / dataset.sizes["run"],
-        "smallest_angle": float(least),
-        "largest_angle": float(most),
-    }
-
-
 SEPARATRIX = Experiment(
     name="separatrix",
     doc="at which angle the two basins part, overlap by overlap",
     settings=SeparatrixSettings,
     compute=compute_separatrix,
-    summarize=summarize_separatrix,
+    summarize=summarize,
     runs=400,
     block=1024,
 )

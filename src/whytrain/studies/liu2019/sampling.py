@@ -1,4 +1,4 @@
-"""`sampling`: mini-batch descent on fresh Gaussian patches beside the population's trajectory."""
+"""Does descent on mini-batches of fresh patches follow the population's trajectory?"""
 
 import math
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ from whytrain.lab import (
     estimate_rate,
     estimate_slope,
     setting,
+    summarize,
 )
 from whytrain.landscapes import Outcome, Weights, at_each
 from whytrain.report import figures as draw
@@ -70,17 +71,6 @@ def compute(settings: SamplingSettings, runs: Runs) -> xr.Dataset:
         (orders["sampled"].overlap - orders["population"].overlap) / power,
     )
     return xr.Dataset({"deviation": ("run", apart), **outcomes})
-
-
-def summarize(dataset: xr.Dataset, settings: SamplingSettings) -> dict:
-    """Root mean square deviation, and both success rates with exact 95 % intervals."""
-    del settings
-    runs = dataset.sizes["run"]
-    results: dict = {"deviation": math.sqrt(float((dataset.deviation**2).mean()))}
-    for name in ("population", "sampled"):
-        successes = int((dataset[f"{name}_outcome"] == Outcome.GLOBAL).sum())
-        results[f"{name}_success_rate"] = estimate_rate(successes, runs).document()
-    return results
 
 
 SAMPLING = Experiment(

@@ -1,4 +1,4 @@
-"""`scaling`: how many steps it takes to come within epsilon of the global optimum."""
+"""How many steps does it take to come within epsilon of the global optimum?"""
 
 import math
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ from whytrain.lab import (
     estimate_slope,
     in_every_run,
     setting,
+    summarize,
 )
-from whytrain.landscapes import Outcome
 from whytrain.report import figures as draw
 from whytrain.studies.liu2019.setup import LIU, DescentSettings, draw_orders
 
@@ -78,16 +78,6 @@ def _last_crossing(error: np.ndarray, time: np.ndarray, epsilon: float) -> np.nd
     hits[good] = time[last[good]] + share * (time[last[good] + 1] - time[last[good]])
     hits[~above.any(axis=1)] = 0.0
     return hits
-
-
-def summarize(dataset: xr.Dataset, settings: ScalingSettings) -> dict:
-    """The success rate, and mean steps to each epsilon of the runs that came so close."""
-    del settings
-    return {
-        "success_rate": float((dataset.outcome == Outcome.GLOBAL).mean()),
-        "epsilon": dataset.epsilon.values.tolist(),
-        "steps": dataset.hit.mean("run", skipna=True).values.tolist(),
-    }
 
 
 SCALING = Experiment(

@@ -137,6 +137,12 @@ class DescentSettings(TeacherSettings):
         return SharedFilter(filter_star, self.output_star, shortcut=shortcut if resnet else None)
 
 
+def check_axis(name: str, low: float, high: float) -> None:
+    """An axis runs upwards."""
+    if low > high:
+        raise UserError(f"setting '{name}_low' must be <= {name}_high = {high:g}, got {low:g}")
+
+
 def warn_if_unstable(reduction: SphereReduction, filter_size: float, output_size: float) -> None:
     """Say so where the linearized update at the global optimum does not contract."""
     if not reduction.stable(NORMALIZED_DESCENT, Weights(filter_size, output_size)):

@@ -1,4 +1,4 @@
-"""How often runs from random starts reach the global optimum, network by network."""
+"""How often do runs from random starts reach the global optimum, network by network?"""
 
 import numpy as np
 import xarray as xr

@@ -1,4 +1,4 @@
-"""Whether every run escapes with warm-up, and whether it is needed."""
+"""Does every run escape with warm-up, and is it needed?"""
 
 import functools
 import itertools
@@ -20,6 +20,7 @@ from whytrain.lab import (
     estimate_rate,
     estimate_rate_difference,
     in_every_run,
+    in_one_run,
 )
 from whytrain.landscapes import Outcome
 from whytrain.report import figures as draw
@@ -48,11 +49,6 @@ COLD = functools.reduce(operator.add, [
     for power in (0.0, 0.5, 1.0)
     for ratio in (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 ])  # fmt: skip
-
-
-def _one_fails(cells: Cells) -> Cells:
-    first, *others = cells
-    return Cells([*ends_at(Outcome.SPURIOUS, 0.0)(Cells([first])), *others])
 
 
 def _ladder(cells: Cells) -> list[Cell]:
@@ -122,7 +118,10 @@ TOPIC = Topic(
             requests=WARMED_UP,
             parts=(in_every_run(ended(Outcome.GLOBAL), "runs that come to the global optimum",
                                 0.999, resolution=0.0),),
-            faults=(Fault("one run fails", _one_fails), Fault("no warm-up", requests=COLD)),
+            faults=(
+                Fault("one run fails", in_one_run("outcome", Outcome.SPURIOUS)),
+                Fault("no warm-up", requests=COLD),
+            ),
             does_not_show="Other priors and warm-ups; of weaker priors another claim speaks.",
             figures=("success-rate", "phase-prior", "trajectories"),
         ),
