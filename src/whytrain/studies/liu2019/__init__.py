@@ -9,7 +9,6 @@ from whytrain.studies.liu2019 import (
     sampling,
     scaling,
     success,
-    warmup,
 )
 
 study = Study(
@@ -41,7 +40,6 @@ study = Study(
     topics=(
         landscape.TOPIC,
         near_optimum.TOPIC,
-        warmup.TOPIC,
         success.TOPIC,
         borders.TOPIC,
         paths.TOPIC,

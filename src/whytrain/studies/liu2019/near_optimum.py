@@ -45,8 +45,8 @@ from whytrain.lab import (
 )
 from whytrain.landscapes import Outcome, SphereOrder, Weights
 from whytrain.report import figures as draw
-from whytrain.studies.liu2019.outcomes import ended, ends_at
 from whytrain.studies.liu2019.setup import LIU, OWN, TeacherSettings, warn_if_unstable
+from whytrain.studies.liu2019.success import ended, ends_at
 
 
 @dataclass(frozen=True, kw_only=True)
