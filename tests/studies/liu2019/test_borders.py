@@ -43,5 +43,7 @@ def test_a_border_beyond_the_axis_is_not_judged(setting):
 
 
 def test_without_a_saddle_there_is_no_border():
-    with pytest.raises(UserError, match=r"k = 16 has one for S\^2/A below 5\.77"):
-        study.narrowed(["prior-is-not-tight"], {"alignment": "9"})
+    [claim] = study.narrowed(["prior-is-not-tight"], {"k": "9"}).claims
+    assert {request.settings.alignment for request in claim.requests("quick")} == {1.0}
+    with pytest.raises(UserError, match="asks for nothing at alignment=20"):
+        study.narrowed(["prior-is-not-tight"], {"alignment": "20", "k": "49"})

@@ -196,28 +196,20 @@ ALIGNMENTS = PHASE_ALIGNMENT.grid(
 )
 
 
-def saddle(settings: TeacherSettings) -> float:
-    """The angle of the saddle."""
-    angle = settings.reduction.saddle_angle
-    if angle is None:
-        raise UserError(
-            f"without a saddle there is no border: k = {settings.k} has one for S^2/A below "
-            f"{settings.reduction.existence_threshold:g}, got {settings.alignment:g}"
-        )
-    return angle
+def saddle(at: Any) -> float:
+    """The angle of a teacher's saddle; NaN where there is none."""
+    teacher = TeacherSettings(k=at.k, alignment=at.alignment, norm=at.norm)
+    return teacher.reduction.saddle_angle or math.nan
 
 
-def _saddle_at(at: Any) -> float:
-    return saddle(TeacherSettings(k=at.k, alignment=at.alignment, norm=at.norm))
-
-
-# The prior's angle, finely about the saddle's, at a small ratio.
+# The prior's angle, finely about the saddle's, at a small ratio; for teachers who have a saddle.
 BORDER = PHASE_PRIOR.grid(
     {"quick": {"runs": 200}, "paper": {"runs": 1000}},
     cases=({"k": 16, "alignment": 1.0}, {"k": 49, "alignment": 1.0}, {"k": 49, "alignment": 4.0}),
+    where=lambda settings: not math.isnan(saddle(settings)),
     norm=1.0, ratio_low=1e-4, ratio_high=1e-4, ratios=1, angles=31,
-    angle_low=lambda at: _saddle_at(at) - 0.03,
-    angle_high=lambda at: _saddle_at(at) + 0.03,
+    angle_low=lambda at: np.nan_to_num(saddle(at), nan=1.0) - 0.03,
+    angle_high=lambda at: np.nan_to_num(saddle(at), nan=1.0) + 0.03,
 )  # fmt: skip
 
 
@@ -248,7 +240,7 @@ def _turned_axis(cells: Cells) -> Cells:
 
 def _draw_priors(cells: Cells) -> tuple:
     [cell] = cells
-    at, border = cell.settings, cell.settings.reduction.saddle_angle or math.nan
+    at, border = cell.settings, saddle(cell.settings)
     ratios = cell.data.ratio.values[[0, -1]]
     figure = draw.phase_diagram(
         success_rates(cell.data), x="ratio", y="angle", log="x",

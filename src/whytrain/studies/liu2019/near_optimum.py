@@ -164,6 +164,7 @@ NEAR_GLOBAL = RATES.grid(
 NEAR_SPURIOUS = RATES.grid(
     PRESETS,
     cases=({"k": 25, "alignment": 1.0}, {"k": 25, "alignment": 4.0}, {"k": 100, "alignment": 1.0}),
+    where=lambda settings: settings.reduction.saddle_angle is not None,
     optimum="spurious",
 ).at(optimum="spurious")
 
