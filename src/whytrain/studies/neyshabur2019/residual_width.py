@@ -1,4 +1,4 @@
-"""`residual-width`: train residual networks of one width until they fit, and test them."""
+"""Do wider residual networks generalize better too, long after they fit?"""
 
 from dataclasses import dataclass, replace
 
@@ -9,8 +9,22 @@ import xarray as xr
 from whytrain.data import Dataset
 from whytrain.dynamics.training import Trained, train
 from whytrain.errors import UserError
-from whytrain.lab import Derived, Experiment, Runs, Settings, estimate_mean, setting
+from whytrain.lab import (
+    Cells,
+    Claim,
+    Derived,
+    Experiment,
+    Figure,
+    Runs,
+    Settings,
+    Topic,
+    setting,
+    summarize,
+)
 from whytrain.networks import ResNet18
+from whytrain.studies.neyshabur2019 import curves
+from whytrain.studies.neyshabur2019.errors import beyond, fits_and_generalizes
+from whytrain.studies.neyshabur2019.trends import ONE_MISSES, PAPER, REVERSED, by_width, values
 from whytrain.studies.neyshabur2019.width import ALL_DIGITS, TESTED, prepared
 
 FIT = 0.01  # cross-entropy at which the step size falls, if training goes on
@@ -109,18 +123,6 @@ def _last(course: np.ndarray) -> np.ndarray:
     return np.array([row[np.flatnonzero(np.isfinite(row))[-1]] for row in course])
 
 
-def summarize(dataset: xr.Dataset, settings: ResidualSettings) -> dict:
-    """How many networks fit, and mean errors and epochs, the test error with its interval."""
-    error = estimate_mean(dataset.test_error, resolution=1 / settings.tested)
-    return {
-        "width": settings.width,
-        "fit": int(dataset.fits.sum()),
-        "test_error": error.document(),
-        "train_error": float(dataset.train_error.mean()),
-        "epochs": float(dataset.epochs.mean()),
-    }
-
-
 RESIDUAL_WIDTH = Experiment(
     name="residual-width",
     doc="pre-activation ResNet18 of one width, trained until it fits, and its test error",
@@ -130,4 +132,49 @@ RESIDUAL_WIDTH = Experiment(
     runs=3,
     block=8,
     version=5,
+)
+
+RESIDUAL = RESIDUAL_WIDTH.grid({
+    "quick": {"runs": 8, "data": "digits", "width": (2, 4, 8)},
+    "paper": {"runs": 4, "data": "fashion-mnist", "width": (4, 6, 8, 12, 16)},  # ceil(2^(2 + i/2))
+})  # fmt: skip
+
+
+def _draw(cells: Cells) -> tuple:
+    figure = curves.panels(
+        cells, [("test error", {"test_error": ""}), ("epochs to the target", {"epochs": ""})],
+        x_label="channels k", apart=1.3,
+    )  # fmt: skip
+    narrow, *_, wide = (cell.settings for cell in by_width(cells, 2))
+    fit, all_runs = curves.fit(cells)
+    first, *_, last = (values(cell.data, "test_error").mean() for cell in by_width(cells))
+    return figure, (
+        f"Pre-activation ResNet18 with k to 8k channels: {fit} of {all_runs} networks fit their "
+        f"sample of {narrow.examples} images, to a cross-entropy of {narrow.target:g}. The mean "
+        f"test error goes from {first:.3f} at k = {narrow.width} to {last:.3f} at k = "
+        f"{wide.width}; bands are 95 % intervals over {curves.seeds(cells)} seeds. Channels, "
+        "images and sample are smaller than the paper's, which are of CIFAR-10."
+    )
+
+
+CLAIMS = (
+    Claim(
+        id="N-E1-residual", title="So do residual networks", group="experiments",
+        source=f"{PAPER}, Figure 1 (left)",
+        statement="Residual networks of moderate width fit the sample too (cross-entropy below "
+        "0.01), and the test error keeps falling beyond. (Here: fewer channels, fewer and smaller "
+        "images than the paper's, no augmentation.)",
+        requests=RESIDUAL,
+        parts=fits_and_generalizes("misses", "the target"),
+        faults=(REVERSED, ONE_MISSES),
+        note=beyond("misses"),
+        does_not_show="Networks of the paper's size, on its data.",
+        growth=2, figures=("residual",),
+    ),
+)  # fmt: skip
+
+TOPIC = Topic(
+    experiments=(RESIDUAL_WIDTH,),
+    claims=CLAIMS,
+    figures=(Figure("residual", "Residual networks (Figure 1, left)", RESIDUAL, _draw),),
 )

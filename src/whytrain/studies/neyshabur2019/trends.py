@@ -13,16 +13,23 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from whytrain.errors import UserError
 from whytrain.lab import (
     Cell,
     Cells,
     Estimate,
+    Fault,
     Part,
+    above,
     at_most,
+    below,
     estimate_contrast,
     largest,
 )
 
+PAPER = "Neyshabur et al. 2019"
+AUTHORS = f"{PAPER}, caveat of this study"
+PAPER_NARROWEST = 64  # the paper's figures begin at this width
 RESOLUTION = 0.02  # powers of the width, and logarithms, need not be known better
 STEPS: dict[str, Callable[[Any], float]] = {
     "epochs": lambda settings: 1.0,
@@ -30,8 +37,12 @@ STEPS: dict[str, Callable[[Any], float]] = {
 }
 """The least difference that a number can show, where it is not continuous."""
 
+FALLS = below(0.0, resolution=RESOLUTION)
+RISES = above(0.0, resolution=RESOLUTION)
+
 Groups = Sequence[np.ndarray]
 Measure = Callable[[Cells], Estimate]
+Plant = Callable[[Cells], Cells]
 
 
 def values(dataset: xr.Dataset, name: str) -> np.ndarray:
@@ -48,8 +59,10 @@ def gathered(cells: Cells, name: str) -> np.ndarray:
     return np.concatenate([values(cell.data, name) for cell in cells])
 
 
-def by_width(cells: Cells) -> Cells:
-    """From the narrowest networks to the widest."""
+def by_width(cells: Cells, fewest: int = 1) -> Cells:
+    """From the narrowest networks to the widest, of which there are to be so many."""
+    if len(cells.by("width")) < fewest:
+        raise UserError(f"this compares {fewest} widths or more; leave width and data unset")
     return Cells(sorted(cells, key=lambda cell: cell.settings.width))
 
 
@@ -68,7 +81,7 @@ def widths(cells: Cells) -> list[int]:
     return [cell.settings.width for cell in cells]
 
 
-def logs(cells: Cells, name: str) -> list[np.ndarray]:
+def logs(cells: Sequence[Cell], name: str) -> list[np.ndarray]:
     """The logarithms of a number, an array of runs for every width."""
     with np.errstate(divide="ignore"):  # of an error of 0, which then bounds nothing
         return [np.log(values(cell.data, name)) for cell in cells]
@@ -88,6 +101,8 @@ def unbounded(value: float, runs: int) -> Estimate:
 
 def slope(h: Sequence[int], groups: Groups, resolution: float = 0.0) -> Estimate:
     """That of the line through the means of groups, over the log of the width."""
+    if len(set(h)) < 2:
+        raise UserError("a power of the width needs two widths; leave width and data unset")
     x = np.log(h) - np.log(h).mean()
     return weighted(groups, list(x / (x @ x)), resolution)
 
@@ -99,6 +114,8 @@ def power(cells: Cells, name: str) -> Estimate:
 
 def change(cells: Cells, name: str, first: int, last: int) -> Estimate:
     """How the mean logarithm of a number changes from one width to another."""
+    if first == last or not {first, last} <= set(widths(cells)):
+        raise UserError(f"this compares the widths {first} and {last}; leave width unset")
     weights = [float(h == last) - float(h == first) for h in widths(cells)]
     return weighted(logs(cells, name), weights, _resolution(cells, name))
 
@@ -124,7 +141,7 @@ def looked_for(found: Estimate, choices: int) -> Estimate:
     return Estimate.of(found.value, found.runs, lambda miss: bound(miss / choices))
 
 
-def lowest(cells: Cells, name: str) -> int:
+def lowest(cells: Sequence[Cell], name: str) -> int:
     """The width at which the mean logarithm of a number is least."""
     means = {cell.settings.width: float(log.mean())
              for cell, log in zip(cells, logs(cells, name), strict=True)}  # fmt: skip
@@ -138,10 +155,10 @@ def valley(name: str) -> Callable[[Cells], list[Estimate]]:
     """
 
     def rises(cells: Cells) -> list[Estimate]:
-        sweep = by_width(cells)
-        between = sweep[1:-1]
+        sweep = by_width(cells, 3)
+        first, *between, last = sweep
         least = lowest(between, name)
-        ends = (sweep[0].settings.width, sweep[-1].settings.width)
+        ends = (first.settings.width, last.settings.width)
         return [looked_for(change(sweep, name, least, end), len(between)) for end in ends]
 
     return rises
@@ -154,10 +171,10 @@ def rise_from_its_least(name: str) -> Measure:
     """
 
     def rise(cells: Cells) -> Estimate:
-        sweep = by_width(cells)
-        before = sweep[:-1]
-        end = sweep[-1].settings.width
-        return looked_for(change(sweep, name, lowest(before, name), end), len(before))
+        sweep = by_width(cells, 2)
+        *before, last = sweep
+        found = change(sweep, name, lowest(before, name), last.settings.width)
+        return looked_for(found, len(before))
 
     return rise
 
@@ -167,3 +184,62 @@ def all_fit() -> Part:
     return Part("networks that miss the target",
                 lambda cells: largest([gathered(cells, "misses").sum()]),
                 at_most(0.0))  # fmt: skip
+
+
+# --- faults -------------------------------------------------------------------------------
+
+
+def scaled(name: str, factor: Callable[[Any], float]) -> Plant:
+    """A number times a function of the settings, where it was measured."""
+
+    def one(cell: Cell) -> Cell:
+        if name not in cell.data:
+            return cell
+        return cell.assign(**{name: cell.data[name].values * factor(cell.settings)})
+
+    return lambda cells: cells.change(one)
+
+
+def times(name: str, factor: float) -> Plant:
+    """A number times another one."""
+    return scaled(name, lambda settings: factor)
+
+
+def shifted(name: str, power: float) -> Plant:
+    """A number times a power of the width."""
+    return scaled(name, lambda settings: settings.width**power)
+
+
+def exchanged(one: str, other: str) -> Plant:
+    """Two numbers change places."""
+    return lambda cells: cells.change(
+        lambda cell: cell.assign(
+            **{one: cell.data[other].values, other: cell.data[one].values}
+        )
+    )  # fmt: skip
+
+
+def reversed_widths(cells: Cells) -> Cells:
+    """The narrowest networks have the numbers of the widest, and so on, on all data."""
+    return Cells([
+        Cell(one.settings, other.data)
+        for some in cells.by("data").values()
+        for one, other in zip(by_width(some), reversed(by_width(some)), strict=True)
+    ])  # fmt: skip
+
+
+def one_of_the_widest(name: str, value: float) -> Plant:
+    """A number of one of the widest networks is another one."""
+
+    def plant(cells: Cells) -> Cells:
+        last = widest(cells)
+        numbers = np.array(last.data[name].values, float)
+        numbers[-1] = value
+        changed = last.assign(**{name: numbers})
+        return cells.change(lambda cell: changed if cell is last else cell)
+
+    return plant
+
+
+REVERSED = Fault("the widths are reversed", reversed_widths)
+ONE_MISSES = Fault("one of the widest networks misses the target", one_of_the_widest("fits", 0.0))

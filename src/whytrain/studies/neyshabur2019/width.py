@@ -1,7 +1,8 @@
-"""`width`: train two-layer networks of one width until they fit, and measure them."""
+"""Two-layer networks of one width, trained until they fit, and measured: most topics need them."""
 
 import functools
 from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
 import numpy as np
@@ -185,4 +186,25 @@ WIDTH = Experiment(
     summarize=summarize,
     runs=3,
     block=8,
+)
+
+NARROW = 8  # networks of this width differ ten times as much from run to run as wider ones
+
+
+def _runs(at: Any) -> int:
+    few, many = (8, 64) if at.data == "digits" else (5, 10)
+    return many if at.width <= NARROW else few
+
+
+# Networks of every width: on the data of the preset; on digits, where the caveats show; and of one
+# width with true and with random labels.
+ON_DIGITS = {"data": "digits", "width": (8, 32, 128, 512, 2048)}
+ON_FASHION = {"data": "fashion-mnist", "width": (8, 32, 128, 512, 2048, 4096, 8192)}
+WIDTHS = WIDTH.grid({"quick": ON_DIGITS, "paper": ON_FASHION}, runs=_runs)
+DIGITS = WIDTH.grid(runs=_runs, **ON_DIGITS)
+LABELS = WIDTH.grid(
+    {"quick": {"data": "digits"}, "paper": {"data": "fashion-mnist"}},
+    width=512,
+    labels=("true", "random"),
+    runs=_runs,
 )

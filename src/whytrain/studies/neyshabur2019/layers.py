@@ -1,7 +1,4 @@
-"""Claims about how trained networks change with their width: errors, units, layers, time."""
-
-import math
-from collections.abc import Callable
+"""How do units and layers change with the width?"""
 
 import numpy as np
 
@@ -11,110 +8,48 @@ from whytrain.lab import (
     Claim,
     Estimate,
     Fault,
+    Figure,
     Part,
+    Topic,
     above,
+    added,
     altered,
     at_most,
     below,
     estimate_mean,
+    identity,
     largest,
 )
-from whytrain.studies.neyshabur2019 import requests
-from whytrain.studies.neyshabur2019.planted import (
-    ONE_MISSES,
-    REVERSED,
-    exchanged,
-    one_of_the_widest,
-    shifted,
-    times,
-)
-from whytrain.studies.neyshabur2019.theory_claims import PAPER
+from whytrain.report import figures as draw
+from whytrain.studies.neyshabur2019 import curves
 from whytrain.studies.neyshabur2019.trends import (
+    FALLS,
+    ONE_MISSES,
+    PAPER,
+    PAPER_NARROWEST,
     RESOLUTION,
+    REVERSED,
+    RISES,
     Measure,
     all_fit,
     by_width,
-    change,
+    exchanged,
     from_width,
     gathered,
     logs,
     lowest,
     power,
     powers,
-    unbounded,
+    shifted,
+    times,
     valley,
     values,
     weighted,
     widest,
-    widths,
 )
+from whytrain.studies.neyshabur2019.width import DIGITS, LEVELS, WIDTHS
 
-PAPER_NARROWEST = 64  # the paper's figures begin at this width
 NEAR = 0.8  # what "nearly with equality" is to mean
-FEWEST = 3  # widths that show a trend
-AUTHORS = f"{PAPER}, caveat of this study"
-
-FALLS = below(0.0, resolution=RESOLUTION)
-RISES = above(0.0, resolution=RESOLUTION)
-
-
-# --- the test error -----------------------------------------------------------------------
-
-
-def _that_fit(cells: Cells, misfit: str) -> Cells:
-    """The widths from which on no network has a misfit."""
-    wide: list[Cell] = []
-    for cell in reversed(by_width(cells)):
-        if _missed(cell, misfit):
-            break
-        wide.insert(0, cell)
-    return Cells(wide)
-
-
-def _missed(cell: Cell, misfit: str) -> int:
-    """How many networks have a misfit, or were not measured."""
-    return int((values(cell.data, misfit) != 0).sum())
-
-
-def _trend_beyond(misfit: str) -> Measure:
-    """The power of the width of the test error, where networks fit; two widths bound nothing."""
-
-    def trend(cells: Cells) -> Estimate:
-        wide = _that_fit(cells, misfit)
-        if len(wide) < FEWEST:
-            return unbounded(math.nan, wide.runs)
-        return power(wide, "test_error")
-
-    return trend
-
-
-def _beyond(misfit: str) -> Callable[[Cells], str]:
-    def note(cells: Cells) -> str:
-        wide = _that_fit(cells, misfit)
-        if len(wide) < FEWEST:
-            return f"only {len(wide)} widths fit, too few to speak of a trend"
-        *_, before, last = widths(wide)
-        step = change(wide, "test_error", before, last).through(math.exp)
-        return (
-            f"networks fit from width {widths(wide)[0]} on; the last step, to {last}, multiplies "
-            f"the test error by {step.value:.2f} ({step.low:.2f} to {step.high:.2f}); runs share "
-            "the sample and the test set"
-        )
-
-    return note
-
-
-def _fits_and_generalizes(misfit: str, what: str) -> tuple[Part, Part]:
-    return (
-        Part("power of the width of the test error, over widths from which on all networks fit",
-             _trend_beyond(misfit), FALLS),
-        Part(f"networks of the widest that miss {what}",
-             lambda cells: largest([_missed(widest(cells), misfit)]), at_most(0.0)),
-    )  # fmt: skip
-
-
-# --- the layers ---------------------------------------------------------------------------
-
 OUTPUT = ("V_frobenius", "V_distance_frobenius")
 
 
@@ -140,7 +75,7 @@ def _other_data(cells: Cells) -> str:
 
 def _more_growth(cells: Cells) -> Estimate:
     """How much more the Frobenius norm grows than the spectral norm, from end to end, in logs."""
-    sweep = by_width(cells)
+    sweep = by_width(cells, 2)
     both = zip(logs(sweep, "U_frobenius"), logs(sweep, "U_spectral"), strict=True)
     growth = [frobenius - spectral for frobenius, spectral in both]
     return weighted([growth[0], growth[-1]], [-1, 1])
@@ -154,24 +89,7 @@ def _bottoms(cells: Cells) -> str:
 
 def _angle(end: int) -> Measure:
     """The mean over runs of the median angle, at one end of the sweep."""
-    return lambda cells: estimate_mean(values(by_width(cells)[end].data, "angle"))
-
-
-# --- norms --------------------------------------------------------------------------------
-
-
-def _rises_between(cells: Cells) -> list[Estimate]:
-    middle = from_width(cells, requests.L1_FROM, requests.L1_TO)
-    return powers("row_bartlett_mendelson2002", "row_neyshabur2015", "row_l1max_spec")(middle)
-
-
-def _smaller(cells: Cells) -> Estimate:
-    wide = from_width(cells, PAPER_NARROWEST)
-    return largest(gathered(wide, "row_spec_l1max") / gathered(wide, "row_l1max_spec"))
-
-
-def _turning(cells: Cells) -> Estimate:
-    return change(cells, "row_l1max_spec", requests.L1_TO, widest(cells).settings.width)
+    return lambda cells: estimate_mean(values(by_width(cells, 2)[end].data, "angle"))
 
 
 def _likeness(cell: Cell) -> np.ndarray:
@@ -183,41 +101,64 @@ def _classes(cells: Cells) -> Estimate:
     return largest(gathered(cells, "V_frobenius") / gathered(cells, "V_spectral") / 10**0.5)
 
 
-WIDTH_CLAIMS = (
+def _draw_layers(cells: Cells) -> tuple:
+    figure = curves.panels(cells, [
+        ("output layer", {"V_frobenius": "‖V‖F", "V_distance_frobenius": "‖V − V⁰‖F"}),
+        ("hidden layer", {
+            "U_frobenius": "‖U‖F", "U_spectral": "‖U‖₂", "U_distance_frobenius": "‖U − U⁰‖F",
+        }),
+        ("median angle of u to u⁰ (degrees)", {"angle": ""}),
+    ])  # fmt: skip
+    end = float(values(widest(cells).data, "angle").mean())
+    output, moved, hidden = (
+        curves.power(cells, name) for name in (*OUTPUT, "U_distance_frobenius")
+    )
+    return figure, (
+        f"Norms of both layers over the width. ‖V‖F goes like {output}, ‖V − V⁰‖F like {moved}, ‖U "
+        f"− U⁰‖F like {hidden}. ‖U‖F and ‖U‖₂ rise in wide networks because the initial weights "
+        f"do: the widest units have turned by {end:.1f} degrees. (On Fashion-MNIST ‖V − V⁰‖F falls "
+        "at first and then rises, and ‖U‖₂ rises only at the very end; claims N-E3 and N-E4.)"
+    )
+
+
+def _draw_units(cells: Cells) -> tuple:
+    colors = ("sky", "blue", "green", "orange", "purple", "ink")
+    series = [
+        draw.Series(
+            cell.data.unit_capacity_levels.mean("run").values, LEVELS,
+            f"h = {cell.settings.width}", color=color,
+        )
+        for cell, color in zip(cells, colors, strict=False)
+    ]  # fmt: skip
+    figure = draw.lines(
+        series, x_label="unit capacity ‖u − u⁰‖", y_label="share of units below", log="x",
+        y_limits=(0, 1.02),
+    )  # fmt: skip
+    return figure, (
+        "Distribution of unit capacities over the hidden units of each width, averaged over seeds: "
+        "it moves down as a whole, so that no few units carry the network."
+    )
+
+
+CLAIMS = (
     Claim(
-        id="N-E1", title="Wider generalizes better, long after it fits", group="experiments",
-        source=f"{PAPER}, Figure 1",
-        statement="Moderate width suffices to fit the sample (here: train error 0), and the test "
-        "error keeps falling beyond.",
-        requests=requests.widths,
-        parts=_fits_and_generalizes("train_error", "an example"),
-        faults=(
-            REVERSED,
-            Fault("one of the widest networks misses an example",
-                  one_of_the_widest("train_error", 1e-4)),
-        ),
-        note=_beyond("train_error"),
-        does_not_show="Whether it falls with every step, or on other samples.",
-        growth=2, figures=("errors",),
-    ),
-    Claim(
-        id="N-E1-residual", title="So do residual networks", group="experiments",
-        source=f"{PAPER}, Figure 1 (left)",
-        statement="Residual networks of moderate width fit the sample too (cross-entropy below "
-        "0.01), and the test error keeps falling beyond. (Here: fewer channels, fewer and smaller "
-        "images than the paper's, no augmentation.)",
-        requests=requests.residual,
-        parts=_fits_and_generalizes("misses", "the target"),
-        faults=(REVERSED, ONE_MISSES),
-        note=_beyond("misses"),
-        does_not_show="Networks of the paper's size, on its data.",
-        growth=2, figures=("residual",),
+        id="N-D1", title="Units add up to Frobenius norms", group="definitions",
+        source=f"{PAPER}, definitions",
+        statement="Squared unit capacities sum to ||U - U0||_F^2, squared unit impacts to "
+        "||V||_F^2.",
+        requests=WIDTHS,
+        parts=(identity("sum_of_squares_error", tolerance=1e-10,
+                        what="largest relative difference of either sum"),),
+        faults=(Fault("a sum differs by 1e-9 of itself",
+                      added("sum_of_squares_error", 1e-9)),),
+        does_not_show="Networks with more than one hidden layer.",
+        figures=("errors", "layers"),
     ),
     Claim(
         id="N-E2", title="Each unit does less", group="experiments",
         source=f"{PAPER}, Figures 1 and 4",
         statement="Mean unit capacity and mean unit impact fall faster than 1/sqrt(h).",
-        requests=requests.widths,
+        requests=WIDTHS,
         parts=(
             Part("power of the width of mean unit impact, and of mean unit capacity",
                  powers("unit_impact", "unit_capacity"), below(-0.5, resolution=RESOLUTION)),
@@ -236,7 +177,7 @@ WIDTH_CLAIMS = (
         source=f"{PAPER}, Figure 2",
         statement="||V||_F and ||V - V0||_F fall with the width: on digits, which were chosen for "
         "this after Fashion-MNIST, where the latter falls and then rises (the note has both).",
-        requests=requests.both,
+        requests=DIGITS + WIDTHS,
         parts=(Part("power of the width of ||V||_F, and of ||V - V0||_F, on digits",
                     _output_powers, FALLS),),
         faults=(
@@ -253,7 +194,7 @@ WIDTH_CLAIMS = (
         statement="||U||_2 and ||U||_F first fall, then rise, the latter faster; ||U - U0||_F "
         "falls. (On Fashion-MNIST ||U||_2 has its least value late, and a width of 8192 was added "
         "to see the rise.)",
-        requests=requests.widths,
+        requests=WIDTHS,
         parts=(
             Part("log of ||U||_F at both ends over its least between, which was looked for",
                  valley("U_frobenius"), RISES),
@@ -278,7 +219,7 @@ WIDTH_CLAIMS = (
         statement="Units turn away from their start less and less, from nearly orthogonal to "
         "nearly aligned (here: the median angle is above 45 degrees for the narrowest and below "
         "for the widest), and unit capacities fall.",
-        requests=requests.widths,
+        requests=WIDTHS,
         parts=(
             Part("median angle of the narrowest (degrees)", _angle(0), above(45.0, resolution=1.0)),
             Part("median angle of the widest (degrees)", _angle(-1), below(45.0, resolution=1.0)),
@@ -294,55 +235,11 @@ WIDTH_CLAIMS = (
         growth=2, figures=("layers", "units"),
     ),
     Claim(
-        id="N-E6", title="Older measures grow", group="experiments",
-        source=f"{PAPER}, Figure 3",
-        statement="The terms of l1 type and ||U||_F ||V||_F rise, from h = 32 to 512 (a range "
-        "chosen after it was known that they turn outside it, see N-E6-range), while ||U - U0||_F "
-        "||V||_F falls; ||U||_2 ||V - V0||_12 is the smaller term (here: of its bound, from h = 64 "
-        "on).",
-        requests=requests.widths,
-        parts=(
-            Part("power of the width of ||U||_inf1 ||V||_inf1, ||U||_F ||V||_F and ||U - U0||_12 "
-                 "||V||_2, from h = 32 to 512", _rises_between, RISES),
-            Part("power of the width of ||U - U0||_F ||V||_F", powers("row_dist_fro"), FALLS),
-            Part("largest ||U||_2 ||V - V0||_12 over ||U - U0||_12 ||V||_2, from h = 64 on",
-                 _smaller, at_most(1.0)),
-        ),
-        faults=(
-            Fault("||U - U0||_12 ||V||_2 is smaller by h^0.5", shifted("row_l1max_spec", -0.5)),
-            Fault("||U||_F ||V||_F is smaller by h^0.4", shifted("row_neyshabur2015", -0.4)),
-            Fault("||U - U0||_F ||V||_F is larger by h^0.5", shifted("row_dist_fro", 0.5)),
-            Fault("the two terms are exchanged", exchanged("row_l1max_spec", "row_spec_l1max")),
-        ),
-        does_not_show="Widths outside that range; see `N-E6-range`.",
-        growth=2, figures=("terms",),
-    ),
-    Claim(
-        id="N-E6-range", title="They turn for the widest", group="caveats", source=AUTHORS,
-        statement="That depends on the range: on small inputs ||U - U0||_12 ||V||_2 is lower for "
-        "the widest networks than at h = 512.",
-        requests=requests.digits,
-        parts=(Part("log of ||U - U0||_12 ||V||_2 at the widest over that at h = 512", _turning,
-                    FALLS),),
-        faults=(Fault("it is larger by h^0.5", shifted("row_l1max_spec", 0.5)),),
-        does_not_show="Larger inputs, where the range is another one.",
-        growth=2, figures=("terms",),
-    ),
-    Claim(
-        id="N-E7", title="Wider trains faster", group="experiments", source=f"{PAPER}, Figure 4",
-        statement="The epochs needed to reach the target fall with the width.",
-        requests=requests.widths,
-        parts=(Part("power of the width of the epochs", powers("epochs"), FALLS), all_fit()),
-        faults=(REVERSED, ONE_MISSES),
-        does_not_show="The time, which an epoch of wide networks takes more of.",
-        growth=2, figures=("errors",),
-    ),
-    Claim(
         id="N-CMP", title="A sum over units costs a root of the width", group="definitions",
         source=f"{PAPER}, Section 3",
         statement="||U - U0||_12 <= sqrt(h) ||U - U0||_F, nearly with equality (here: within 20 "
         "%), and ||V||_F <= sqrt(c) ||V||_2.",
-        requests=requests.widths,
+        requests=WIDTHS,
         parts=(
             Part("mean of ||U - U0||_12 over sqrt(h) ||U - U0||_F, at every width",
                  lambda cells: [estimate_mean(_likeness(cell)) for cell in cells],
@@ -361,3 +258,11 @@ WIDTH_CLAIMS = (
         growth=2, figures=("layers",),
     ),
 )  # fmt: skip
+
+TOPIC = Topic(
+    claims=CLAIMS,
+    figures=(
+        Figure("layers", "The two layers over the width (Figure 2)", WIDTHS, _draw_layers),
+        Figure("units", "Distribution of unit capacities (Figure 2)", WIDTHS, _draw_units),
+    ),
+)
