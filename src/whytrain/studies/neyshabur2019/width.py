@@ -16,7 +16,7 @@ from whytrain.measures import Capacity, capacity
 from whytrain.networks import TwoLayer
 
 LEVELS = np.linspace(0, 1, 41)
-DIGITS = (0.305,), (0.376,)  # mean and standard deviation of the pixels of all digits
+PIXELS = (0.305,), (0.376,)  # mean and standard deviation of the pixels of all digits
 ALL_DIGITS, TESTED = 1797, 10_000  # images of digits; test images of any other set
 
 
@@ -57,7 +57,7 @@ def prepared(data: str, labels: str, examples: int) -> Dataset:
     set they would say nothing.
     """
     found, key = load(data), jax.random.key(2019)
-    mean, deviation = DIGITS if data == "digits" else (None, None)
+    mean, deviation = PIXELS if data == "digits" else (None, None)
     found = normalize(found, mean, deviation)
     if data == "digits":
         images = np.concatenate([found.train_images, found.test_images])
