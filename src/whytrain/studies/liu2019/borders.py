@@ -8,25 +8,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from whytrain import lab
 from whytrain.dynamics import simulate
 from whytrain.errors import UserError
-from whytrain.lab import (
-    Cell,
-    Cells,
-    Claim,
-    Derived,
-    Estimate,
-    Experiment,
-    Fault,
-    Figure,
-    Part,
-    Runs,
-    Topic,
-    above,
-    equals,
-    largest,
-    setting,
-)
 from whytrain.landscapes import Outcome, SphereOrder
 from whytrain.report import figures as draw
 from whytrain.studies.liu2019.setup import (
@@ -43,10 +27,14 @@ from whytrain.studies.liu2019.setup import (
 class RatioSettings(DescentSettings):
     """The axis of the ratio of step sizes, without warm-up unless asked for."""
 
-    warmup: bool = setting(False, "whether the filter's step size starts at step_size^2")
-    ratio_low: float = setting(0.01, "smallest filter_step_size / step_size", low=0, exclusive=True)
-    ratio_high: float = setting(1.0, "largest filter_step_size / step_size", low=0, exclusive=True)
-    ratios: int = setting(17, "log-spaced ratios", low=1, high=1000)
+    warmup: bool = lab.setting(False, "whether the filter's step size starts at step_size^2")
+    ratio_low: float = lab.setting(
+        0.01, "smallest filter_step_size / step_size", low=0, exclusive=True
+    )
+    ratio_high: float = lab.setting(
+        1.0, "largest filter_step_size / step_size", low=0, exclusive=True
+    )
+    ratios: int = lab.setting(17, "log-spaced ratios", low=1, high=1000)
 
     def check(self) -> None:
         """The axis runs upwards."""
@@ -67,9 +55,13 @@ class RatioSettings(DescentSettings):
 class PriorSettings(RatioSettings):
     """Angle of the prior against the ratio of step sizes."""
 
-    angle_low: float = setting(0.1, "smallest angle of v_0 to v*", unit="rad", low=0, high=math.pi)
-    angle_high: float = setting(3.0, "largest angle of v_0 to v*", unit="rad", low=0, high=math.pi)
-    angles: int = setting(25, "angles", low=1, high=1000)
+    angle_low: float = lab.setting(
+        0.1, "smallest angle of v_0 to v*", unit="rad", low=0, high=math.pi
+    )
+    angle_high: float = lab.setting(
+        3.0, "largest angle of v_0 to v*", unit="rad", low=0, high=math.pi
+    )
+    angles: int = lab.setting(25, "angles", low=1, high=1000)
 
     def check(self) -> None:
         """A prior is a matter of the network with a shortcut."""
@@ -90,12 +82,12 @@ class PriorSettings(RatioSettings):
 class AlignmentSettings(RatioSettings):
     """Alignment of the teacher against the ratio of step sizes."""
 
-    architecture: str = setting("cnn", "network", choices=("resnet", "cnn"))
-    alignment_low: float = setting(0.1, "smallest S^2/A", low=0, exclusive=True)
-    alignment_high: Derived[float] = setting(
+    architecture: str = lab.setting("cnn", "network", choices=("resnet", "cnn"))
+    alignment_low: float = lab.setting(0.1, "smallest S^2/A", low=0, exclusive=True)
+    alignment_high: lab.Derived[float] = lab.setting(
         None, "largest S^2/A; default k", low=0, exclusive=True
     )
-    alignments: int = setting(17, "log-spaced alignments", low=1, high=1000)
+    alignments: int = lab.setting(17, "log-spaced alignments", low=1, high=1000)
 
     def check(self) -> None:
         """The axis runs upwards and ends at k at most."""
@@ -114,7 +106,7 @@ class AlignmentSettings(RatioSettings):
         return np.minimum(axis, self.k)
 
 
-def compute_prior(settings: PriorSettings, runs: Runs) -> xr.Dataset:
+def compute_prior(settings: PriorSettings, runs: lab.Runs) -> xr.Dataset:
     """Outcomes over run, angle and ratio; all cells share their starts."""
     start = draw_orders(settings, runs)
     angles = settings.angle_axis
@@ -132,7 +124,7 @@ def compute_prior(settings: PriorSettings, runs: Runs) -> xr.Dataset:
     )
 
 
-def compute_alignment(settings: AlignmentSettings, runs: Runs) -> xr.Dataset:
+def compute_alignment(settings: AlignmentSettings, runs: lab.Runs) -> xr.Dataset:
     """Outcomes over run, alignment and ratio; all cells share their random keys."""
     alignments = settings.alignment_axis
     outcome = np.empty((len(runs), len(alignments), settings.ratios), np.int8)
@@ -162,7 +154,7 @@ def summarize(dataset: xr.Dataset, settings: RatioSettings) -> dict:
     return axes | {"success_rate": rates.values.tolist()}
 
 
-PHASE_PRIOR = Experiment(
+PHASE_PRIOR = lab.Experiment(
     name="phase-prior",
     doc="success rate over the prior's angle and the ratio of step sizes",
     settings=PriorSettings,
@@ -172,7 +164,7 @@ PHASE_PRIOR = Experiment(
     runs=200,
     block=1024,
 )
-PHASE_ALIGNMENT = Experiment(
+PHASE_ALIGNMENT = lab.Experiment(
     name="phase-alignment",
     doc="success rate over the teacher's alignment and the ratio of step sizes",
     settings=AlignmentSettings,
@@ -213,7 +205,7 @@ BORDER = PHASE_PRIOR.grid(
 )  # fmt: skip
 
 
-def _border(cells: Cells) -> list[Estimate]:
+def _border(cells: lab.Cells) -> list[lab.Estimate]:
     """Where half of the runs succeed, less the saddle's angle; its step of the axis bounds it."""
     found = []
     for cell in cells:
@@ -224,21 +216,21 @@ def _border(cells: Cells) -> list[Estimate]:
         after = int(np.argmax(rate < 0.5)) if (rate < 0.5).any() else len(angles) - 1
         before = max(after - 1, 0)
         low, high = (float(angles[place]) - saddle(cell.settings) for place in (before, after))
-        found.append(Estimate((low + high) / 2, low, high, None, cell.runs * len(angles)))
+        found.append(lab.Estimate((low + high) / 2, low, high, None, cell.runs * len(angles)))
     return found
 
 
-def _beyond_the_prior(cells: Cells) -> Estimate:
-    return largest([min(saddle(cell.settings) for cell in cells) - math.pi / 3])
+def _beyond_the_prior(cells: lab.Cells) -> lab.Estimate:
+    return lab.largest([min(saddle(cell.settings) for cell in cells) - math.pi / 3])
 
 
-def _turned_axis(cells: Cells) -> Cells:
+def _turned_axis(cells: lab.Cells) -> lab.Cells:
     return cells.change(
-        lambda cell: Cell(cell.settings, cell.data.assign_coords(angle=cell.data.angle + 0.02))
+        lambda cell: lab.Cell(cell.settings, cell.data.assign_coords(angle=cell.data.angle + 0.02))
     )
 
 
-def _draw_priors(cells: Cells) -> tuple:
+def _draw_priors(cells: lab.Cells) -> tuple:
     [cell] = cells
     at, border = cell.settings, saddle(cell.settings)
     ratios = cell.data.ratio.values[[0, -1]]
@@ -258,7 +250,7 @@ def _draw_priors(cells: Cells) -> tuple:
     )
 
 
-def _draw_alignments(cells: Cells) -> tuple:
+def _draw_alignments(cells: lab.Cells) -> tuple:
     [cell] = cells
     at, edge = cell.settings, cell.settings.reduction.existence_threshold
     ratios = cell.data.ratio.values[[0, -1]]
@@ -275,28 +267,26 @@ def _draw_alignments(cells: Cells) -> tuple:
     )
 
 
-TOPIC = Topic(
-    experiments=(PHASE_PRIOR, PHASE_ALIGNMENT),
-    claims=(
-        Claim(
-            id="prior-is-not-tight", title="The prior could be weaker", group="caveats", source=OWN,
-            statement="For η_w/η_a → 0 the exact border of success is φ₀ = φ_s, the saddle's "
-            "angle, past π/3.",
-            requests=BORDER,
-            parts=(
-                Part("50 % crossing less the saddle's angle, to a step of the axis (rad)", _border,
-                     equals(0.0, 0.01)),
-                Part("least angle of a saddle less π/3 (rad)",
-                     _beyond_the_prior, above(0.0)),
-            ),
-            faults=(Fault("the border is 0.02 rad past the saddle", _turned_axis),),
-            does_not_show="The border at larger η_w/η_a, which the figure has.",
-            figures=("phase-prior",),
+CLAIMS = (
+    lab.Claim(
+        id="prior-is-not-tight", title="The prior could be weaker", group="caveats", source=OWN,
+        statement="For η_w/η_a → 0 the exact border of success is φ₀ = φ_s, the saddle's "
+        "angle, past π/3.",
+        requests=BORDER,
+        parts=(
+            lab.Part("50 % crossing less the saddle's angle, to a step of the axis (rad)", _border,
+                     lab.equals(0.0, 0.01)),
+            lab.Part("least angle of a saddle less π/3 (rad)",
+                     _beyond_the_prior, lab.above(0.0)),
         ),
-    ),
-    figures=(
-        Figure("phase-prior", "How good a prior is needed", PRIORS, _draw_priors),
-        Figure("phase-alignment", "Which teachers have a spurious minimum", ALIGNMENTS,
-               _draw_alignments),
+        faults=(lab.Fault("the border is 0.02 rad past the saddle", _turned_axis),),
+        does_not_show="The border at larger η_w/η_a, which the figure has.",
+        figures=("phase-prior",),
     ),
 )  # fmt: skip
+
+TOPIC = lab.Topic((PHASE_PRIOR, PHASE_ALIGNMENT), CLAIMS, (
+    lab.Figure("phase-prior", "How good a prior is needed", PRIORS, _draw_priors),
+    lab.Figure("phase-alignment", "Which teachers have a spurious minimum",
+               ALIGNMENTS, _draw_alignments),
+))  # fmt: skip

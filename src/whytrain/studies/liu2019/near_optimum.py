@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from whytrain import lab
 from whytrain.dynamics import (
     NormalizedGradientDescent,
     count,
@@ -17,32 +18,6 @@ from whytrain.dynamics import (
     simulate,
 )
 from whytrain.errors import UserError
-from whytrain.lab import (
-    Cell,
-    Cells,
-    Claim,
-    Derived,
-    Estimate,
-    Experiment,
-    Fault,
-    Figure,
-    Grid,
-    Part,
-    Runs,
-    Topic,
-    above,
-    altered,
-    at_most,
-    covers,
-    equals,
-    estimate_mean,
-    estimate_median,
-    in_every_run,
-    largest,
-    normals,
-    setting,
-    told,
-)
 from whytrain.landscapes import Outcome, SphereOrder, Weights
 from whytrain.report import figures as draw
 from whytrain.studies.liu2019.setup import LIU, OWN, TeacherSettings, warn_if_unstable
@@ -53,23 +28,23 @@ from whytrain.studies.liu2019.success import ended, ends_at
 class RateSettings(TeacherSettings):
     """An optimum, how far from it the runs start, and constant step sizes."""
 
-    norm: float = setting(1.0, "length sqrt(A) of a*", low=0, exclusive=True)
-    optimum: str = setting(
+    norm: float = lab.setting(1.0, "length sqrt(A) of a*", low=0, exclusive=True)
+    optimum: str = lab.setting(
         "global", "the critical point to start near", choices=("global", "spurious")
     )
-    distance: float = setting(
+    distance: float = lab.setting(
         0.3, "largest angle to it at the start", unit="rad", low=0, high=math.pi / 2
     )
-    spread: float = setting(
+    spread: float = lab.setting(
         0.05, "standard deviation of the sums about the best ones, over sqrt(k A) and A", low=0
     )
-    step_size: float = setting(0.1, "step size of the output weights", low=0, exclusive=True)
-    filter_step_size: Derived[float] = setting(
+    step_size: float = lab.setting(0.1, "step size of the output weights", low=0, exclusive=True)
+    filter_step_size: lab.Derived[float] = lab.setting(
         None, "step size of the filter; default step_size", low=0, exclusive=True
     )
-    steps: int = setting(200_000, "steps of a run", low=1)
-    early: bool = setting(False, "whether proved basins may end a run")
-    times: int = setting(200, "log-spaced times at which runs are saved", low=2, high=10_000)
+    steps: int = lab.setting(200_000, "steps of a run", low=1)
+    early: bool = lab.setting(False, "whether proved basins may end a run")
+    times: int = lab.setting(200, "log-spaced times at which runs are saved", low=2, high=10_000)
 
     def check(self) -> None:
         """Fill in the derived default."""
@@ -78,7 +53,7 @@ class RateSettings(TeacherSettings):
         warn_if_unstable(self.reduction, self.filter_step_size, self.step_size)
 
 
-def compute(settings: RateSettings, runs: Runs) -> xr.Dataset:
+def compute(settings: RateSettings, runs: lab.Runs) -> xr.Dataset:
     """Angle, total and overlap over time as distances from the critical point, and the outcome."""
     reduction = settings.reduction
     place = reduction.settled(0.0 if settings.optimum == "global" else math.pi)
@@ -98,8 +73,8 @@ def compute(settings: RateSettings, runs: Runs) -> xr.Dataset:
     return ended[["outcome", "steps"]].assign(gap)
 
 
-def _starts(settings: RateSettings, runs: Runs, place: SphereOrder) -> SphereOrder:
-    noise = runs.draw(lambda keys: normals(keys, 3))
+def _starts(settings: RateSettings, runs: lab.Runs, place: SphereOrder) -> SphereOrder:
+    noise = runs.draw(lambda keys: lab.normals(keys, 3))
     away = settings.distance * (0.1 + 0.9 * np.exp(-(noise[:, 0] ** 2)))
     angle = np.abs(place.angle - away)
     total_scale = settings.spread * settings.norm * math.sqrt(settings.k)
@@ -138,14 +113,16 @@ def summarize(dataset: xr.Dataset, settings: RateSettings) -> dict:
     if settings.early:
         return results
     if settings.optimum == "spurious":
-        return results | {"slow_constant": told(slow_constant(dataset, settings)[:, -1], np.mean)}
+        return results | {
+            "slow_constant": lab.told(slow_constant(dataset, settings)[:, -1], np.mean)
+        }
     return results | {
-        f"{name}_rate_over_predicted": told(measured(dataset, name) / rate, np.mean)
+        f"{name}_rate_over_predicted": lab.told(measured(dataset, name) / rate, np.mean)
         for name, rate in predicted(settings).items()
     }
 
 
-RATES = Experiment(
+RATES = lab.Experiment(
     name="rates",
     doc="speed of approach to an optimum, from starts near it",
     settings=RateSettings,
@@ -169,7 +146,7 @@ NEAR_SPURIOUS = RATES.grid(
 ).at(optimum="spurious")
 
 
-def _near_pi(share: float, *k: int) -> Grid:
+def _near_pi(share: float, *k: int) -> lab.Grid:
     """Runs that start close to angle pi, for an alignment at this share of the threshold."""
     return RATES.grid(
         PRESETS, k=k, alignment=lambda at: share * (at.k + math.pi - 1) / math.pi,
@@ -185,7 +162,7 @@ BEYOND = _near_pi(1.1, 25, 100)
 # --- the global optimum -------------------------------------------------------------------
 
 
-def _rates(cells: Cells) -> list[Estimate]:
+def _rates(cells: lab.Cells) -> list[lab.Estimate]:
     """Fitted over predicted rates, of the typical run; one too short for a fit is left out.
 
     A run that starts with next to nothing of the overlap's own mode shows another rate.
@@ -198,27 +175,27 @@ def _rates(cells: Cells) -> list[Estimate]:
         if 2 * rates["angle"] > 1.2 * rates["overlap"]:
             fitted = measured(cell.data, "overlap", low=1e-10, high=1e-6)
             ratios.append(fitted / rates["overlap"])
-        found += [estimate_median(ratio[np.isfinite(ratio)]) for ratio in ratios]
+        found += [lab.estimate_median(ratio[np.isfinite(ratio)]) for ratio in ratios]
     return found
 
 
 # --- the spurious minimum -----------------------------------------------------------------
 
 
-def _gap(cells: Cells) -> Estimate:
+def _gap(cells: lab.Cells) -> lab.Estimate:
     """How much more than at a global minimum the loss is at the spurious one; 0 without one."""
     losses = []
     for cell in cells:
         points = cell.settings.reduction.critical_points()
         losses.append(max((p.loss for p in points if p.kind == "spurious"), default=0.0))
-    return largest([min(losses)])
+    return lab.largest([min(losses)])
 
 
-def _slow(cells: Cells) -> list[Estimate]:
-    return [estimate_mean(slow_constant(cell.data, cell.settings)[:, -1]) for cell in cells]
+def _slow(cells: lab.Cells) -> list[lab.Estimate]:
+    return [lab.estimate_mean(slow_constant(cell.data, cell.settings)[:, -1]) for cell in cells]
 
 
-def _draw(cells: Cells) -> tuple:
+def _draw(cells: lab.Cells) -> tuple:
     series = []
     for cell, color in zip(cells, ("orange", "purple", "blue"), strict=False):
         values = slow_constant(cell.data, cell.settings)
@@ -245,7 +222,7 @@ def _draw(cells: Cells) -> tuple:
 # --- where it exists ----------------------------------------------------------------------
 
 
-def _sweeps(cells: Cells) -> list[list[Cell]]:
+def _sweeps(cells: lab.Cells) -> list[list[lab.Cell]]:
     """For every k the cells of the sweep over the alignment."""
     sweeps = [list(some) for some in cells.by("k").values()]
     if min(map(len, sweeps)) < 2:
@@ -253,7 +230,7 @@ def _sweeps(cells: Cells) -> list[list[Cell]]:
     return sweeps
 
 
-def _thresholds(cells: Cells) -> list[Estimate]:
+def _thresholds(cells: lab.Cells) -> list[lab.Estimate]:
     """For every k the step of the sweep in which outcomes change, as a share of the threshold."""
     found = []
     for some in _sweeps(cells):
@@ -263,90 +240,93 @@ def _thresholds(cells: Cells) -> list[Estimate]:
         low = shares[rates > 0.5].max(initial=shares[0])
         high = shares[rates < 0.5].min(initial=shares[-1])
         runs = sum(cell.runs for cell in some)
-        found.append(Estimate((low + high) / 2, min(low, high), max(low, high), None, runs))
+        found.append(lab.Estimate((low + high) / 2, min(low, high), max(low, high), None, runs))
     return found
 
 
-def _step_widths(cells: Cells) -> Estimate:
-    return largest([found.high - found.low for found in _thresholds(cells)])
+def _step_widths(cells: lab.Cells) -> lab.Estimate:
+    return lab.largest([found.high - found.low for found in _thresholds(cells)])
 
 
-def _next_share(cells: Cells) -> Cells:
+def _next_share(cells: lab.Cells) -> lab.Cells:
     """Every teacher with the outcomes of the next one of the sweep."""
-    return Cells([
-        Cell(cell.settings, other.data)
+    return lab.Cells([
+        lab.Cell(cell.settings, other.data)
         for some in _sweeps(cells)
         for cell, other in zip(some, [*some[1:], some[-1]], strict=True)
     ])  # fmt: skip
 
 
-TOPIC = Topic(
-    experiments=(RATES,),
-    claims=(
-        Claim(
-            id="spurious-minimum", title="There is a spurious minimum, and it attracts",
-            group="landscape", source=f"{LIU}, spurious optimum",
-            statement="At φ = π with the best output weights there is a minimum that is not "
-            "global, and it attracts runs that start near it.",
-            requests=NEAR_SPURIOUS,
-            parts=(
-                in_every_run(ended(Outcome.SPURIOUS), "runs that return from up to 0.3 rad"),
-                Part("least loss of the spurious minimum above the global one", _gap, above(0.0)),
-            ),
-            faults=(
-                Fault("one run in a hundred leaves", ends_at(Outcome.GLOBAL, 0.01)),
-                Fault("teachers past the threshold, who have no such minimum",
+CLAIMS = (
+    lab.Claim(
+        id="spurious-minimum", title="There is a spurious minimum, and it attracts",
+        group="landscape", source=f"{LIU}, spurious optimum",
+        statement="At φ = π with the best output weights there is a minimum that is not "
+        "global, and it attracts runs that start near it.",
+        requests=NEAR_SPURIOUS,
+        parts=(
+            lab.in_every_run(ended(Outcome.SPURIOUS), "runs that return from up to 0.3 rad"),
+            lab.Part("least loss of the spurious minimum above the global one",
+                     _gap, lab.above(0.0)),
+        ),
+        faults=(
+            lab.Fault("one run in a hundred leaves", ends_at(Outcome.GLOBAL, 0.01)),
+            lab.Fault("teachers past the threshold, who have no such minimum",
                       requests=BEYOND),
-            ),
-            does_not_show="How large the basin is.",
-            figures=("plane", "slow"),
         ),
-        Claim(
-            id="spurious-is-slow", title="The spurious minimum is approached slowly",
-            group="dynamics", source=OWN,
-            statement="The approach to the spurious minimum is only δ_t ≈ 2π / (|ũ| η_w t).",
-            requests=NEAR_SPURIOUS,
-            parts=(Part("δ t |ũ| η_w / 2π after 200,000 steps", _slow, equals(1.0, 0.02)),),
-            faults=(
-                Fault("the distance is 4 % larger", altered("angle", lambda angle: 1.04 * angle)),
-                Fault("the approach is geometric", altered("angle", lambda angle: angle * 0.99
-                                                           ** np.arange(angle.shape[1]))),
-            ),
-            does_not_show="The distance at early times, which has other terms.",
-            figures=("slow",),
-        ),
-        Claim(
-            id="existence-threshold", title="Which teachers have a spurious minimum",
-            group="landscape", source=OWN,
-            statement="The spurious minimum and the saddle exist if and only if S²/A < (k+π−1)/π.",
-            requests=SWEEP,
-            parts=(
-                Part("where outcomes change, over (k+π−1)/π, to a step of the sweep",
-                     _thresholds, covers(1.0)),
-                Part("longest such step", _step_widths, at_most(0.006)),
-            ),
-            faults=(Fault("the threshold is off by one step of the sweep, 0.5 %", _next_share),),
-            does_not_show="What happens at the threshold itself.",
-            figures=("phase-alignment",),
-        ),
-        Claim(
-            id="convergence", title="It converges geometrically, at known rates", group="dynamics",
-            source=f"{LIU}, stage II",
-            statement="It then reaches the global optimum geometrically, with rates η_w A/2 "
-            "(filter) and η_a (π−1)/(2π) (output).",
-            requests=NEAR_GLOBAL,
-            parts=(
-                Part("fitted over stated rate, median of the runs", _rates, equals(1.0, 0.01)),
-                in_every_run(ended(Outcome.GLOBAL), "runs that converge"),
-            ),
-            faults=(
-                Fault("the angle closes 2 % faster", altered("angle", lambda angle: angle**1.02)),
-                Fault("one run in a hundred does not converge",
-                      ends_at(Outcome.SPURIOUS, 0.01)),
-            ),
-            does_not_show="How long a run takes to come into the region where the rates hold.",
-            figures=("trajectories",),
-        ),
+        does_not_show="How large the basin is.",
+        figures=("plane", "slow"),
     ),
-    figures=(Figure("slow", "The slow approach to the spurious minimum", NEAR_SPURIOUS, _draw),),
+    lab.Claim(
+        id="spurious-is-slow", title="The spurious minimum is approached slowly",
+        group="dynamics", source=OWN,
+        statement="The approach to the spurious minimum is only δ_t ≈ 2π / (|ũ| η_w t).",
+        requests=NEAR_SPURIOUS,
+        parts=(lab.Part("δ t |ũ| η_w / 2π after 200,000 steps", _slow, lab.equals(1.0, 0.02)),),
+        faults=(
+            lab.Fault("the distance is 4 % larger",
+                      lab.altered("angle", lambda angle: 1.04 * angle)),
+            lab.Fault("the approach is geometric", lab.altered("angle", lambda angle: angle * 0.99
+                                                               ** np.arange(angle.shape[1]))),
+        ),
+        does_not_show="The distance at early times, which has other terms.",
+        figures=("slow",),
+    ),
+    lab.Claim(
+        id="existence-threshold", title="Which teachers have a spurious minimum",
+        group="landscape", source=OWN,
+        statement="The spurious minimum and the saddle exist if and only if S²/A < (k+π−1)/π.",
+        requests=SWEEP,
+        parts=(
+            lab.Part("where outcomes change, over (k+π−1)/π, to a step of the sweep",
+                     _thresholds, lab.covers(1.0)),
+            lab.Part("longest such step", _step_widths, lab.at_most(0.006)),
+        ),
+        faults=(lab.Fault("the threshold is off by one step of the sweep, 0.5 %", _next_share),),
+        does_not_show="What happens at the threshold itself.",
+        figures=("phase-alignment",),
+    ),
+    lab.Claim(
+        id="convergence", title="It converges geometrically, at known rates", group="dynamics",
+        source=f"{LIU}, stage II",
+        statement="It then reaches the global optimum geometrically, with rates η_w A/2 "
+        "(filter) and η_a (π−1)/(2π) (output).",
+        requests=NEAR_GLOBAL,
+        parts=(
+            lab.Part("fitted over stated rate, median of the runs", _rates, lab.equals(1.0, 0.01)),
+            lab.in_every_run(ended(Outcome.GLOBAL), "runs that converge"),
+        ),
+        faults=(
+            lab.Fault("the angle closes 2 % faster",
+                      lab.altered("angle", lambda angle: angle**1.02)),
+            lab.Fault("one run in a hundred does not converge",
+                      ends_at(Outcome.SPURIOUS, 0.01)),
+        ),
+        does_not_show="How long a run takes to come into the region where the rates hold.",
+        figures=("trajectories",),
+    ),
 )  # fmt: skip
+
+TOPIC = lab.Topic((RATES,), CLAIMS, (
+    lab.Figure("slow", "The slow approach to the spurious minimum", NEAR_SPURIOUS, _draw),
+))  # fmt: skip

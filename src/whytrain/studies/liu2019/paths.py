@@ -7,8 +7,8 @@ import jax
 import numpy as np
 import xarray as xr
 
+from whytrain import lab
 from whytrain.dynamics import simulate
-from whytrain.lab import Cells, Experiment, Figure, Runs, Topic, setting, summarize
 from whytrain.landscapes import Outcome, SphereOrder, SphereReduction, at_each
 from whytrain.report import figures as draw
 from whytrain.studies.liu2019.setup import (
@@ -28,10 +28,10 @@ HALVINGS = 20  # of an interval of pi: to 3e-6 rad
 class TrajectorySettings(DescentSettings):
     """As for `success-rate`, and how many times are saved."""
 
-    times: int = setting(80, "log-spaced times at which the runs are saved", low=2, high=10_000)
+    times: int = lab.setting(80, "log-spaced times at which the runs are saved", low=2, high=10_000)
 
 
-def compute_paths(settings: TrajectorySettings, runs: Runs) -> xr.Dataset:
+def compute_paths(settings: TrajectorySettings, runs: lab.Runs) -> xr.Dataset:
     """Angle, overlap, total and loss over time, from the full state; and where each run ends."""
     landscape = settings.landscape
     horizon = min(settings.steps, int(20 / settings.step_size) + 1)
@@ -56,12 +56,12 @@ def compute_paths(settings: TrajectorySettings, runs: Runs) -> xr.Dataset:
     )
 
 
-TRAJECTORIES = Experiment(
+TRAJECTORIES = lab.Experiment(
     name="trajectories",
     doc="angle, overlap and loss of single runs over time",
     settings=TrajectorySettings,
     compute=compute_paths,
-    summarize=summarize,
+    summarize=lab.summarize,
     version=2,
     runs=24,
     block=256,
@@ -72,9 +72,9 @@ TRAJECTORIES = Experiment(
 class SeparatrixSettings(DescentSettings):
     """As for `success-rate`, and the overlaps to start from."""
 
-    warmup: bool = setting(False, "whether the filter's step size starts at step_size^2")
-    overlap_low: float = setting(-1.1, "smallest overlap u/A at the start")
-    overlap_high: float = setting(1.25, "largest overlap u/A at the start")
+    warmup: bool = lab.setting(False, "whether the filter's step size starts at step_size^2")
+    overlap_low: float = lab.setting(-1.1, "smallest overlap u/A at the start")
+    overlap_high: float = lab.setting(1.25, "largest overlap u/A at the start")
 
     def check(self) -> None:
         """The overlaps are a range."""
@@ -82,7 +82,7 @@ class SeparatrixSettings(DescentSettings):
         check_axis("overlap", self.overlap_low, self.overlap_high)
 
 
-def compute_separatrix(settings: SeparatrixSettings, runs: Runs) -> xr.Dataset:
+def compute_separatrix(settings: SeparatrixSettings, runs: lab.Runs) -> xr.Dataset:
     """One random overlap a run, and the angle at which the outcome changes, by bisection.
 
     The sum of the output weights starts at its best for the angle. The angle is NaN for an overlap
@@ -109,12 +109,12 @@ def _uniforms(keys: jax.Array) -> jax.Array:
     return jax.vmap(jax.random.uniform)(keys)
 
 
-SEPARATRIX = Experiment(
+SEPARATRIX = lab.Experiment(
     name="separatrix",
     doc="at which angle the two basins part, overlap by overlap",
     settings=SeparatrixSettings,
     compute=compute_separatrix,
-    summarize=summarize,
+    summarize=lab.summarize,
     runs=400,
     block=1024,
 )
@@ -124,7 +124,7 @@ PATHS = TRAJECTORIES.grid(
 )
 
 
-def _draw_paths(cells: Cells) -> tuple:
+def _draw_paths(cells: lab.Cells) -> tuple:
     panels = [
         draw.Panel(_lines(cells, "angle"), "angle φ to the teacher (rad)"),
         draw.Panel(_lines(cells, "overlap"), "overlap u / A"),
@@ -145,7 +145,7 @@ def _draw_paths(cells: Cells) -> tuple:
     )
 
 
-def _lines(cells: Cells, name: str) -> list[draw.Series]:
+def _lines(cells: lab.Cells, name: str) -> list[draw.Series]:
     """Six runs of each network, named where the angle is."""
     series = []
     for cell in cells:
@@ -159,7 +159,7 @@ def _lines(cells: Cells, name: str) -> list[draw.Series]:
     return series
 
 
-def _draw_plane(cells: Cells) -> tuple:
+def _draw_plane(cells: lab.Cells) -> tuple:
     [border] = [cell for cell in cells if isinstance(cell.settings, SeparatrixSettings)]
     settings, reduction = border.settings, border.settings.reduction
     power = settings.norm**2
@@ -201,10 +201,7 @@ def _settled_loss(reduction: SphereReduction, angle: np.ndarray, overlap: np.nda
     return at_each(reduction.loss, places).reshape(phi.shape)
 
 
-TOPIC = Topic(
-    experiments=(TRAJECTORIES, SEPARATRIX),
-    figures=(
-        Figure("trajectories", "Single runs over time", PATHS, _draw_paths),
-        Figure("plane", "The two basins", PATHS.at(warmup=False) + SEPARATRIX.grid(), _draw_plane),
-    ),
-)
+TOPIC = lab.Topic((TRAJECTORIES, SEPARATRIX), (), (
+    lab.Figure("trajectories", "Single runs over time", PATHS, _draw_paths),
+    lab.Figure("plane", "The two basins", PATHS.at(warmup=False) + SEPARATRIX.grid(), _draw_plane),
+))  # fmt: skip

@@ -7,25 +7,8 @@ import jax
 import numpy as np
 import xarray as xr
 
+from whytrain import lab
 from whytrain.dynamics import StochasticGradientDescent, simulate
-from whytrain.lab import (
-    Cell,
-    Cells,
-    Claim,
-    Estimate,
-    Experiment,
-    Fault,
-    Figure,
-    Part,
-    Runs,
-    Topic,
-    above,
-    equals,
-    estimate_rate,
-    estimate_slope,
-    setting,
-    summarize,
-)
 from whytrain.landscapes import Outcome, Weights, at_each
 from whytrain.report import figures as draw
 from whytrain.studies.liu2019.setup import DescentSettings, draw_weights
@@ -35,16 +18,16 @@ from whytrain.studies.liu2019.setup import DescentSettings, draw_weights
 class SamplingSettings(DescentSettings):
     """A small plain network by default: every step draws `batch * k * p` numbers."""
 
-    k: int = setting(9, "number of patches", low=1, high=10_000)
-    p: int = setting(4, "length of a patch", low=1, high=10_000)
-    norm: float = setting(1.0, "length sqrt(A) of a*", low=0, exclusive=True)
-    architecture: str = setting("cnn", "network", choices=("resnet", "cnn"))
-    warmup: bool = setting(False, "whether the filter's step size starts at step_size^2")
-    batch: int = setting(64, "fresh inputs a step", low=1)
-    horizon: int = setting(300, "steps on mini-batches", low=1)
+    k: int = lab.setting(9, "number of patches", low=1, high=10_000)
+    p: int = lab.setting(4, "length of a patch", low=1, high=10_000)
+    norm: float = lab.setting(1.0, "length sqrt(A) of a*", low=0, exclusive=True)
+    architecture: str = lab.setting("cnn", "network", choices=("resnet", "cnn"))
+    warmup: bool = lab.setting(False, "whether the filter's step size starts at step_size^2")
+    batch: int = lab.setting(64, "fresh inputs a step", low=1)
+    horizon: int = lab.setting(300, "steps on mini-batches", low=1)
 
 
-def compute(settings: SamplingSettings, runs: Runs) -> xr.Dataset:
+def compute(settings: SamplingSettings, runs: lab.Runs) -> xr.Dataset:
     """Both trajectories from the same start: how far apart they are, and where each ends.
 
     After `horizon` steps the mini-batch run is handed to the population's dynamics, which says in
@@ -73,12 +56,12 @@ def compute(settings: SamplingSettings, runs: Runs) -> xr.Dataset:
     return xr.Dataset({"deviation": ("run", apart), **outcomes})
 
 
-SAMPLING = Experiment(
+SAMPLING = lab.Experiment(
     name="sampling",
     doc="mini-batch descent on fresh patches beside the population's trajectory",
     settings=SamplingSettings,
     compute=compute,
-    summarize=summarize,
+    summarize=lab.summarize,
     version=2,
     runs=64,
     block=256,
@@ -92,28 +75,28 @@ BATCHES = SAMPLING.grid(
 )
 
 
-def _exponent(cells: Cells) -> Estimate:
+def _exponent(cells: lab.Cells) -> lab.Estimate:
     """The logs of all runs over the log of the batch: a run that changes sides is off by O(1)."""
     logs = np.log(cells.pooled("deviation"))
     where = np.concatenate([np.full(cell.runs, math.log(cell.settings.batch)) for cell in cells])
-    return estimate_slope(where, logs)
+    return lab.estimate_slope(where, logs)
 
 
-def _same_end(cells: Cells) -> Estimate:
+def _same_end(cells: lab.Cells) -> lab.Estimate:
     """How often both end in the same basin, at the largest batch."""
     last = max(cells, key=lambda cell: cell.settings.batch)
     same = last.data.population_outcome == last.data.sampled_outcome
-    return estimate_rate(int(same.sum()), last.runs)
+    return lab.estimate_rate(int(same.sum()), last.runs)
 
 
-def _slower(cells: Cells) -> Cells:
+def _slower(cells: lab.Cells) -> lab.Cells:
     return cells.change(
         lambda cell: cell.assign(deviation=cell.data.deviation.values * cell.settings.batch**0.25)
     )
 
 
-def _every_fifth_elsewhere(cells: Cells) -> Cells:
-    def one(cell: Cell) -> Cell:
+def _every_fifth_elsewhere(cells: lab.Cells) -> lab.Cells:
+    def one(cell: lab.Cell) -> lab.Cell:
         ends = cell.data.population_outcome.values
         other = np.where(ends == Outcome.GLOBAL, Outcome.SPURIOUS, Outcome.GLOBAL)
         fifth = np.arange(len(ends)) % 5 == 0
@@ -122,7 +105,7 @@ def _every_fifth_elsewhere(cells: Cells) -> Cells:
     return cells.change(one)
 
 
-def _draw(cells: Cells) -> tuple:
+def _draw(cells: lab.Cells) -> tuple:
     sizes = [cell.settings.batch for cell in cells]
     low, middle, high = np.transpose([
         np.quantile(cell.data.deviation.values, (0.25, 0.5, 0.75)) for cell in cells
@@ -143,28 +126,28 @@ def _draw(cells: Cells) -> tuple:
     )
 
 
-TOPIC = Topic(
-    experiments=(SAMPLING,),
-    claims=(
-        Claim(
-            id="samples", title="Mini-batches follow the population", group="experiments",
-            source="extension to mini-batches",
-            statement="Mini-batch descent on fresh patches follows the population's trajectory; "
-            "the deviation falls like 1/√batch.",
-            requests=BATCHES,
-            parts=(
-                Part("exponent of the deviation over the batch", _exponent,
-                     equals(-0.5, 0.15, resolution=0.05)),
-                Part("share of runs that end where the population's do, at the largest batch",
-                     _same_end, above(0.9, resolution=0.02)),
-            ),
-            faults=(
-                Fault("it falls like batch^(−1/4)", _slower),
-                Fault("every fifth run ends elsewhere", _every_fifth_elsewhere),
-            ),
-            does_not_show="A sample that is used more than once.",
-            figures=("sampling",),
+CLAIMS = (
+    lab.Claim(
+        id="samples", title="Mini-batches follow the population", group="experiments",
+        source="extension to mini-batches",
+        statement="Mini-batch descent on fresh patches follows the population's trajectory; "
+        "the deviation falls like 1/√batch.",
+        requests=BATCHES,
+        parts=(
+            lab.Part("exponent of the deviation over the batch", _exponent,
+                     lab.equals(-0.5, 0.15, resolution=0.05)),
+            lab.Part("share of runs that end where the population's do, at the largest batch",
+                     _same_end, lab.above(0.9, resolution=0.02)),
         ),
+        faults=(
+            lab.Fault("it falls like batch^(−1/4)", _slower),
+            lab.Fault("every fifth run ends elsewhere", _every_fifth_elsewhere),
+        ),
+        does_not_show="A sample that is used more than once.",
+        figures=("sampling",),
     ),
-    figures=(Figure("sampling", "Mini-batches", BATCHES, _draw),),
 )  # fmt: skip
+
+TOPIC = lab.Topic((SAMPLING,), CLAIMS, (
+    lab.Figure("sampling", "Mini-batches", BATCHES, _draw),
+))  # fmt: skip

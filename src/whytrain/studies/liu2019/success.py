@@ -9,28 +9,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import xarray as xr
 
+from whytrain import lab
 from whytrain.dynamics import count, counts, simulate
 from whytrain.dynamics.counting import LANDSCAPE
 from whytrain.errors import UserError
-from whytrain.lab import (
-    Cell,
-    Cells,
-    Claim,
-    Estimate,
-    Experiment,
-    Fault,
-    Figure,
-    Part,
-    Runs,
-    Topic,
-    above,
-    altered,
-    below,
-    estimate_rate,
-    estimate_rate_difference,
-    in_every_run,
-    in_one_run,
-)
 from whytrain.landscapes import Outcome
 from whytrain.report import figures as draw
 from whytrain.studies.liu2019.setup import (
@@ -47,7 +29,7 @@ from whytrain.studies.liu2019.setup import (
 )
 
 
-def compute(settings: DescentSettings, runs: Runs) -> xr.Dataset:
+def compute(settings: DescentSettings, runs: lab.Runs) -> xr.Dataset:
     """The outcome of every run and the steps it took."""
     starts = draw_orders(settings, runs)
     ended = simulate(settings.reduction, settings.method, starts, settings.steps)
@@ -63,7 +45,7 @@ def summarize(sums: xr.Dataset, settings: DescentSettings) -> dict:
     """Counts of outcomes, the success rate with its exact 95 % interval, and the steps executed."""
     del settings
     numbers = {outcome.word: int(sums[outcome.word]) for outcome in LANDSCAPE}
-    rate = estimate_rate(numbers[Outcome.GLOBAL.word], sum(numbers.values()))
+    rate = lab.estimate_rate(numbers[Outcome.GLOBAL.word], sum(numbers.values()))
     return {
         "outcomes": numbers,
         "success_rate": rate.document(),
@@ -71,7 +53,7 @@ def summarize(sums: xr.Dataset, settings: DescentSettings) -> dict:
     }
 
 
-SUCCESS_RATE = Experiment(
+SUCCESS_RATE = lab.Experiment(
     name="success-rate",
     doc="how often runs from random starts reach the global optimum",
     settings=DescentSettings,
@@ -114,29 +96,29 @@ COLD = functools.reduce(operator.add, [
 ])  # fmt: skip
 
 
-def ended(kind: Outcome) -> Callable[[Cells], np.ndarray]:
+def ended(kind: Outcome) -> Callable[[lab.Cells], np.ndarray]:
     """Whether each run ended so."""
     return lambda cells: cells.pooled("outcome") == kind
 
 
-def successes(cell: Cell) -> tuple[int, int]:
+def successes(cell: lab.Cell) -> tuple[int, int]:
     """How many runs came to the global optimum, and of how many."""
     return count(cell.data, Outcome.GLOBAL), cell.runs
 
 
-def ends_at(kind: Outcome, share: float) -> Callable[[Cells], Cells]:
+def ends_at(kind: Outcome, share: float) -> Callable[[lab.Cells], lab.Cells]:
     """A fault: this share of all runs, the last ones, ended so; one run at least."""
 
     def one(codes: np.ndarray) -> np.ndarray:
         first = len(codes) - max(1, round(share * len(codes)))
         return np.where(np.arange(len(codes)) >= first, int(kind), codes).astype(codes.dtype)
 
-    return altered("outcome", one)
+    return lab.altered("outcome", one)
 
 
-def success_rates(cells: Cells, x: Sequence[float], label: str, color: str) -> draw.Series:
+def success_rates(cells: lab.Cells, x: Sequence[float], label: str, color: str) -> draw.Series:
     """Success rates with their exact 95 % intervals."""
-    rates = [estimate_rate(*successes(cell)) for cell in cells]
+    rates = [lab.estimate_rate(*successes(cell)) for cell in cells]
     low, high = ([getattr(rate, end) for rate in rates] for end in ("low", "high"))
     return draw.Series(
         x, [rate.value for rate in rates], label, low=low, high=high, color=color, marker="o"
@@ -146,34 +128,35 @@ def success_rates(cells: Cells, x: Sequence[float], label: str, color: str) -> d
 # --- network by network -------------------------------------------------------------------
 
 
-def _both_optima(cells: Cells) -> list[Estimate]:
+def _both_optima(cells: lab.Cells) -> list[lab.Estimate]:
     """The probability of either optimum, at every k."""
-    rates = [estimate_rate(*successes(cell)) for cell in cells]
+    rates = [lab.estimate_rate(*successes(cell)) for cell in cells]
     return rates + [rate.through(lambda success: 1 - success) for rate in rates]
 
 
-def _without_warmup(cells: Cells) -> list[tuple[Cell, Cell]]:
+def _without_warmup(cells: lab.Cells) -> list[tuple[lab.Cell, lab.Cell]]:
     """The ResNet without warm-up beside the CNN, at every k."""
     cold, plain = cells.sel(architecture="resnet", warmup=False), cells.sel(architecture="cnn")
     return list(zip(cold, plain, strict=False))  # of one network alone there is no pair
 
 
-def _leads(cells: Cells) -> list[Estimate]:
+def _leads(cells: lab.Cells) -> list[lab.Estimate]:
     return [
-        estimate_rate_difference(successes(cold), successes(plain))
+        lab.estimate_rate_difference(successes(cold), successes(plain))
         for cold, plain in _without_warmup(cells)
     ]
 
 
-def _swapped(cells: Cells) -> Cells:
+def _swapped(cells: lab.Cells) -> lab.Cells:
     pairs = _without_warmup(cells)
-    swapped = [Cell(a.settings, b.data) for one in pairs for a, b in (one, one[::-1])]
-    return Cells([*cells.sel(warmup=True), *swapped])
+    swapped = [lab.Cell(a.settings, b.data) for one in pairs for a, b in (one, one[::-1])]
+    return lab.Cells([*cells.sel(warmup=True), *swapped])
 
 
-def _draw_sizes(cells: Cells) -> tuple:
+def _draw_sizes(cells: lab.Cells) -> tuple:
     by_name = {
-        name: Cells([cell for cell in cells if network(cell.settings) == name]) for name in NETWORKS
+        name: lab.Cells([cell for cell in cells if network(cell.settings) == name])
+        for name in NETWORKS
     }
     series = [
         success_rates(some, [cell.settings.k for cell in some], name, COLORS[name])
@@ -203,7 +186,7 @@ def _range_in_words(rates: np.ndarray) -> str:
 # --- without warm-up ----------------------------------------------------------------------
 
 
-def _ladder(cells: Cells) -> list[Cell]:
+def _ladder(cells: lab.Cells) -> list[lab.Cell]:
     """The longest teacher, over rising ratios of step sizes."""
     longest = cells.sel(norm=max(cell.settings.norm for cell in cells))
     if len(longest) < 2:
@@ -211,28 +194,28 @@ def _ladder(cells: Cells) -> list[Cell]:
     return sorted(longest, key=lambda cell: cell.settings.filter_step_size)
 
 
-def _last_rate(cells: Cells) -> Estimate:
-    return estimate_rate(*successes(_ladder(cells)[-1]))
+def _last_rate(cells: lab.Cells) -> lab.Estimate:
+    return lab.estimate_rate(*successes(_ladder(cells)[-1]))
 
 
-def _fall(cells: Cells) -> Estimate:
+def _fall(cells: lab.Cells) -> lab.Estimate:
     ladder = _ladder(cells)
-    return estimate_rate_difference(successes(ladder[0]), successes(ladder[-1]))
+    return lab.estimate_rate_difference(successes(ladder[0]), successes(ladder[-1]))
 
 
-def _rises(cells: Cells) -> list[Estimate]:
+def _rises(cells: lab.Cells) -> list[lab.Estimate]:
     """How much the rate rises from one ratio to the next."""
     ladder = [successes(cell) for cell in _ladder(cells)]
-    return [estimate_rate_difference(b, a) for a, b in itertools.pairwise(ladder)]
+    return [lab.estimate_rate_difference(b, a) for a, b in itertools.pairwise(ladder)]
 
 
-def _upside_down(cells: Cells) -> Cells:
+def _upside_down(cells: lab.Cells) -> lab.Cells:
     ladder = _ladder(cells)
     pairs = zip(ladder, reversed(ladder), strict=True)
-    return Cells([Cell(a.settings, b.data) for a, b in pairs])
+    return lab.Cells([lab.Cell(a.settings, b.data) for a, b in pairs])
 
 
-def _rates_in_words(cells: Cells) -> str:
+def _rates_in_words(cells: lab.Cells) -> str:
     ladder = _ladder(cells)
     path = ", ".join(f"{count / runs:.3f}" for count, runs in map(successes, ladder))
     return (
@@ -240,7 +223,7 @@ def _rates_in_words(cells: Cells) -> str:
     )
 
 
-def _draw_warmup(cells: Cells) -> tuple:
+def _draw_warmup(cells: lab.Cells) -> tuple:
     series = [
         success_rates(
             some,
@@ -260,83 +243,81 @@ def _draw_warmup(cells: Cells) -> tuple:
     )
 
 
-TOPIC = Topic(
-    experiments=(SUCCESS_RATE,),
-    claims=(
-        Claim(
-            id="cnn-constant-probability", title="A plain CNN falls into either optimum",
-            group="experiments", source=DU,
-            statement="From a random filter the plain CNN reaches each of the two optima with a "
-            "probability bounded away from 0 (here: above 0.1 at every k).",
-            requests=TABLE.at(architecture="cnn"),
-            parts=(Part("probability of either optimum, at every k", _both_optima,
-                        above(0.1, resolution=0.01)),),
-            faults=(
-                Fault("95 % of all runs succeed", ends_at(Outcome.GLOBAL, 0.95)),
-                Fault("95 % of all runs fail", ends_at(Outcome.SPURIOUS, 0.95)),
-            ),
-            does_not_show="Teachers other than the study's: the probability depends on S²/A.",
-            figures=("success-rate",),
+CLAIMS = (
+    lab.Claim(
+        id="cnn-constant-probability", title="A plain CNN falls into either optimum",
+        group="experiments", source=DU,
+        statement="From a random filter the plain CNN reaches each of the two optima with a "
+        "probability bounded away from 0 (here: above 0.1 at every k).",
+        requests=TABLE.at(architecture="cnn"),
+        parts=(lab.Part("probability of either optimum, at every k", _both_optima,
+                        lab.above(0.1, resolution=0.01)),),
+        faults=(
+            lab.Fault("95 % of all runs succeed", ends_at(Outcome.GLOBAL, 0.95)),
+            lab.Fault("95 % of all runs fail", ends_at(Outcome.SPURIOUS, 0.95)),
         ),
-        Claim(
-            id="shortcut-beats-cnn", title="The shortcut beats the CNN", group="experiments",
-            source=f"{LIU}, success table",
-            statement="Success: ResNet with warm-up = 1 ≥ ResNet without > CNN, at every k.",
-            requests=TABLE,
-            parts=(
-                Part("lead over the CNN of the ResNet without warm-up, at every k", _leads,
-                     above(0.0, resolution=0.01)),
-                in_every_run(lambda cells: ended(Outcome.GLOBAL)(cells.sel(warmup=True)),
-                             "runs with warm-up that succeed", 0.99, resolution=0.0),
-            ),
-            faults=(
-                Fault("the networks without warm-up are exchanged", _swapped),
-                Fault("one run in a hundred with warm-up fails", lambda cells: Cells([
-                    *ends_at(Outcome.SPURIOUS, 0.01)(cells.sel(warmup=True)),
-                    *cells.sel(warmup=False)])),
-            ),
-            does_not_show="Networks trained on data, with more than one hidden layer.",
-            figures=("success-rate",),
-        ),
-        Claim(
-            id="escape", title="With prior and warm-up every run escapes", group="dynamics",
-            source=f"{LIU}, stage I",
-            statement="With the shortcut prior (φ₀ ≤ π/3), w₀ = 0, any a₀ in the ball ‖a₀‖ ≤ "
-            "|S|/√k, and a long enough warm-up, every run leaves the spurious basin.",
-            requests=WARMED_UP,
-            parts=(in_every_run(ended(Outcome.GLOBAL), "runs that come to the global optimum",
-                                0.999, resolution=0.0),),
-            faults=(
-                Fault("one run fails", in_one_run("outcome", Outcome.SPURIOUS)),
-                Fault("no warm-up", requests=COLD),
-            ),
-            does_not_show="Other priors and warm-ups; of weaker priors another claim speaks.",
-            figures=("success-rate", "phase-prior", "trajectories"),
-        ),
-        Claim(
-            id="warmup-needed", title="Without warm-up it can fail", group="experiments",
-            source=f"{LIU}, success table",
-            statement="Without warm-up the ResNet can fail (here: in more than one run of a "
-            "hundred), and fails more often as η_w/η_a grows.",
-            requests=COLD,
-            parts=(
-                Part("success rate at η_w/η_a = 1, ‖a*‖ = k", _last_rate,
-                     below(0.99, resolution=0.005)),
-                Part("how much it is lower than at η_w/η_a = 1/16", _fall,
-                     above(0.0, resolution=0.01)),
-                Part("rise from one ratio to the next", _rises, below(0.05, resolution=0.01)),
-            ),
-            faults=(
-                Fault("the ratios are turned round", _upside_down),
-                Fault("no run fails", ends_at(Outcome.GLOBAL, 1.0)),
-            ),
-            note=_rates_in_words,
-            does_not_show="Short teachers, ‖a*‖ ≤ √k, who need no warm-up.",
-            figures=("warmup",),
-        ),
+        does_not_show="Teachers other than the study's: the probability depends on S²/A.",
+        figures=("success-rate",),
     ),
-    figures=(
-        Figure("success-rate", "Success over the number of patches", TABLE, _draw_sizes),
-        Figure("warmup", "When warm-up is needed", COLD, _draw_warmup),
+    lab.Claim(
+        id="shortcut-beats-cnn", title="The shortcut beats the CNN", group="experiments",
+        source=f"{LIU}, success table",
+        statement="Success: ResNet with warm-up = 1 ≥ ResNet without > CNN, at every k.",
+        requests=TABLE,
+        parts=(
+            lab.Part("lead over the CNN of the ResNet without warm-up, at every k", _leads,
+                     lab.above(0.0, resolution=0.01)),
+            lab.in_every_run(lambda cells: ended(Outcome.GLOBAL)(cells.sel(warmup=True)),
+                             "runs with warm-up that succeed", 0.99, resolution=0.0),
+        ),
+        faults=(
+            lab.Fault("the networks without warm-up are exchanged", _swapped),
+            lab.Fault("one run in a hundred with warm-up fails", lambda cells: lab.Cells([
+                *ends_at(Outcome.SPURIOUS, 0.01)(cells.sel(warmup=True)),
+                *cells.sel(warmup=False)])),
+        ),
+        does_not_show="Networks trained on data, with more than one hidden layer.",
+        figures=("success-rate",),
+    ),
+    lab.Claim(
+        id="escape", title="With prior and warm-up every run escapes", group="dynamics",
+        source=f"{LIU}, stage I",
+        statement="With the shortcut prior (φ₀ ≤ π/3), w₀ = 0, any a₀ in the ball ‖a₀‖ ≤ "
+        "|S|/√k, and a long enough warm-up, every run leaves the spurious basin.",
+        requests=WARMED_UP,
+        parts=(lab.in_every_run(ended(Outcome.GLOBAL), "runs that come to the global optimum",
+                                0.999, resolution=0.0),),
+        faults=(
+            lab.Fault("one run fails", lab.in_one_run("outcome", Outcome.SPURIOUS)),
+            lab.Fault("no warm-up", requests=COLD),
+        ),
+        does_not_show="Other priors and warm-ups; of weaker priors another claim speaks.",
+        figures=("success-rate", "phase-prior", "trajectories"),
+    ),
+    lab.Claim(
+        id="warmup-needed", title="Without warm-up it can fail", group="experiments",
+        source=f"{LIU}, success table",
+        statement="Without warm-up the ResNet can fail (here: in more than one run of a "
+        "hundred), and fails more often as η_w/η_a grows.",
+        requests=COLD,
+        parts=(
+            lab.Part("success rate at η_w/η_a = 1, ‖a*‖ = k", _last_rate,
+                     lab.below(0.99, resolution=0.005)),
+            lab.Part("how much it is lower than at η_w/η_a = 1/16", _fall,
+                     lab.above(0.0, resolution=0.01)),
+            lab.Part("rise from one ratio to the next", _rises, lab.below(0.05, resolution=0.01)),
+        ),
+        faults=(
+            lab.Fault("the ratios are turned round", _upside_down),
+            lab.Fault("no run fails", ends_at(Outcome.GLOBAL, 1.0)),
+        ),
+        note=_rates_in_words,
+        does_not_show="Short teachers, ‖a*‖ ≤ √k, who need no warm-up.",
+        figures=("warmup",),
     ),
 )  # fmt: skip
+
+TOPIC = lab.Topic((SUCCESS_RATE,), CLAIMS, (
+    lab.Figure("success-rate", "Success over the number of patches", TABLE, _draw_sizes),
+    lab.Figure("warmup", "When warm-up is needed", COLD, _draw_warmup),
+))  # fmt: skip

@@ -8,22 +8,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from whytrain.lab import (
-    Cells,
-    Claim,
-    Estimate,
-    Experiment,
-    Fault,
-    Part,
-    Runs,
-    Settings,
-    Topic,
-    at_most,
-    identity,
-    largest,
-    setting,
-    summarize,
-)
+from whytrain import lab
 from whytrain.measures.margins import margins, ramp
 from whytrain.measures.rademacher import covering_number_log, theorem1, theorem1_by_norms
 from whytrain.studies.neyshabur2019.trends import PAPER, gathered, times
@@ -34,14 +19,14 @@ _UNITS = (2, 8, 64, 1024, 32768, 10**6)  # widths at which the covering number i
 
 
 @dataclass(frozen=True, kw_only=True)
-class TinySettings(Settings):
+class TinySettings(lab.Settings):
     """The size of the class and of the sample."""
 
-    h: int = setting(3, "hidden units of the class without loss", low=1, high=16)
-    m: int = setting(7, "examples; all 2^m sign vectors are gone through", low=1, high=12)
+    h: int = lab.setting(3, "hidden units of the class without loss", low=1, high=16)
+    m: int = lab.setting(7, "examples; all 2^m sign vectors are gone through", low=1, high=12)
 
 
-def compute(settings: TinySettings, runs: Runs) -> xr.Dataset:
+def compute(settings: TinySettings, runs: lab.Runs) -> xr.Dataset:
     """Ratios of complexities to their bounds, and slopes of the margin and of both ramps.
 
     Besides `covering`, the largest `ln N / h` over numbers of units h: nothing about it is random.
@@ -120,12 +105,12 @@ def _slopes(rng: np.random.Generator) -> dict[str, float]:
     }  # fmt: skip
 
 
-TINY = Experiment(
+TINY = lab.Experiment(
     name="tiny",
     doc="Rademacher complexities of tiny classes by brute force, over their bounds",
     settings=TinySettings,
     compute=compute,
-    summarize=summarize,
+    summarize=lab.summarize,
     runs=30,
     block=64,
     version=2,
@@ -133,16 +118,16 @@ TINY = Experiment(
 CLASSES = TINY.grid({"quick": {"runs": 30}, "paper": {"runs": 200}}, h=(1, 3))
 
 
-def _having(cells: Cells, name: str) -> Cells:
+def _having(cells: lab.Cells, name: str) -> lab.Cells:
     """Those that have a number."""
-    return Cells([cell for cell in cells if name in cell.data])
+    return lab.Cells([cell for cell in cells if name in cell.data])
 
 
-def _order(cells: Cells) -> Estimate:
-    return largest(1 - gathered(cells, "by_norms"))
+def _order(cells: lab.Cells) -> lab.Estimate:
+    return lab.largest(1 - gathered(cells, "by_norms"))
 
 
-def _tightness(cells: Cells) -> str:
+def _tightness(cells: lab.Cells) -> str:
     ramp, plain, order = (gathered(cells, n) for n in ("ramp_loss", "no_loss", "by_norms"))
     return (
         f"largest complexity over its bound: {ramp.max():.3f} with the ramp loss, "
@@ -150,39 +135,39 @@ def _tightness(cells: Cells) -> str:
     )
 
 
-def _gap(cells: Cells) -> Estimate:
+def _gap(cells: lab.Cells) -> lab.Estimate:
     """The gap over its bound, of networks that were trained."""
     trained = _having(cells, "test_error")
     gap = gathered(trained, "test_error") - gathered(trained, "train_error")
-    return largest(gap / np.sqrt(gathered(trained, "C_neyshabur2019") / gathered(trained, "m")))
+    return lab.largest(gap / np.sqrt(gathered(trained, "C_neyshabur2019") / gathered(trained, "m")))
 
 
-def _covering(cells: Cells) -> Estimate:
-    return largest(gathered(_having(cells, "covering"), "covering"))
+def _covering(cells: lab.Cells) -> lab.Estimate:
+    return lab.largest(gathered(_having(cells, "covering"), "covering"))
 
 
 CLAIMS = (
-    Claim(
+    lab.Claim(
         id="N-T1", title="Theorem 1 bounds the complexity", group="definitions",
         source=f"{PAPER}, Theorem 1",
         statement="The Rademacher complexity of networks with bounded unit capacities and impacts "
         "is at most (6), and (6) at most (7).",
         requests=CLASSES,
         parts=(
-            identity("ramp_loss", "no_loss", tolerance=1.0,
-                     what="largest complexity over its bound (6)"),
-            Part("how far (6) exceeds (7), over (6)", _order, at_most(1e-12)),
+            lab.identity("ramp_loss", "no_loss", tolerance=1.0,
+                         what="largest complexity over its bound (6)"),
+            lab.Part("how far (6) exceeds (7), over (6)", _order, lab.at_most(1e-12)),
         ),
         faults=(
-            Fault("the bound (6) is half as large", lambda cells: times("ramp_loss", 2.0)(
+            lab.Fault("the bound (6) is half as large", lambda cells: times("ramp_loss", 2.0)(
                 times("no_loss", 2.0)(cells))),
-            Fault("(7) is smaller by 1e-9 of itself", times("by_norms", 1 - 1e-9)),
+            lab.Fault("(7) is smaller by 1e-9 of itself", times("by_norms", 1 - 1e-9)),
         ),
         note=_tightness,
         does_not_show="How tight the constant is: with the ramp loss, one unit and two classes "
         "were gone through, far below the bound.",
     ),
-    Claim(
+    lab.Claim(
         id="N-T2", title="Theorem 2 bounds the gap", group="definitions",
         source=f"{PAPER}, Theorem 2",
         statement="The union bound over unit capacities and impacts costs at most 5 h: ln N <= 5 "
@@ -190,53 +175,50 @@ CLAIMS = (
         "easy).",
         requests=WIDTHS + CLASSES,
         parts=(
-            Part("largest gap over its bound", _gap, at_most(1.0)),
-            Part("largest ln N / h, for 2 to 10^6 units", _covering, at_most(5.0)),
+            lab.Part("largest gap over its bound", _gap, lab.at_most(1.0)),
+            lab.Part("largest ln N / h, for 2 to 10^6 units", _covering, lab.at_most(5.0)),
         ),
         faults=(
-            Fault("N is N^1.5", times("covering", 1.5)),
-            Fault("the capacity is a 10^8-th of what it is", times("C_neyshabur2019", 1e-8)),
+            lab.Fault("N is N^1.5", times("covering", 1.5)),
+            lab.Fault("the capacity is a 10^8-th of what it is", times("C_neyshabur2019", 1e-8)),
         ),
         does_not_show="Anything about the gap of these networks, for the bound is vacuous: see "
         "N-E8-vacuous.",
         figures=("bounds",),
     ),
-    Claim(
+    lab.Claim(
         id="N-D2", title="The margin is Lipschitz", group="definitions",
         source=f"{PAPER}, definition of the margin",
         statement="The margin changes by at most sqrt(2) times the change of the logits.",
         requests=CLASSES,
-        parts=(identity("margin_slope", tolerance=math.sqrt(2) + 1e-9,
-                        what="largest difference quotient of the margin in the logits"),),
-        faults=(Fault("the margin changes by 2 % more", times("margin_slope", 1.02)),),
+        parts=(lab.identity("margin_slope", tolerance=math.sqrt(2) + 1e-9,
+                            what="largest difference quotient of the margin in the logits"),),
+        faults=(lab.Fault("the margin changes by 2 % more", times("margin_slope", 1.02)),),
         does_not_show="That the constant is the least: random changes come near it only.",
     ),
-    Claim(
+    lab.Claim(
         id="N-D3-printed", title="The ramp loss as printed does not jump", group="caveats",
         source=f"{PAPER}, equation (1) as printed",
         statement="The ramp loss, with mu/gamma for its middle branch, has slope 1/gamma at most.",
         requests=CLASSES,
-        parts=(identity("printed_slope", tolerance=1 + 1e-6,
-                        what="largest slope times gamma, over random margins"),),
-        faults=(Fault("the middle branch is 1 - mu/gamma", lambda cells: cells.change(
+        parts=(lab.identity("printed_slope", tolerance=1 + 1e-6,
+                            what="largest slope times gamma, over random margins"),),
+        faults=(lab.Fault("the middle branch is 1 - mu/gamma", lambda cells: cells.change(
             lambda cell: cell.assign(printed_slope=cell.data.ramp_slope.values))),),
         does_not_show="What the authors' code uses.",
         expected="contradicted",
     ),
-    Claim(
+    lab.Claim(
         id="N-D3", title="The ramp loss does not jump", group="definitions",
         source=f"{PAPER}, equation (1) corrected",
         statement="The ramp loss, with 1 - mu/gamma for its middle branch, has slope 1/gamma at "
         "most.",
         requests=CLASSES,
-        parts=(identity("ramp_slope", tolerance=1 + 1e-6,
-                        what="largest slope times gamma, over random margins"),),
-        faults=(Fault("the slope is larger by 1e-5", times("ramp_slope", 1 + 1e-5)),),
+        parts=(lab.identity("ramp_slope", tolerance=1 + 1e-6,
+                            what="largest slope times gamma, over random margins"),),
+        faults=(lab.Fault("the slope is larger by 1e-5", times("ramp_slope", 1 + 1e-5)),),
         does_not_show="Margins beyond those drawn, from -gamma/2 to 3 gamma/2.",
     ),
 )  # fmt: skip
 
-TOPIC = Topic(
-    experiments=(TINY,),
-    claims=CLAIMS,
-)
+TOPIC = lab.Topic((TINY,), CLAIMS)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from whytrain.lab import Cells, estimate_mean
+from whytrain import lab
 from whytrain.report import figures as draw
 from whytrain.studies.neyshabur2019 import trends
 from whytrain.studies.neyshabur2019.trends import gathered, values, widths
@@ -18,11 +18,11 @@ def _band(row: np.ndarray) -> tuple[float, float, float]:
     known = row[np.isfinite(row)]
     if not len(known):
         return np.nan, np.nan, np.nan
-    mean = estimate_mean(known)
+    mean = lab.estimate_mean(known)
     return mean.value, max(mean.low, 0.5 * known.min()), min(mean.high, 2 * known.max())
 
 
-def ticks(cells: Cells, apart: float = 3.0) -> list[int]:
+def ticks(cells: lab.Cells, apart: float = 3.0) -> list[int]:
     """Widths far enough apart for their labels."""
     kept: list[int] = []
     for width in widths(cells):
@@ -32,7 +32,7 @@ def ticks(cells: Cells, apart: float = 3.0) -> list[int]:
 
 
 def series(
-    cells: Cells, name: str, label: str = "", color: str | None = None, scale: float = 1.0
+    cells: lab.Cells, name: str, label: str = "", color: str | None = None, scale: float = 1.0
 ) -> draw.Series:
     """The mean over runs of a number over the width, with its 95 % interval."""
     rows = [values(cell.data, name) * scale for cell in cells]
@@ -41,7 +41,7 @@ def series(
 
 
 def panels(
-    cells: Cells, content: Sequence[tuple[str, dict[str, str]]],
+    cells: lab.Cells, content: Sequence[tuple[str, dict[str, str]]],
     x_label: str = "hidden units h", apart: float = 3.0,
 ):  # fmt: skip
     """Panels of such lines: titles, and in each numbers with their labels."""
@@ -60,18 +60,18 @@ def panels(
     return draw.lines(panels, x_label=x_label, log="x", x_ticks=ticks(cells, apart))
 
 
-def power(cells: Cells, name: str) -> str:
+def power(cells: lab.Cells, name: str) -> str:
     """The power of the width with which a number goes."""
     return f"h^{trends.power(cells, name).value:.2f}"
 
 
-def fit(cells: Cells) -> tuple[int, int]:
+def fit(cells: lab.Cells) -> tuple[int, int]:
     """How many networks reached the target, and of how many."""
     fits = gathered(cells, "fits")
     return int(fits.sum()), len(fits)
 
 
-def seeds(cells: Cells) -> str:
+def seeds(cells: lab.Cells) -> str:
     """The numbers of runs of a width, smallest to largest."""
     counts = [cell.runs for cell in cells]
     few, many = min(counts), max(counts)

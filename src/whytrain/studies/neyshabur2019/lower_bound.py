@@ -9,26 +9,8 @@ import numpy as np
 import scipy.linalg
 import xarray as xr
 
+from whytrain import lab
 from whytrain.errors import UserError
-from whytrain.lab import (
-    Cell,
-    Cells,
-    Claim,
-    Estimate,
-    Experiment,
-    Fault,
-    Part,
-    Runs,
-    Settings,
-    Topic,
-    above,
-    at_most,
-    estimate_mean,
-    estimate_slope,
-    largest,
-    setting,
-    summarize,
-)
 from whytrain.studies.neyshabur2019.trends import PAPER, gathered, scaled, times, values
 
 FLOOR = 1 / (4 * math.sqrt(2))  # what the construction guarantees in the mean
@@ -36,12 +18,12 @@ KNOWN = 0.005  # means over draws need not be known better
 
 
 @dataclass(frozen=True, kw_only=True)
-class WitnessSettings(Settings):
+class WitnessSettings(lab.Settings):
     """The size of the network and of the sample, and whether units are alike."""
 
-    h: int = setting(16, "hidden units and inputs, a power of 2", low=2, high=4096)
-    n: int = setting(25, "examples for each input", low=1)
-    units: str = setting("equal", "unit capacities and impacts", choices=("equal", "skewed"))
+    h: int = lab.setting(16, "hidden units and inputs, a power of 2", low=2, high=4096)
+    n: int = lab.setting(25, "examples for each input", low=1)
+    units: str = lab.setting("equal", "unit capacities and impacts", choices=("equal", "skewed"))
 
     def check(self) -> None:
         """A Hadamard matrix of the construction has a power of 2 for its side."""
@@ -49,7 +31,7 @@ class WitnessSettings(Settings):
             raise UserError(f"setting 'h' must be a power of 2, got {self.h}")
 
 
-def compute(settings: WitnessSettings, runs: Runs) -> xr.Dataset:
+def compute(settings: WitnessSettings, runs: lab.Runs) -> xr.Dataset:
     """For every draw of signs, what the witness reaches over `sum alpha beta ||X||_F / m`.
 
     The sample has `n` copies of each unit vector. With `F` a Hadamard matrix over `sqrt(h)` the
@@ -92,12 +74,12 @@ def _initial(rng: np.random.Generator, alpha: np.ndarray) -> float:
     return float(reached / (alpha[:h] @ np.linalg.norm(responses, axis=1)))
 
 
-WITNESS = Experiment(
+WITNESS = lab.Experiment(
     name="witness",
     doc="what Theorem 3's witness reaches, over sum alpha beta ||X||_F / m",
     settings=WitnessSettings,
     compute=compute,
-    summarize=summarize,
+    summarize=lab.summarize,
     runs=400,
     block=512,
     version=2,
@@ -107,45 +89,45 @@ WITNESSES = WITNESS.grid(SIZES, units=("equal", "skewed"), n=(1, 25))
 EQUAL = WITNESS.grid(SIZES)
 
 
-def _means(name: str) -> Callable[[Cells], list[Estimate]]:
+def _means(name: str) -> Callable[[lab.Cells], list[lab.Estimate]]:
     """The mean over draws at every size."""
-    return lambda cells: [estimate_mean(values(cell.data, name)) for cell in cells]
+    return lambda cells: [lab.estimate_mean(values(cell.data, name)) for cell in cells]
 
 
-def _spectral(cells: Cells) -> Estimate:
+def _spectral(cells: lab.Cells) -> lab.Estimate:
     norms = gathered(cells, "spectral")
-    return largest(norms[np.isfinite(norms)])  # it is computed for small sizes only
+    return lab.largest(norms[np.isfinite(norms)])  # it is computed for small sizes only
 
 
-def _over_root(cells: Cells) -> list[Estimate]:
+def _over_root(cells: lab.Cells) -> list[lab.Estimate]:
     """The mean ratio over sqrt(h) at every size."""
     return [
-        estimate_mean(values(cell.data, "over_linear") / cell.settings.h**0.5) for cell in cells
+        lab.estimate_mean(values(cell.data, "over_linear") / cell.settings.h**0.5) for cell in cells
     ]
 
 
-def _largest_size(cells: Cells) -> Cell:
+def _largest_size(cells: lab.Cells) -> lab.Cell:
     return max(cells, key=lambda cell: cell.settings.h)
 
 
-def _beyond_linear(cells: Cells) -> Estimate:
-    return estimate_mean(values(_largest_size(cells).data, "over_linear"))
+def _beyond_linear(cells: lab.Cells) -> lab.Estimate:
+    return lab.estimate_mean(values(_largest_size(cells).data, "over_linear"))
 
 
-def _growth(cells: Cells) -> str:
-    largest = f"{_beyond_linear(cells).value:.2f} at h = {_largest_size(cells).settings.h}"
+def _growth(cells: lab.Cells) -> str:
+    found = f"{_beyond_linear(cells).value:.2f} at h = {_largest_size(cells).settings.h}"
     if len(cells) < 2:
-        return f"the ratio is {largest}, for linear networks 1 at most"
+        return f"the ratio is {found}, for linear networks 1 at most"
     sizes = [math.log(cell.settings.h) for cell in cells]
     means = [math.log(values(cell.data, "over_linear").mean()) for cell in cells]
     return (
-        f"the ratio goes like h^{estimate_slope(sizes, means).value:.2f} (the construction has "
-        f"(1 + 1/h) sqrt(h)) and is {largest}, for linear networks 1 at most"
+        f"the ratio goes like h^{lab.estimate_slope(sizes, means).value:.2f} (the construction has "
+        f"(1 + 1/h) sqrt(h)) and is {found}, for linear networks 1 at most"
     )
 
 
 CLAIMS = (
-    Claim(
+    lab.Claim(
         id="N-T3", title="Theorem 3: the bound cannot be improved", group="definitions",
         source=f"{PAPER}, Theorem 3",
         statement="There are samples on which the complexity is at least a constant times sum_j "
@@ -153,28 +135,29 @@ CLAIMS = (
         "n.",
         requests=WITNESSES,
         parts=(
-            Part("mean of what the witness reaches over sum alpha beta ||X||_F / m, at every size",
-                 _means("ratio"), above(FLOOR, resolution=KNOWN)),
-            Part("largest ||U||_2 over max beta", _spectral, at_most(1 + 1e-9)),
+            lab.Part("mean of what the witness reaches over sum alpha beta ||X||_F / m, at every "
+                     "size", _means("ratio"), lab.above(FLOOR, resolution=KNOWN)),
+            lab.Part("largest ||U||_2 over max beta", _spectral, lab.at_most(1 + 1e-9)),
         ),
         faults=(
-            Fault("it falls like h^(-1/10)", scaled("ratio", lambda settings: settings.h**-0.1)),
-            Fault("||U||_2 is larger by a millionth", times("spectral", 1 + 1e-6)),
+            lab.Fault("it falls like h^(-1/10)",
+                      scaled("ratio", lambda settings: settings.h**-0.1)),
+            lab.Fault("||U||_2 is larger by a millionth", times("spectral", 1 + 1e-6)),
         ),
         does_not_show="Samples other than copies of unit vectors.",
     ),
-    Claim(
+    lab.Claim(
         id="N-T3b", title="So is its second term needed", group="definitions",
         source=f"{PAPER}, Theorem 3, second term",
         statement="With beta = 0 the complexity is at least a constant times sum_j alpha_j "
         "||u0_j X|| / m: 1/2 on symmetric samples.",
         requests=WITNESSES,
-        parts=(Part("mean of what is reached over sum alpha ||u0 X|| / m, at every size",
-                    _means("initial_ratio"), above(0.5, resolution=KNOWN)),),
-        faults=(Fault("it is a fifth lower", times("initial_ratio", 0.8)),),
+        parts=(lab.Part("mean of what is reached over sum alpha ||u0 X|| / m, at every size",
+                        _means("initial_ratio"), lab.above(0.5, resolution=KNOWN)),),
+        faults=(lab.Fault("it is a fifth lower", times("initial_ratio", 0.8)),),
         does_not_show="Samples that do not hold -x with x.",
     ),
-    Claim(
+    lab.Claim(
         id="N-C4", title="Beyond linear networks by a root of the width", group="definitions",
         source=f"{PAPER}, Corollary 4",
         statement="Bounded spectral norms allow a complexity that is sqrt(h) times that of linear "
@@ -182,22 +165,19 @@ CLAIMS = (
         "1.",
         requests=EQUAL,
         parts=(
-            Part("mean ratio to linear networks over sqrt(h), at every size", _over_root,
-                 above(FLOOR, resolution=KNOWN)),
-            Part("mean ratio to linear networks, at the largest size", _beyond_linear,
-                 above(1.0, resolution=KNOWN)),
+            lab.Part("mean ratio to linear networks over sqrt(h), at every size", _over_root,
+                     lab.above(FLOOR, resolution=KNOWN)),
+            lab.Part("mean ratio to linear networks, at the largest size", _beyond_linear,
+                     lab.above(1.0, resolution=KNOWN)),
         ),
         faults=(
-            Fault("the ratio grows like h^(2/5)",
-                  scaled("over_linear", lambda settings: settings.h**-0.1)),
-            Fault("it does not grow", scaled("over_linear", lambda settings: settings.h**-0.5)),
+            lab.Fault("the ratio grows like h^(2/5)",
+                      scaled("over_linear", lambda settings: settings.h**-0.1)),
+            lab.Fault("it does not grow", scaled("over_linear", lambda settings: settings.h**-0.5)),
         ),
         note=_growth,
         does_not_show="Networks found by training: the witness was constructed.",
     ),
 )  # fmt: skip
 
-TOPIC = Topic(
-    experiments=(WITNESS,),
-    claims=CLAIMS,
-)
+TOPIC = lab.Topic((WITNESS,), CLAIMS)

@@ -6,21 +6,10 @@ import jax
 import numpy as np
 import xarray as xr
 
+from whytrain import lab
 from whytrain.data import Dataset
 from whytrain.dynamics.training import Trained, train
 from whytrain.errors import UserError
-from whytrain.lab import (
-    Cells,
-    Claim,
-    Derived,
-    Experiment,
-    Figure,
-    Runs,
-    Settings,
-    Topic,
-    setting,
-    summarize,
-)
 from whytrain.networks import ResNet18
 from whytrain.studies.neyshabur2019 import curves
 from whytrain.studies.neyshabur2019.errors import beyond, fits_and_generalizes
@@ -33,23 +22,23 @@ KINDS = ("digits", "fashion-mnist", "mnist", "cifar10")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResidualSettings(Settings):
+class ResidualSettings(lab.Settings):
     """A residual network, its data, and the protocol of the paper without its augmentation."""
 
-    data: str = setting("digits", "image set", choices=KINDS)
-    width: int = setting(8, "channels k of the first blocks; the last have 8 k", low=1)
-    examples: Derived[int] = setting(
+    data: str = lab.setting("digits", "image set", choices=KINDS)
+    width: int = lab.setting(8, "channels k of the first blocks; the last have 8 k", low=1)
+    examples: lab.Derived[int] = lab.setting(
         None, "training examples m; default 600 of digits, 1000 of the others", low=64
     )
-    shrink: Derived[int] = setting(
+    shrink: lab.Derived[int] = lab.setting(
         None, "pixels a side averaged to one; default 1 of digits, 2 of the others", low=1
     )
-    step_size: float = setting(
+    step_size: float = lab.setting(
         0.1, "step size until the loss is 0.01, then a tenth of it", low=0, exclusive=True
     )
-    batch: int = setting(64, "examples a step", low=1)
-    target: float = setting(FIT, "cross-entropy at which training ends", low=0, high=FIT)
-    epochs: int = setting(300, "epochs at which either step size ends in any case", low=1)
+    batch: int = lab.setting(64, "examples a step", low=1)
+    target: float = lab.setting(FIT, "cross-entropy at which training ends", low=0, high=FIT)
+    epochs: int = lab.setting(300, "epochs at which either step size ends in any case", low=1)
 
     @property
     def tested(self) -> int:
@@ -83,7 +72,7 @@ def shrunk(dataset: Dataset, by: int) -> Dataset:
     )  # fmt: skip
 
 
-def compute(settings: ResidualSettings, runs: Runs) -> xr.Dataset:
+def compute(settings: ResidualSettings, runs: lab.Runs) -> xr.Dataset:
     """Errors and epochs.
 
     The paper's target is a tenth of the default here, which narrow networks come to only slowly.
@@ -123,12 +112,12 @@ def _last(course: np.ndarray) -> np.ndarray:
     return np.array([row[np.flatnonzero(np.isfinite(row))[-1]] for row in course])
 
 
-RESIDUAL_WIDTH = Experiment(
+RESIDUAL_WIDTH = lab.Experiment(
     name="residual-width",
     doc="pre-activation ResNet18 of one width, trained until it fits, and its test error",
     settings=ResidualSettings,
     compute=compute,
-    summarize=summarize,
+    summarize=lab.summarize,
     runs=3,
     block=8,
     version=5,
@@ -140,7 +129,7 @@ RESIDUAL = RESIDUAL_WIDTH.grid({
 })  # fmt: skip
 
 
-def _draw(cells: Cells) -> tuple:
+def _draw(cells: lab.Cells) -> tuple:
     figure = curves.panels(
         cells, [("test error", {"test_error": ""}), ("epochs to the target", {"epochs": ""})],
         x_label="channels k", apart=1.3,
@@ -158,7 +147,7 @@ def _draw(cells: Cells) -> tuple:
 
 
 CLAIMS = (
-    Claim(
+    lab.Claim(
         id="N-E1-residual", title="So do residual networks", group="experiments",
         source=f"{PAPER}, Figure 1 (left)",
         statement="Residual networks of moderate width fit the sample too (cross-entropy below "
@@ -173,8 +162,6 @@ CLAIMS = (
     ),
 )  # fmt: skip
 
-TOPIC = Topic(
-    experiments=(RESIDUAL_WIDTH,),
-    claims=CLAIMS,
-    figures=(Figure("residual", "Residual networks (Figure 1, left)", RESIDUAL, _draw),),
-)
+TOPIC = lab.Topic((RESIDUAL_WIDTH,), CLAIMS, (
+    lab.Figure("residual", "Residual networks (Figure 1, left)", RESIDUAL, _draw),
+))  # fmt: skip

@@ -13,19 +13,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from whytrain import lab
 from whytrain.errors import UserError
-from whytrain.lab import (
-    Cell,
-    Cells,
-    Estimate,
-    Fault,
-    Part,
-    above,
-    at_most,
-    below,
-    estimate_contrast,
-    largest,
-)
 
 PAPER = "Neyshabur et al. 2019"
 AUTHORS = f"{PAPER}, caveat of this study"
@@ -37,12 +26,12 @@ STEPS: dict[str, Callable[[Any], float]] = {
 }
 """The least difference that a number can show, where it is not continuous."""
 
-FALLS = below(0.0, resolution=RESOLUTION)
-RISES = above(0.0, resolution=RESOLUTION)
+FALLS = lab.below(0.0, resolution=RESOLUTION)
+RISES = lab.above(0.0, resolution=RESOLUTION)
 
 Groups = Sequence[np.ndarray]
-Measure = Callable[[Cells], Estimate]
-Plant = Callable[[Cells], Cells]
+Measure = Callable[[lab.Cells], lab.Estimate]
+Plant = Callable[[lab.Cells], lab.Cells]
 
 
 def values(dataset: xr.Dataset, name: str) -> np.ndarray:
@@ -54,52 +43,52 @@ def values(dataset: xr.Dataset, name: str) -> np.ndarray:
     return np.asarray(dataset[name].values, float)
 
 
-def gathered(cells: Cells, name: str) -> np.ndarray:
+def gathered(cells: lab.Cells, name: str) -> np.ndarray:
     """A number of every run of all widths."""
     return np.concatenate([values(cell.data, name) for cell in cells])
 
 
-def by_width(cells: Cells, fewest: int = 1) -> Cells:
+def by_width(cells: lab.Cells, fewest: int = 1) -> lab.Cells:
     """From the narrowest networks to the widest, of which there are to be so many."""
     if len(cells.by("width")) < fewest:
         raise UserError(f"this compares {fewest} widths or more; leave width and data unset")
-    return Cells(sorted(cells, key=lambda cell: cell.settings.width))
+    return lab.Cells(sorted(cells, key=lambda cell: cell.settings.width))
 
 
-def widest(cells: Cells) -> Cell:
+def widest(cells: lab.Cells) -> lab.Cell:
     """The widest networks."""
     return by_width(cells)[-1]
 
 
-def from_width(cells: Cells, narrowest: int, widest: float = math.inf) -> Cells:
+def from_width(cells: lab.Cells, narrowest: int, widest: float = math.inf) -> lab.Cells:
     """The part of a sweep from one width to another."""
-    return Cells([cell for cell in cells if narrowest <= cell.settings.width <= widest])
+    return lab.Cells([cell for cell in cells if narrowest <= cell.settings.width <= widest])
 
 
-def widths(cells: Cells) -> list[int]:
+def widths(cells: lab.Cells) -> list[int]:
     """The width of every cell."""
     return [cell.settings.width for cell in cells]
 
 
-def logs(cells: Sequence[Cell], name: str) -> list[np.ndarray]:
+def logs(cells: Sequence[lab.Cell], name: str) -> list[np.ndarray]:
     """The logarithms of a number, an array of runs for every width."""
     with np.errstate(divide="ignore"):  # of an error of 0, which then bounds nothing
         return [np.log(values(cell.data, name)) for cell in cells]
 
 
-def weighted(groups: Groups, weights: Sequence[float], resolution: float = 0.0) -> Estimate:
+def weighted(groups: Groups, weights: Sequence[float], resolution: float = 0.0) -> lab.Estimate:
     """`sum_g weights[g] * mean(group g)`; unbounded where a number could not be measured."""
     if all(np.isfinite(group).all() for group in groups):
-        return estimate_contrast(groups, weights, resolution=resolution)
+        return lab.estimate_contrast(groups, weights, resolution=resolution)
     return unbounded(math.nan, sum(map(len, groups)))
 
 
-def unbounded(value: float, runs: int) -> Estimate:
+def unbounded(value: float, runs: int) -> lab.Estimate:
     """What a number is that says nothing."""
-    return Estimate.of(value, runs, lambda miss: (-math.inf, math.inf))
+    return lab.Estimate.of(value, runs, lambda miss: (-math.inf, math.inf))
 
 
-def slope(h: Sequence[int], groups: Groups, resolution: float = 0.0) -> Estimate:
+def slope(h: Sequence[int], groups: Groups, resolution: float = 0.0) -> lab.Estimate:
     """That of the line through the means of groups, over the log of the width."""
     if len(set(h)) < 2:
         raise UserError("a power of the width needs two widths; leave width and data unset")
@@ -107,12 +96,12 @@ def slope(h: Sequence[int], groups: Groups, resolution: float = 0.0) -> Estimate
     return weighted(groups, list(x / (x @ x)), resolution)
 
 
-def power(cells: Cells, name: str) -> Estimate:
+def power(cells: lab.Cells, name: str) -> lab.Estimate:
     """The power of the width with which a number goes."""
     return slope(widths(cells), logs(cells, name), _resolution(cells, name))
 
 
-def change(cells: Cells, name: str, first: int, last: int) -> Estimate:
+def change(cells: lab.Cells, name: str, first: int, last: int) -> lab.Estimate:
     """How the mean logarithm of a number changes from one width to another."""
     if first == last or not {first, last} <= set(widths(cells)):
         raise UserError(f"this compares the widths {first} and {last}; leave width unset")
@@ -120,7 +109,7 @@ def change(cells: Cells, name: str, first: int, last: int) -> Estimate:
     return weighted(logs(cells, name), weights, _resolution(cells, name))
 
 
-def _resolution(cells: Cells, name: str) -> float:
+def _resolution(cells: lab.Cells, name: str) -> float:
     """The least difference that the logarithm of a number can show."""
     if name not in STEPS:
         return 0.0
@@ -128,33 +117,33 @@ def _resolution(cells: Cells, name: str) -> float:
     return max(step / low if low > 0 else 0.0 for step, low in least)
 
 
-def powers(*names: str) -> Callable[[Cells], list[Estimate]]:
+def powers(*names: str) -> Callable[[lab.Cells], list[lab.Estimate]]:
     """Measures the power of the width with which each of these numbers goes."""
     return lambda cells: [power(cells, name) for name in names]
 
 
-def looked_for(found: Estimate, choices: int) -> Estimate:
+def looked_for(found: lab.Estimate, choices: int) -> lab.Estimate:
     """The one of so many that was looked for: its error is divided among them (Bonferroni)."""
     bound = found.bound
     if bound is None:
         return found
-    return Estimate.of(found.value, found.runs, lambda miss: bound(miss / choices))
+    return lab.Estimate.of(found.value, found.runs, lambda miss: bound(miss / choices))
 
 
-def lowest(cells: Sequence[Cell], name: str) -> int:
+def lowest(cells: Sequence[lab.Cell], name: str) -> int:
     """The width at which the mean logarithm of a number is least."""
     means = {cell.settings.width: float(log.mean())
              for cell, log in zip(cells, logs(cells, name), strict=True)}  # fmt: skip
     return min(means, key=lambda h: means[h])
 
 
-def valley(name: str) -> Callable[[Cells], list[Estimate]]:
+def valley(name: str) -> Callable[[lab.Cells], list[lab.Estimate]]:
     """Measures how far a number rises, in logs, to both ends of the sweep from its least between.
 
     The width with the least mean was looked for, which the intervals are widened for.
     """
 
-    def rises(cells: Cells) -> list[Estimate]:
+    def rises(cells: lab.Cells) -> list[lab.Estimate]:
         sweep = by_width(cells, 3)
         first, *between, last = sweep
         least = lowest(between, name)
@@ -170,7 +159,7 @@ def rise_from_its_least(name: str) -> Measure:
     The width with the least mean, of those before, was looked for.
     """
 
-    def rise(cells: Cells) -> Estimate:
+    def rise(cells: lab.Cells) -> lab.Estimate:
         sweep = by_width(cells, 2)
         *before, last = sweep
         found = change(sweep, name, lowest(before, name), last.settings.width)
@@ -179,11 +168,11 @@ def rise_from_its_least(name: str) -> Measure:
     return rise
 
 
-def all_fit() -> Part:
+def all_fit() -> lab.Part:
     """Every network reached the target, or no capacity may be compared."""
-    return Part("networks that miss the target",
-                lambda cells: largest([gathered(cells, "misses").sum()]),
-                at_most(0.0))  # fmt: skip
+    return lab.Part("networks that miss the target",
+                    lambda cells: lab.largest([gathered(cells, "misses").sum()]),
+                    lab.at_most(0.0))  # fmt: skip
 
 
 # --- faults -------------------------------------------------------------------------------
@@ -192,7 +181,7 @@ def all_fit() -> Part:
 def scaled(name: str, factor: Callable[[Any], float]) -> Plant:
     """A number times a function of the settings, where it was measured."""
 
-    def one(cell: Cell) -> Cell:
+    def one(cell: lab.Cell) -> lab.Cell:
         if name not in cell.data:
             return cell
         return cell.assign(**{name: cell.data[name].values * factor(cell.settings)})
@@ -219,10 +208,10 @@ def exchanged(one: str, other: str) -> Plant:
     )  # fmt: skip
 
 
-def reversed_widths(cells: Cells) -> Cells:
+def reversed_widths(cells: lab.Cells) -> lab.Cells:
     """The narrowest networks have the numbers of the widest, and so on, on all data."""
-    return Cells([
-        Cell(one.settings, other.data)
+    return lab.Cells([
+        lab.Cell(one.settings, other.data)
         for some in cells.by("data").values()
         for one, other in zip(by_width(some), reversed(by_width(some)), strict=True)
     ])  # fmt: skip
@@ -231,7 +220,7 @@ def reversed_widths(cells: Cells) -> Cells:
 def one_of_the_widest(name: str, value: float) -> Plant:
     """A number of one of the widest networks is another one."""
 
-    def plant(cells: Cells) -> Cells:
+    def plant(cells: lab.Cells) -> lab.Cells:
         last = widest(cells)
         numbers = np.array(last.data[name].values, float)
         numbers[-1] = value
@@ -241,5 +230,7 @@ def one_of_the_widest(name: str, value: float) -> Plant:
     return plant
 
 
-REVERSED = Fault("the widths are reversed", reversed_widths)
-ONE_MISSES = Fault("one of the widest networks misses the target", one_of_the_widest("fits", 0.0))
+REVERSED = lab.Fault("the widths are reversed", reversed_widths)
+ONE_MISSES = lab.Fault(
+    "one of the widest networks misses the target", one_of_the_widest("fits", 0.0)
+)
