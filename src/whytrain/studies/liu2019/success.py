@@ -32,8 +32,8 @@ from whytrain.studies.liu2019.setup import (
 def compute(settings: DescentSettings, runs: lab.Runs) -> xr.Dataset:
     """The outcome of every run and the steps it took."""
     starts = draw_orders(settings, runs)
-    ended = simulate(settings.reduction, settings.method, starts, settings.steps)
-    return ended[["outcome", "steps"]]
+    found = simulate(settings.reduction, settings.method, starts, settings.steps)
+    return found[["outcome", "steps"]]
 
 
 def reduce(dataset: xr.Dataset) -> xr.Dataset:
@@ -89,10 +89,10 @@ COLD = functools.reduce(operator.add, [
         warmup=False,
         norm=lambda at, power=power: at.k**power,
         step_size=lambda at: 1 / at.k**2,
-        filter_step_size=lambda at, ratio=ratio: ratio * at.step_size,
+        filter_step_size=lambda at, share=share: share * at.step_size,
     )
     for power in (0.0, 0.5, 1.0)
-    for ratio in (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
+    for share in (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 ])  # fmt: skip
 
 

@@ -206,6 +206,7 @@ def _exchanged_labels(cells: lab.Cells) -> lab.Cells:
 
 
 def _draw_margins(cells: lab.Cells) -> tuple:
+    true, random = _of_labels(cells)
     series = [
         draw.Series(
             cell.data.normalized_margin_levels.mean("run").values, LEVELS,
@@ -217,7 +218,6 @@ def _draw_margins(cells: lab.Cells) -> tuple:
         series, x_label="margin / ((‖U⁰‖₂ + ‖U − U⁰‖F)‖V‖F)", y_label="share of examples below",
         log="x", y_limits=(0, 1.02),
     )  # fmt: skip
-    true, random = _of_labels(cells)
     raw = [trends.gathered(some, "margin").mean() for some in (true, random)]
     median = [trends.gathered(some, "median_normalized_margin").mean() for some in (true, random)]
     return figure, (
