@@ -7,8 +7,8 @@ import numpy as np
 
 from whytrain.dynamics import simulate
 from whytrain.lab import Runs
-from whytrain.studies.liu2019.requests import TABLE_RUNS, table
 from whytrain.studies.liu2019.setup import DescentSettings, draw_orders
+from whytrain.studies.liu2019.success import TABLE
 
 NANOSECONDS = 1.0  # that a step of a run takes, about
 PATIENCE = 150.0  # seconds that full runs may take; with less time, fewer runs a cell
@@ -24,8 +24,8 @@ def measure(repeats: int) -> dict:
         Seconds and steps of both sides, as if both had made all runs of a cell.
     """
     del repeats
-    runs = TABLE_RUNS["paper"]
-    settings = [request.settings for request in table("paper")]
+    requests = TABLE("paper")
+    settings, runs = [request.settings for request in requests], requests[0].runs
     cost = sum(each.steps for each in settings) * NANOSECONDS * 1e-9
     full_runs = max(100, min(runs, int(PATIENCE / cost)))
     start = time.perf_counter()

@@ -10,7 +10,7 @@ from scipy import stats
 from whytrain.errors import UnstableStepWarning, UserError
 from whytrain.lab import Runs
 from whytrain.lab.settings import parse
-from whytrain.studies.liu2019.phases import AlignmentSettings, PriorSettings
+from whytrain.studies.liu2019.borders import AlignmentSettings, PriorSettings
 from whytrain.studies.liu2019.setup import DescentSettings, draw_orders, draw_weights
 
 RUNS = Runs(seed=3, stream=7, first=0, count=3000)

@@ -5,10 +5,14 @@ import math
 import numpy as np
 import pytest
 
+from judged import judged, rederived, world
+from whytrain.errors import UserError
 from whytrain.lab import Runs
 from whytrain.landscapes import Outcome
+from whytrain.studies.liu2019 import study
 from whytrain.studies.liu2019.setup import DescentSettings
-from whytrain.studies.liu2019.success import SUCCESS_RATE
+from whytrain.studies.liu2019.success import COLD, SUCCESS_RATE, TABLE, TOPIC, WARMED_UP
+from worlds import ended, gate
 
 RUNS = 3000
 CELLS = {
@@ -101,3 +105,73 @@ def test_the_summary_counts_what_is_there():
     assert rate["low"] < rate["estimate"] == results["outcomes"]["global"] / 60 < rate["high"]
     assert results["trajectory_steps"] == int(dataset.steps.sum())
     assert 0 < results["trajectory_steps"] < 60 * settings.steps
+
+
+PLAIN = TABLE.at(architecture="cnn")("quick")
+CLAIMS = {claim.id: claim for claim in TOPIC.claims}
+
+
+def table(warm, cold, plain, runs=1000):
+    return [ended(n, runs) for _ in PLAIN for n in (warm, cold, plain)]
+
+
+def escaping(failures=0):
+    _, *others = (ended(400, 400) for _ in WARMED_UP("quick"))
+    return [ended(400 - failures, 400), *others]
+
+
+def cold(*rates):
+    """Success over the ratio of step sizes, alike for each of three teachers."""
+    return [ended(int(rate * 1000), 1000) for _ in range(3) for rate in rates]
+
+
+test_claims = gate(
+    TOPIC,
+    {
+        "escape": escaping(),
+        "warmup-needed": cold(1.0, 1.0, 0.95, 0.9, 0.8),
+        "cnn-constant-probability": [ended(200, 400) for _ in PLAIN],
+        "shortcut-beats-cnn": table(1000, 900, 500),
+    },
+    {
+        "escape": [escaping(1)],
+        "warmup-needed": [cold(0.5, 0.6, 0.7, 0.8, 0.9)],
+        "cnn-constant-probability": [[ended(n, 400) for _ in PLAIN] for n in (0, 400)],
+        "shortcut-beats-cnn": [table(999, 900, 500), table(1000, 500, 900)],
+    },
+)
+
+
+def test_too_few_runs_are_inconclusive_and_ask_for_more():
+    for name, datasets in (
+        ("escape", [ended(4, 4) for _ in WARMED_UP("quick")]),
+        ("cnn-constant-probability", [ended(1, 8) for _ in PLAIN]),
+        ("shortcut-beats-cnn", table(40, 30, 28, runs=40)),
+    ):
+        found = judged(CLAIMS[name], datasets)
+        assert found.word == rederived(CLAIMS[name], found) == "inconclusive"
+        assert CLAIMS[name].needs_more(found)
+
+
+def test_the_paper_s_sizes():
+    cells = TABLE("paper")
+    assert sorted({cell.settings.k for cell in cells}) == [16, 25, 36, 49, 64, 81, 100]
+    assert {cell.runs for cell in cells} == {5000}
+    assert {cell.settings.p for cell in cells} == {8}
+    assert sum(cell.runs for cell in cells) == 105_000
+
+
+def test_length_and_step_sizes_follow_the_size():
+    [claim] = study.narrowed(["warmup-needed"], {"k": "49"}).claims
+    settings = [request.settings for request in claim.requests("quick")]
+    assert {at.norm for at in settings} == {1.0, 7.0, 49.0}
+    ratios = {round(at.filter_step_size * 49**2, 12) for at in settings}
+    assert ratios == {1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0}
+    assert len(settings) == len(COLD("quick")) == 15
+
+
+def test_one_ratio_of_step_sizes_is_not_compared():
+    [claim] = study.narrowed(["warmup-needed"], {"filter_step_size": "0.001"}).claims
+    cells = world(claim, [ended(400, 400) for _ in claim.requests("quick")])
+    with pytest.raises(UserError, match="leave filter_step_size unset"):
+        claim.judge(cells)

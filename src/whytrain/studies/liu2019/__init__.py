@@ -1,16 +1,15 @@
 """Liu et al. 2019: why a shortcut connection escapes a spurious optimum."""
 
 from whytrain.lab import Paper, Study
-from whytrain.studies.liu2019.claims import CLAIMS
-from whytrain.studies.liu2019.figures import FIGURES
-from whytrain.studies.liu2019.landscape import LANDSCAPE
-from whytrain.studies.liu2019.phases import PHASE_ALIGNMENT, PHASE_PRIOR
-from whytrain.studies.liu2019.rates import RATES
-from whytrain.studies.liu2019.sampling import SAMPLING
-from whytrain.studies.liu2019.scaling import SCALING
-from whytrain.studies.liu2019.separatrix import SEPARATRIX
-from whytrain.studies.liu2019.success import SUCCESS_RATE
-from whytrain.studies.liu2019.trajectories import TRAJECTORIES
+from whytrain.studies.liu2019 import (
+    borders,
+    landscape,
+    near_optimum,
+    paths,
+    sampling,
+    scaling,
+    success,
+)
 
 study = Study(
     name="liu2019",
@@ -38,12 +37,15 @@ study = Study(
             ),
         ),
     ),
-    experiments=(
-        SUCCESS_RATE, TRAJECTORIES, PHASE_PRIOR, PHASE_ALIGNMENT,
-        SEPARATRIX, RATES, SCALING, SAMPLING, LANDSCAPE,
+    topics=(
+        landscape.TOPIC,
+        near_optimum.TOPIC,
+        success.TOPIC,
+        borders.TOPIC,
+        paths.TOPIC,
+        scaling.TOPIC,
+        sampling.TOPIC,
     ),
-    claims=CLAIMS,
-    figures=FIGURES,
-)  # fmt: skip
+)
 
 __all__ = ["study"]

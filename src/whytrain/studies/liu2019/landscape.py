@@ -1,4 +1,4 @@
-"""`landscape`: the closed forms beside autodiff, Monte Carlo and full-state descent."""
+"""Do the closed forms and the reduction hold? Beside autodiff, Monte Carlo and full descent."""
 
 import functools
 from dataclasses import dataclass
@@ -9,8 +9,9 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array
 
-from whytrain.lab import Experiment, Runs, Settings, normals, setting
+from whytrain import lab
 from whytrain.landscapes import SharedFilter, SphereReduction, Weights
+from whytrain.studies.liu2019.setup import DU, OWN
 
 # Points at a time: one shape each, compiled once, and bounded memory where points are sampled at.
 TOGETHER = 4
@@ -18,17 +19,17 @@ MANY = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class LandscapeSettings(Settings):
+class LandscapeSettings(lab.Settings):
     """A size of network and the effort to spend on each random point."""
 
-    k: int = setting(9, "number of patches", low=1, high=10_000)
-    p: int = setting(4, "length of a patch", low=2, high=10_000)
-    samples: int = setting(20_000, "Monte Carlo samples a point", low=2)
-    steps: int = setting(3000, "steps of descent, full beside reduced", low=1)
-    step_size: float = setting(0.02, "step size of that descent", low=0, exclusive=True)
+    k: int = lab.setting(9, "number of patches", low=1, high=10_000)
+    p: int = lab.setting(4, "length of a patch", low=2, high=10_000)
+    samples: int = lab.setting(20_000, "Monte Carlo samples a point", low=2)
+    steps: int = lab.setting(3000, "steps of descent, full beside reduced", low=1)
+    step_size: float = lab.setting(0.02, "step size of that descent", low=0, exclusive=True)
 
 
-def compute(settings: LandscapeSettings, runs: Runs) -> xr.Dataset:
+def compute(settings: LandscapeSettings, runs: lab.Runs) -> xr.Dataset:
     """One random student and one random teacher a run.
 
     `loss_z` and `gradient_z`: Monte Carlo less closed form, in standard errors (of the gradient,
@@ -43,7 +44,7 @@ def compute(settings: LandscapeSettings, runs: Runs) -> xr.Dataset:
     reduced = jax.jit(jax.vmap(reduced))
 
     def drawn(keys: Array) -> np.ndarray:
-        return normals(keys, 3 * (k + p))
+        return lab.normals(keys, 3 * (k + p))
 
     return xr.Dataset({
         name: ("run", values)
@@ -75,8 +76,8 @@ def _closed_forms(k: int, p: int, samples: int, drawn: Array, key: Array) -> dic
     change = jax.jvp(lambda w: landscape.predict(w, patches), (student,), (towards,))[1]
     slope = jnp.sum(grad.filter * towards.filter) + jnp.sum(grad.output * towards.output)
     return {
-        **_compared("loss", landscape.loss(student), 0.5 * residual**2),
-        **_compared("gradient", slope, residual * change),
+        **lab.monte_carlo("loss", landscape.loss(student), 0.5 * residual**2),
+        **lab.monte_carlo("gradient", slope, residual * change),
         "autodiff_error": _distance(grad, auto) / _distance(grad, Weights(0.0, 0.0)),
     }
 
@@ -99,33 +100,73 @@ def _reduction_error(
     return {"reduction_error": jnp.max(jnp.abs(apart))}
 
 
-def _compared(name: str, exact: Array, sample: Array) -> dict[str, Array]:
-    error = jnp.std(sample, ddof=1) / np.sqrt(sample.shape[0])
-    return {f"{name}_z": (jnp.mean(sample) - exact) / error, f"{name}_size": exact / error}
-
-
 def _distance(a: Weights, b: Weights) -> Array:
     return jnp.sqrt(jnp.sum((a.filter - b.filter) ** 2) + jnp.sum((a.output - b.output) ** 2))
 
 
-def summarize(dataset: xr.Dataset, settings: LandscapeSettings) -> dict:
-    """Share of points whose 95 % Monte Carlo interval covers the closed form; largest errors."""
-    del settings
-    covered = {
-        f"{name}_coverage": float((abs(dataset[f"{name}_z"]) < 1.959964).mean())
-        for name in ("loss", "gradient")
-    }
-    largest = {name: float(dataset[name].max()) for name in ("autodiff_error", "reduction_error")}
-    return covered | largest
-
-
-LANDSCAPE = Experiment(
+LANDSCAPE = lab.Experiment(
     name="landscape",
     doc="closed forms beside autodiff, Monte Carlo and full-state descent",
     settings=LandscapeSettings,
     compute=compute,
-    summarize=summarize,
+    summarize=lab.summarize,
     version=3,
     runs=64,
     block=1024,
 )
+
+POINTS = LANDSCAPE.grid(
+    {
+        "quick": {"runs": 128, "samples": 10_000, "k": 9},
+        "paper": {"runs": 200, "samples": 20_000, "k": (1, 4, 9, 16, 49)},
+    },
+    p=lambda at: {1: 2, 4: 3, 9: 4}.get(at.k, 8),
+)
+
+CLAIMS = (
+    lab.Claim(
+        id="loss", title="The loss has a closed form", group="definitions",
+        source=f"{DU}, Theorem 3.1",
+        statement="The closed form is the population loss: L(v, a) = 1/(4π) [(π−1)‖a‖² + s² + "
+        "(π−1)A + S² − 2 (g(φ)−1) u − 2 s S].",
+        requests=POINTS,
+        parts=lab.closed_form("loss_z", "the closed form"),
+        faults=(lab.Fault("the closed form is 5 % too large",
+                          lab.moved("loss_z", "loss_size", 0.05)),),
+        does_not_show="Errors of less than about 1 % at single points would not be seen.",
+    ),
+    lab.Claim(
+        id="gradient", title="So has the gradient", group="definitions",
+        source=f"{DU}, Theorem 3.1",
+        statement="So is the closed gradient: ∂L/∂a = [(π−1) a + s 1 − (g(φ)−1) a* − S 1] / "
+        "(2π), and on the sphere ∂L/∂v = −(π−φ) u / (2π) (I − vvᵀ) v*.",
+        requests=POINTS,
+        parts=(
+            *lab.closed_form("gradient_z", "the closed form along a random direction"),
+            lab.identity("autodiff_error", tolerance=1e-10,
+                         what="largest relative difference from autodiff of the closed loss"),
+        ),
+        faults=(
+            lab.Fault("the closed form is 20 % too large",
+                      lab.moved("gradient_z", "gradient_size", 0.2)),
+            lab.Fault("autodiff differs by 1e-9 of the gradient",
+                      lab.added("autodiff_error", 1e-9)),
+        ),
+        does_not_show="Points at which the filter has length zero, where there is no gradient.",
+    ),
+    lab.Claim(
+        id="reduction", title="Three numbers carry the descent", group="dynamics", source=OWN,
+        statement="Three numbers (φ, s, u) carry normalized gradient descent exactly, whatever "
+        "k and p.",
+        requests=POINTS,
+        parts=(lab.identity(
+            "reduction_error", tolerance=1e-12, what="largest difference of the order "
+            "parameters between full and reduced descent at its end",
+        ),),
+        faults=(lab.Fault("the order parameters differ by 1e-11",
+                          lab.added("reduction_error", 1e-11)),),
+        does_not_show="Other methods: each reduction lists those under which it is exact.",
+    ),
+)  # fmt: skip
+
+TOPIC = lab.Topic((LANDSCAPE,), CLAIMS)

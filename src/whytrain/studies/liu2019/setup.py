@@ -4,14 +4,15 @@ import functools
 import math
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Array, Float
 
+from whytrain import lab
 from whytrain.dynamics import NormalizedGradientDescent, constant, warm_up
 from whytrain.errors import UnstableStepWarning, UserError
 from whytrain.gaussian import ReLU
-from whytrain.lab import Derived, Runs, Settings, normals, setting
 from whytrain.lab.settings import check_value
 from whytrain.landscapes import (
     SharedFilter,
@@ -23,15 +24,23 @@ from whytrain.landscapes import (
 )
 from whytrain.landscapes.rule import NORMALIZED_DESCENT
 
+LIU, DU, OWN = "Liu et al. 2019", "Du et al. 2018", "derived here"
+NETWORKS: dict[str, dict[str, Any]] = {
+    "ResNet with warm-up": {"architecture": "resnet", "warmup": True},
+    "ResNet without": {"architecture": "resnet", "warmup": False},
+    "CNN": {"architecture": "cnn", "warmup": False},
+}
+COLORS = dict(zip(NETWORKS, ("blue", "green", "orange"), strict=True))
+
 
 @dataclass(frozen=True, kw_only=True)
-class TeacherSettings(Settings):
+class TeacherSettings(lab.Settings):
     """The teacher: `a*` by its sum and length, `v*` by its angle to the first filter."""
 
-    k: int = setting(25, "number of patches", low=1, high=100_000)
-    p: int = setting(8, "length of a patch", low=1, high=100_000)
-    alignment: float = setting(1.0, "S^2/A of the teacher, from 0 to k", low=0)
-    norm: Derived[float] = setting(
+    k: int = lab.setting(25, "number of patches", low=1, high=100_000)
+    p: int = lab.setting(8, "length of a patch", low=1, high=100_000)
+    alignment: float = lab.setting(1.0, "S^2/A of the teacher, from 0 to k", low=0)
+    norm: lab.Derived[float] = lab.setting(
         None, "length sqrt(A) of a*; default k", low=0, high=1e100, exclusive=True
     )
 
@@ -71,24 +80,24 @@ class TeacherSettings(Settings):
 class DescentSettings(TeacherSettings):
     """How the network starts and how it moves."""
 
-    architecture: str = setting("resnet", "network", choices=("resnet", "cnn"))
-    warmup: bool = setting(True, "whether the filter's step size starts at step_size^2")
-    angle: float | None = setting(
+    architecture: str = lab.setting("resnet", "network", choices=("resnet", "cnn"))
+    warmup: bool = lab.setting(True, "whether the filter's step size starts at step_size^2")
+    angle: float | None = lab.setting(
         None, "angle of v_0 to v* (resnet only); default pi/3", unit="rad", low=0, high=math.pi
     )
-    step_size: Derived[float] = setting(
+    step_size: lab.Derived[float] = lab.setting(
         None, "step size of the output weights; default 1/k^2", low=0, exclusive=True
     )
-    filter_step_size: Derived[float] = setting(
+    filter_step_size: lab.Derived[float] = lab.setting(
         None, "step size of the filter; default step_size", low=0, exclusive=True
     )
-    radius: Derived[float] = setting(
+    radius: lab.Derived[float] = lab.setting(
         None, "radius of the ball of a_0; default |S|/sqrt(k)", low=0, high=1e100
     )
-    warmup_steps: Derived[int] = setting(
+    warmup_steps: lab.Derived[int] = lab.setting(
         None, "steps of the warm-up; default 7/step_size, which theory asks for", low=0
     )
-    steps: Derived[int] = setting(None, "most steps of a run; default 200/step_size", low=1)
+    steps: lab.Derived[int] = lab.setting(None, "most steps of a run; default 200/step_size", low=1)
 
     def check(self) -> None:
         """Fill in the derived defaults and check the geometry."""
@@ -128,6 +137,12 @@ class DescentSettings(TeacherSettings):
         return SharedFilter(filter_star, self.output_star, shortcut=shortcut if resnet else None)
 
 
+def check_axis(name: str, low: float, high: float) -> None:
+    """An axis runs upwards."""
+    if low > high:
+        raise UserError(f"setting '{name}_low' must be <= {name}_high = {high:g}, got {low:g}")
+
+
 def warn_if_unstable(reduction: SphereReduction, filter_size: float, output_size: float) -> None:
     """Say so where the linearized update at the global optimum does not contract."""
     if not reduction.stable(NORMALIZED_DESCENT, Weights(filter_size, output_size)):
@@ -140,12 +155,12 @@ def warn_if_unstable(reduction: SphereReduction, filter_size: float, output_size
         )
 
 
-def draw_weights(settings: DescentSettings, runs: Runs) -> Weights:
+def draw_weights(settings: DescentSettings, runs: lab.Runs) -> Weights:
     """The whole starts: `a_0` uniform in its ball; `v_0` the shortcut, or uniform on the sphere."""
     return runs.draw(functools.partial(_weights, settings), numbers=settings.k + settings.p)
 
 
-def draw_orders(settings: DescentSettings, runs: Runs) -> SphereOrder:
+def draw_orders(settings: DescentSettings, runs: lab.Runs) -> SphereOrder:
     """The order parameters of the same starts; whole starts are drawn some at a time."""
     star, landscape = settings.output_star, settings.landscape
 
@@ -164,7 +179,7 @@ def _weights(settings: DescentSettings, keys: Array) -> Weights:
     # The first k of k + 2 coordinates of a uniform point on a sphere are uniform in the ball
     # (Barthe et al., "A probabilistic approach to the geometry of the l_p^n-ball", 2005).
     k, p = settings.k, settings.p
-    normal = normals(keys, k + 2 + p)
+    normal = lab.normals(keys, k + 2 + p)
     around, v = normal[:, : k + 2], normal[:, k + 2 :]
     output = settings.radius * around[:, :k] / np.linalg.norm(around, axis=1, keepdims=True)
     if settings.architecture == "resnet":
@@ -179,3 +194,27 @@ def _turned(v: Float[np.ndarray, " p"], angle: float) -> Float[np.ndarray, " p"]
     across = np.eye(len(v))[0] - v[0] * v
     turned = math.cos(angle) * v + math.sin(angle) * across / np.linalg.norm(across)
     return turned / np.linalg.norm(turned)
+
+
+def network(settings: DescentSettings) -> str:
+    """The name of a network, as in `NETWORKS`; of a CNN whatever its warm-up."""
+    if settings.architecture == "cnn":
+        return "CNN"
+    return "ResNet with warm-up" if settings.warmup else "ResNet without"
+
+
+def ratio(settings: DescentSettings) -> float:
+    """The filter's step size over that of the output weights."""
+    return settings.filter_step_size / settings.step_size
+
+
+def length(settings: TeacherSettings) -> str:
+    """The length of `a*` in words."""
+    k, norm = settings.k, settings.norm
+    return {1.0: "1", math.sqrt(k): "√k", float(k): "k"}.get(norm, f"{norm:g}")
+
+
+def prior(settings: DescentSettings) -> str:
+    """The angle of `v_0` to `v*` in words."""
+    angle = settings.angle
+    return "any" if angle is None else "π/3" if angle == math.pi / 3 else f"{angle:g}"

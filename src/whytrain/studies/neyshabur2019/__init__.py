@@ -1,12 +1,14 @@
 """Neyshabur et al. 2019: why wider networks generalize better."""
 
 from whytrain.lab import Paper, Study
-from whytrain.studies.neyshabur2019.claims import CLAIMS
-from whytrain.studies.neyshabur2019.figures import FIGURES
-from whytrain.studies.neyshabur2019.residual_width import RESIDUAL_WIDTH
-from whytrain.studies.neyshabur2019.tiny import TINY
-from whytrain.studies.neyshabur2019.width import WIDTH
-from whytrain.studies.neyshabur2019.witness import WITNESS
+from whytrain.studies.neyshabur2019 import (
+    bounds,
+    complexity,
+    errors,
+    layers,
+    lower_bound,
+    residual_width,
+)
 
 study = Study(
     name="neyshabur2019",
@@ -22,9 +24,14 @@ study = Study(
         year=2019,
         arxiv="1805.12076",
     ),
-    experiments=(WIDTH, RESIDUAL_WIDTH, TINY, WITNESS),
-    claims=CLAIMS,
-    figures=FIGURES,
+    topics=(
+        complexity.TOPIC,
+        lower_bound.TOPIC,
+        errors.TOPIC,
+        residual_width.TOPIC,
+        layers.TOPIC,
+        bounds.TOPIC,
+    ),
 )
 
 __all__ = ["study"]

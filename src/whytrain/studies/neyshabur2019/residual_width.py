@@ -1,4 +1,4 @@
-"""`residual-width`: train residual networks of one width until they fit, and test them."""
+"""Do wider residual networks generalize better too, long after they fit?"""
 
 from dataclasses import dataclass, replace
 
@@ -6,11 +6,14 @@ import jax
 import numpy as np
 import xarray as xr
 
+from whytrain import lab
 from whytrain.data import Dataset
 from whytrain.dynamics.training import Trained, train
 from whytrain.errors import UserError
-from whytrain.lab import Derived, Experiment, Runs, Settings, estimate_mean, setting
 from whytrain.networks import ResNet18
+from whytrain.studies.neyshabur2019 import curves
+from whytrain.studies.neyshabur2019.errors import beyond, fits_and_generalizes
+from whytrain.studies.neyshabur2019.trends import ONE_MISSES, PAPER, REVERSED, by_width, values
 from whytrain.studies.neyshabur2019.width import ALL_DIGITS, TESTED, prepared
 
 FIT = 0.01  # cross-entropy at which the step size falls, if training goes on
@@ -19,23 +22,23 @@ KINDS = ("digits", "fashion-mnist", "mnist", "cifar10")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResidualSettings(Settings):
+class ResidualSettings(lab.Settings):
     """A residual network, its data, and the protocol of the paper without its augmentation."""
 
-    data: str = setting("digits", "image set", choices=KINDS)
-    width: int = setting(8, "channels k of the first blocks; the last have 8 k", low=1)
-    examples: Derived[int] = setting(
+    data: str = lab.setting("digits", "image set", choices=KINDS)
+    width: int = lab.setting(8, "channels k of the first blocks; the last have 8 k", low=1)
+    examples: lab.Derived[int] = lab.setting(
         None, "training examples m; default 600 of digits, 1000 of the others", low=64
     )
-    shrink: Derived[int] = setting(
+    shrink: lab.Derived[int] = lab.setting(
         None, "pixels a side averaged to one; default 1 of digits, 2 of the others", low=1
     )
-    step_size: float = setting(
+    step_size: float = lab.setting(
         0.1, "step size until the loss is 0.01, then a tenth of it", low=0, exclusive=True
     )
-    batch: int = setting(64, "examples a step", low=1)
-    target: float = setting(FIT, "cross-entropy at which training ends", low=0, high=FIT)
-    epochs: int = setting(300, "epochs at which either step size ends in any case", low=1)
+    batch: int = lab.setting(64, "examples a step", low=1)
+    target: float = lab.setting(FIT, "cross-entropy at which training ends", low=0, high=FIT)
+    epochs: int = lab.setting(300, "epochs at which either step size ends in any case", low=1)
 
     @property
     def tested(self) -> int:
@@ -69,7 +72,7 @@ def shrunk(dataset: Dataset, by: int) -> Dataset:
     )  # fmt: skip
 
 
-def compute(settings: ResidualSettings, runs: Runs) -> xr.Dataset:
+def compute(settings: ResidualSettings, runs: lab.Runs) -> xr.Dataset:
     """Errors and epochs.
 
     The paper's target is a tenth of the default here, which narrow networks come to only slowly.
@@ -109,25 +112,56 @@ def _last(course: np.ndarray) -> np.ndarray:
     return np.array([row[np.flatnonzero(np.isfinite(row))[-1]] for row in course])
 
 
-def summarize(dataset: xr.Dataset, settings: ResidualSettings) -> dict:
-    """How many networks fit, and mean errors and epochs, the test error with its interval."""
-    error = estimate_mean(dataset.test_error, resolution=1 / settings.tested)
-    return {
-        "width": settings.width,
-        "fit": int(dataset.fits.sum()),
-        "test_error": error.document(),
-        "train_error": float(dataset.train_error.mean()),
-        "epochs": float(dataset.epochs.mean()),
-    }
-
-
-RESIDUAL_WIDTH = Experiment(
+RESIDUAL_WIDTH = lab.Experiment(
     name="residual-width",
     doc="pre-activation ResNet18 of one width, trained until it fits, and its test error",
     settings=ResidualSettings,
     compute=compute,
-    summarize=summarize,
+    summarize=lab.summarize,
     runs=3,
     block=8,
     version=5,
 )
+
+RESIDUAL = RESIDUAL_WIDTH.grid({
+    "quick": {"runs": 8, "data": "digits", "width": (2, 4, 8)},
+    "paper": {"runs": 4, "data": "fashion-mnist", "width": (4, 6, 8, 12, 16)},  # ceil(2^(2 + i/2))
+})  # fmt: skip
+
+
+def _draw(cells: lab.Cells) -> tuple:
+    figure = curves.panels(
+        cells, [("test error", {"test_error": ""}), ("epochs to the target", {"epochs": ""})],
+        x_label="channels k", apart=1.3,
+    )  # fmt: skip
+    narrow, *_, wide = (cell.settings for cell in by_width(cells, 2))
+    fit, all_runs = curves.fit(cells)
+    first, *_, last = (values(cell.data, "test_error").mean() for cell in by_width(cells))
+    return figure, (
+        f"Pre-activation ResNet18 with k to 8k channels: {fit} of {all_runs} networks fit their "
+        f"sample of {narrow.examples} images, to a cross-entropy of {narrow.target:g}. The mean "
+        f"test error goes from {first:.3f} at k = {narrow.width} to {last:.3f} at k = "
+        f"{wide.width}; bands are 95 % intervals over {curves.seeds(cells)} seeds. Channels, "
+        "images and sample are smaller than the paper's, which are of CIFAR-10."
+    )
+
+
+CLAIMS = (
+    lab.Claim(
+        id="N-E1-residual", title="So do residual networks", group="experiments",
+        source=f"{PAPER}, Figure 1 (left)",
+        statement="Residual networks of moderate width fit the sample too (cross-entropy below "
+        "0.01), and the test error keeps falling beyond. (Here: fewer channels, fewer and smaller "
+        "images than the paper's, no augmentation.)",
+        requests=RESIDUAL,
+        parts=fits_and_generalizes("misses", "the target"),
+        faults=(REVERSED, ONE_MISSES),
+        note=beyond("misses"),
+        does_not_show="Networks of the paper's size, on its data.",
+        growth=2, figures=("residual",),
+    ),
+)  # fmt: skip
+
+TOPIC = lab.Topic((RESIDUAL_WIDTH,), CLAIMS, (
+    lab.Figure("residual", "Residual networks (Figure 1, left)", RESIDUAL, _draw),
+))  # fmt: skip

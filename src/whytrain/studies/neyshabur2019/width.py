@@ -1,38 +1,43 @@
-"""`width`: train two-layer networks of one width until they fit, and measure them."""
+"""Two-layer networks of one width, trained until they fit, and measured: most topics need them."""
 
 import functools
 from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
 import numpy as np
 import xarray as xr
 
+from whytrain import lab
 from whytrain.data import Dataset, load, normalize, random_labels, subset
 from whytrain.dynamics.training import train
 from whytrain.errors import UserError
-from whytrain.lab import Derived, Experiment, Runs, Settings, as_dict, estimate_mean, setting
 from whytrain.measures import Capacity, capacity
 from whytrain.networks import TwoLayer
 
 LEVELS = np.linspace(0, 1, 41)
-DIGITS = (0.305,), (0.376,)  # mean and standard deviation of the pixels of all digits
+PIXELS = (0.305,), (0.376,)  # mean and standard deviation of the pixels of all digits
 ALL_DIGITS, TESTED = 1797, 10_000  # images of digits; test images of any other set
 
 
 @dataclass(frozen=True, kw_only=True)
-class WidthSettings(Settings):
+class WidthSettings(lab.Settings):
     """A network, its data, and the protocol of the paper."""
 
-    data: str = setting("digits", "image set", choices=("digits", "fashion-mnist", "mnist"))
-    labels: str = setting("true", "the images' own classes, or drawn", choices=("true", "random"))
-    width: int = setting(256, "hidden units h", low=1)
-    examples: Derived[int] = setting(
+    data: str = lab.setting("digits", "image set", choices=("digits", "fashion-mnist", "mnist"))
+    labels: str = lab.setting(
+        "true", "the images' own classes, or drawn", choices=("true", "random")
+    )
+    width: int = lab.setting(256, "hidden units h", low=1)
+    examples: lab.Derived[int] = lab.setting(
         None, "training examples m; default 600 of digits, 2000 of the others", low=64
     )
-    step_size: float = setting(0.01, "step size, constant; momentum is 0.9", low=0, exclusive=True)
-    batch: int = setting(64, "examples a step", low=1)
-    target: float = setting(0.01, "cross-entropy over an epoch at which training ends", low=0)
-    epochs: int = setting(3000, "epochs at which it ends in any case", low=1)
+    step_size: float = lab.setting(
+        0.01, "step size, constant; momentum is 0.9", low=0, exclusive=True
+    )
+    batch: int = lab.setting(64, "examples a step", low=1)
+    target: float = lab.setting(0.01, "cross-entropy over an epoch at which training ends", low=0)
+    epochs: int = lab.setting(3000, "epochs at which it ends in any case", low=1)
 
     @property
     def tested(self) -> int:
@@ -56,7 +61,7 @@ def prepared(data: str, labels: str, examples: int) -> Dataset:
     set they would say nothing.
     """
     found, key = load(data), jax.random.key(2019)
-    mean, deviation = DIGITS if data == "digits" else (None, None)
+    mean, deviation = PIXELS if data == "digits" else (None, None)
     found = normalize(found, mean, deviation)
     if data == "digits":
         images = np.concatenate([found.train_images, found.test_images])
@@ -77,7 +82,7 @@ def prepared(data: str, labels: str, examples: int) -> Dataset:
     return found
 
 
-def compute(settings: WidthSettings, runs: Runs) -> xr.Dataset:
+def compute(settings: WidthSettings, runs: lab.Runs) -> xr.Dataset:
     """Errors, epochs, norms, rows of Table 1, bounds, distributions of units and margins.
 
     Run 0 leaves the checkpoints `run-0-initial` and `run-0-trained`, which `measure capacity`
@@ -102,7 +107,9 @@ def compute(settings: WidthSettings, runs: Runs) -> xr.Dataset:
         }  # fmt: skip
         initial, last = _of_run(trained.initial, run), _of_run(trained.params, run)
         for name, params in {"initial": initial, "trained": last}.items():
-            runs.checkpoints[f"run-{runs.first + run}-{name}"].write(params, **as_dict(settings))
+            runs.checkpoints[f"run-{runs.first + run}-{name}"].write(
+                params, **lab.as_dict(settings)
+            )
         rows.append(row | _measured(initial, last, dataset))
     meanwhile.remove()
     return _labeled(rows)
@@ -172,12 +179,12 @@ def summarize(dataset: xr.Dataset, settings: WidthSettings) -> dict:
         values = values[np.isfinite(values)]
         if len(values):
             resolution = steps.get(name, 0.0)
-            found[name] = estimate_mean(values, resolution=resolution).document()
+            found[name] = lab.estimate_mean(values, resolution=resolution).document()
             found["measured"] = len(values)
     return found
 
 
-WIDTH = Experiment(
+WIDTH = lab.Experiment(
     name="width",
     doc="two-layer networks of one width, trained until they fit, and their capacity",
     settings=WidthSettings,
@@ -185,4 +192,25 @@ WIDTH = Experiment(
     summarize=summarize,
     runs=3,
     block=8,
+)
+
+NARROW = 8  # networks of this width differ ten times as much from run to run as wider ones
+
+
+def _runs(at: Any) -> int:
+    few, many = (8, 64) if at.data == "digits" else (5, 10)
+    return many if at.width <= NARROW else few
+
+
+# Networks of every width: on the data of the preset; on digits, where the caveats show; and of one
+# width with true and with random labels.
+ON_DIGITS = {"data": "digits", "width": (8, 32, 128, 512, 2048)}
+ON_FASHION = {"data": "fashion-mnist", "width": (8, 32, 128, 512, 2048, 4096, 8192)}
+WIDTHS = WIDTH.grid({"quick": ON_DIGITS, "paper": ON_FASHION}, runs=_runs)
+DIGITS = WIDTH.grid(runs=_runs, **ON_DIGITS)
+LABELS = WIDTH.grid(
+    {"quick": {"data": "digits"}, "paper": {"data": "fashion-mnist"}},
+    width=512,
+    labels=("true", "random"),
+    runs=_runs,
 )

@@ -1,0 +1,50 @@
+"""The claims on units and layers, where they are true and false."""
+
+from whytrain.lab import Cell, Cells, altered
+from whytrain.studies.neyshabur2019.layers import TOPIC
+from whytrain.studies.neyshabur2019.trends import reversed_widths, shifted, times
+from whytrain.studies.neyshabur2019.width import WIDTHS
+from worlds_of_width import gate, narrow, trained, world
+
+KINDS = {"width": trained}
+
+
+test_claims = gate(
+    TOPIC,
+    KINDS,
+    {
+        "N-D1": [times("sum_of_squares_error", 1e12)],
+        "N-E2": [shifted("unit_impact", 0.2), shifted("unit_capacity", 0.6), narrow("fits", 0.0)],
+        "N-E3": [shifted("V_frobenius", 0.2), shifted("V_distance_frobenius", 0.2)],
+        "N-E4": [
+            shifted("U_frobenius", -0.5),
+            shifted("U_spectral", -0.4),
+            shifted("U_spectral", 0.2),
+            shifted("U_distance_frobenius", 0.5),
+            narrow("U_spectral", 0.5),
+        ],
+        "N-E5": [
+            reversed_widths,
+            altered("angle", lambda angle: 60 + angle / 10),
+            altered("angle", lambda angle: angle / 2),
+            shifted("unit_capacity", 1.0),
+        ],
+        "N-CMP": [
+            times("U_distance_1_2", 1.2),
+            times("U_distance_1_2", 0.5),
+            times("V_frobenius", 2.0),
+        ],
+    },
+)
+
+
+def test_what_other_data_say_of_the_output_layer_stands_in_the_note():
+    [claim] = (claim for claim in TOPIC.claims if claim.id == "N-E3")
+    cells = world(claim, KINDS)
+    others = [
+        Cell(request.settings, cell.data)
+        for cell, request in zip(reversed(cells), WIDTHS("paper"), strict=False)
+    ]
+    found = claim.judge(Cells([*others, *cells]))
+    assert found.word == "supported"
+    assert "V_distance_frobenius goes like h^0." in found.note.split("on fashion-mnist, from h")[1]
