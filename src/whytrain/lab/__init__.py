@@ -7,18 +7,18 @@ from whytrain.lab.claims import (
     Claim,
     Fault,
     Part,
+    added,
     altered,
     closed_form,
     identity,
     in_every_run,
+    in_one_run,
     moved,
 )
 from whytrain.lab.directory import Sweep, export, open, query, table, verify
 from whytrain.lab.execution import Counts, NotYetRun, PieceFailed, Progress
 from whytrain.lab.executors import open_executor
-from whytrain.lab.experiment import Experiment, Grid, Request
-from whytrain.lab.monte_carlo import monte_carlo
-from whytrain.lab.planted import added, in_one_run
+from whytrain.lab.experiment import Experiment, Grid, Request, summarize, told
 from whytrain.lab.randomness import Runs, normals
 from whytrain.lab.reproduction import Reproduction, reopen, reproduce
 from whytrain.lab.settings import Derived, Settings, as_dict, fingerprint, parse, setting
@@ -31,10 +31,10 @@ from whytrain.lab.statistics import (
     estimate_rate_difference,
     estimate_slope,
     largest,
+    monte_carlo,
 )
 from whytrain.lab.store import MemoryStore, Store
 from whytrain.lab.study import Figure, Paper, Study, Topic
-from whytrain.lab.summary import summarize, told
 from whytrain.lab.sweep import (
     Plan,
     make_plan,

@@ -12,10 +12,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
+from whytrain._types import Numeric
 from whytrain.errors import UserError
 
 LEVEL = 0.95
@@ -491,3 +494,26 @@ def _apart(one: tuple[int, int], other: tuple[int, int], miss: float) -> Interva
     low, high = _clopper_pearson(*one, miss / 2)
     other_low, other_high = _clopper_pearson(*other, miss / 2)
     return low - other_high, high - other_low
+
+
+def monte_carlo(
+    name: str, exact: Float[Numeric, ""], sample: Float[Array, " sample"]
+) -> dict[str, Float[Array, ""]]:
+    """Hold a closed form against the mean of a sample.
+
+    Args:
+        name: What it is the closed form of.
+        exact: Its value.
+        sample: Independent draws of what it is the expectation of.
+
+    Returns:
+        `NAME_z`, the sample's mean less the closed form in standard errors; and `NAME_size`, the
+        closed form in the same units, which says how small an error could be seen.
+
+    Example:
+        >>> found = monte_carlo("loss", 2.5, jnp.array([1.0, 2.0, 3.0, 4.0]))
+        >>> float(found["loss_z"]), round(float(found["loss_size"]), 3)
+        (0.0, 3.873)
+    """
+    error = jnp.std(sample, ddof=1) / math.sqrt(sample.shape[0])
+    return {f"{name}_z": (jnp.mean(sample) - exact) / error, f"{name}_size": exact / error}
