@@ -43,6 +43,9 @@ def test_values_derived_from_others_follow_what_the_user_sets():
     assert places(grid.set({"size": "1", "other": "x"})) == [
         (2, 1.0, "plain", 200), (4, 1.0, "plain", 400),
     ]  # fmt: skip
+    assert places(grid.set({"k": "5", "runs": "7"})) == [(5, 2.0, "plain", 7)]
+    with pytest.raises(UserError, match="the number of runs must be an integer >= 1, got '0'"):
+        grid.set({"runs": "0"})
     with pytest.raises(UserError, match="setting 'k' must be an integer >= 1, got 0"):
         grid.set({"k": "0"})("quick")
 

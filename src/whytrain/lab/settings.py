@@ -79,7 +79,7 @@ class Settings:
     """
 
     if TYPE_CHECKING:
-        _given: dict[str, Any]  # by whoever made it, without the derived ones
+        _given: typing.ClassVar[dict[str, Any]]  # by whoever made it, without the derived ones
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from whytrain.errors import UserError, nearest
 from whytrain.lab.claims import Cells, Claim, Verdict
-from whytrain.lab.experiment import Experiment, Grid, Request
+from whytrain.lab.experiment import RUNS, Experiment, Grid, Request, read_runs
 from whytrain.lab.settings import read_value
 
 if TYPE_CHECKING:
@@ -174,8 +174,8 @@ class Study:
         before = {r.experiment for preset in self.presets for r in requests(preset)}
         for name in settings:
             classes = [self.experiment(one).settings for one in sorted(before)]
-            fields = {f.name: f for cls in classes for f in dataclasses.fields(cls)}
-            find(f"setting of {who}", name, fields)
+            fields = {f.name for cls in classes for f in dataclasses.fields(cls)}
+            find(f"setting of {who}", name, dict.fromkeys([*fields, RUNS]))
         asked = self._asked(requests, settings)
         if not any(asked(preset) for preset in self.presets):
             told = ", ".join(f"{name}={value}" for name, value in settings.items())
@@ -196,7 +196,9 @@ class Study:
         cls = type(request.settings)
         fields = {field.name for field in dataclasses.fields(cls)}
         values = {k: read_value(cls, k, text) for k, text in settings.items() if k in fields}
-        return replace(request, settings=request.settings.but(**values))
+        more = RUNS in settings and RUNS not in fields
+        runs = read_runs(settings[RUNS]) if more else request.runs
+        return replace(request, settings=request.settings.but(**values), runs=runs)
 
 
 Found = TypeVar("Found")

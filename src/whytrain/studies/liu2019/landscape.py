@@ -109,7 +109,6 @@ LANDSCAPE = lab.Experiment(
     doc="closed forms beside autodiff, Monte Carlo and full-state descent",
     settings=LandscapeSettings,
     compute=compute,
-    summarize=lab.summarize,
     version=3,
     runs=64,
     block=1024,

@@ -61,7 +61,6 @@ TRAJECTORIES = lab.Experiment(
     doc="angle, overlap and loss of single runs over time",
     settings=TrajectorySettings,
     compute=compute_paths,
-    summarize=lab.summarize,
     version=2,
     runs=24,
     block=256,
@@ -114,7 +113,6 @@ SEPARATRIX = lab.Experiment(
     doc="at which angle the two basins part, overlap by overlap",
     settings=SeparatrixSettings,
     compute=compute_separatrix,
-    summarize=lab.summarize,
     runs=400,
     block=1024,
 )

@@ -61,7 +61,6 @@ SAMPLING = lab.Experiment(
     doc="mini-batch descent on fresh patches beside the population's trajectory",
     settings=SamplingSettings,
     compute=compute,
-    summarize=lab.summarize,
     version=2,
     runs=64,
     block=256,

@@ -71,7 +71,6 @@ SCALING = lab.Experiment(
     doc="steps to come within epsilon of the global optimum",
     settings=ScalingSettings,
     compute=compute,
-    summarize=lab.summarize,
     version=2,
     runs=200,
     block=1024,

@@ -110,7 +110,6 @@ TINY = lab.Experiment(
     doc="Rademacher complexities of tiny classes by brute force, over their bounds",
     settings=TinySettings,
     compute=compute,
-    summarize=lab.summarize,
     runs=30,
     block=64,
     version=2,

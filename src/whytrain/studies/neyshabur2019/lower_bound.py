@@ -79,7 +79,6 @@ WITNESS = lab.Experiment(
     doc="what Theorem 3's witness reaches, over sum alpha beta ||X||_F / m",
     settings=WitnessSettings,
     compute=compute,
-    summarize=lab.summarize,
     runs=400,
     block=512,
     version=2,

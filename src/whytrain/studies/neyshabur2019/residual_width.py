@@ -117,7 +117,6 @@ RESIDUAL_WIDTH = lab.Experiment(
     doc="pre-activation ResNet18 of one width, trained until it fits, and its test error",
     settings=ResidualSettings,
     compute=compute,
-    summarize=lab.summarize,
     runs=3,
     block=8,
     version=5,
