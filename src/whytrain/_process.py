@@ -8,7 +8,8 @@ import sys
 import warnings
 
 # What the libraries below us read to learn how many threads they may start.
-_THREADS = ("WHYTRAIN_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "NPROC", "PJRT_NPROC")
+_THREADS = ("WHYTRAIN_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
+_OF_XLA = ("NPROC", "PJRT_NPROC")
 
 
 def start_worker(threads: int) -> None:
@@ -17,9 +18,28 @@ def start_worker(threads: int) -> None:
     Args:
         threads: How many threads it may use.
     """
-    os.environ.update(dict.fromkeys(_THREADS, str(threads)))
+    os.environ.update(worker_environment(threads))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, who then ends us
     warn_in_one_line()
+
+
+def worker_environment(threads: int) -> dict[str, str]:
+    """What the environment of such a process says of threads.
+
+    Args:
+        threads: How many threads it may use.
+    """
+    return dict.fromkeys(_THREADS, str(threads)) | dict.fromkeys(_OF_XLA, "1")
+
+
+def sum_in_one_order() -> None:
+    """Let XLA compute a product in one thread: several sum it up in an order of their number.
+
+    The threads of this package go to runs and networks, of which no result depends on another one.
+    It has to be said before JAX starts, in a process that is ours; a user's choice stands.
+    """
+    for name in _OF_XLA:
+        os.environ.setdefault(name, "1")
 
 
 def warn_in_one_line() -> None:

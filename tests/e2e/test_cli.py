@@ -316,3 +316,20 @@ def test_every_run_directory_answers(call):
         assert call("verify", place, "--sample", 2)[0] == 0
         assert call("report", place)[0] == 0
         assert Path(place, "report.html").exists()
+
+
+@pytest.mark.slow
+def test_a_wide_network_does_not_depend_on_the_number_of_workers():
+    names = ("width=2048", "data=digits", "examples=1200", "epochs=4")
+    settings = [word for name in names for word in ("--set", name)]
+    digests = []
+    for workers in (1, 2):
+        words = ["run", "neyshabur2019/width", *settings, "--runs", 2, "--json"]
+        done = call_outside(*words, "--workers", workers, "--out", f"by-{workers}")
+        assert done.returncode == 0, done.stderr
+        digests.append(json.loads(done.stdout)["results"])
+    assert digests[0] == digests[1]
+    one, two = (
+        {p.name: p.read_bytes() for p in Path(f"by-{w}", "pieces").glob("*.zip")} for w in (1, 2)
+    )
+    assert one == two

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from typer.exceptions import TyperException
 
-from whytrain._process import warn_in_one_line
+from whytrain._process import sum_in_one_order, warn_in_one_line
 from whytrain.cli.commands import app
 from whytrain.cli.status import Status
 from whytrain.errors import UserError
@@ -27,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         user's mistake, 130 interrupted, 141 where nobody reads the output any more.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:  # the process is ours
+        sum_in_one_order()
     try:
         status = _run(words)
         sys.stdout.flush()  # here, where a reader that has gone is no traceback

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from whytrain._process import cores, start_worker
+from whytrain._process import cores, start_worker, worker_environment
 from whytrain.errors import UserError
 
 ATTEMPTS = 5  # how many deaths of its worker a call survives
@@ -305,8 +305,7 @@ def _local_cluster(workers: int) -> Iterator[Any]:
     from dask import config
     from distributed import LocalCluster
 
-    threads = str(max(1, cores() // workers))
-    environment = {"WHYTRAIN_THREADS": threads, "NPROC": threads, "PJRT_NPROC": threads}
+    environment = worker_environment(max(1, cores() // workers))
     with config.set({"distributed.nanny.environ": environment}):
         found: Any = LocalCluster(
             n_workers=workers,
