@@ -13,8 +13,7 @@ class Ball(Settings):
     kind: str = setting("plain", "kind", choices=("plain", "odd"))
 
     def check(self):
-        if self.size is None:
-            object.__setattr__(self, "size", 1 / self.k)
+        self.derive("size", 1 / self.k)
 
 
 BALLS = Experiment("balls", "balls", Ball, lambda s, r: None, lambda d, s: {})

@@ -1,6 +1,5 @@
 """Where networks in training are kept, so that an interrupted training goes on."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -8,6 +7,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import optax
 
+from whytrain._files import write_atomically
 from whytrain._tensors import DamagedError, decode, encode
 from whytrain.dynamics.trained import MOMENTUM, Trained, from_arrays
 from whytrain.errors import UserError
@@ -59,14 +59,10 @@ class CheckpointFile:
         Raises:
             UserError: The place does not take it.
         """
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
-            temporary.write_bytes(encode(arrays))
-            os.replace(temporary, self.path)
+            write_atomically(self.path, encode(arrays))
         except OSError as error:
             raise UserError(f"cannot write {self}: {error.strerror or error}") from error
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def save_checkpoint(path: str | Path, trained: Trained) -> None:

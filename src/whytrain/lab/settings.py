@@ -93,6 +93,19 @@ class Settings:
     def check(self) -> None:
         """Check rules that span several fields; subclasses raise `UserError` or warn here."""
 
+    def derive(self, name: str, value: Scalar) -> None:
+        """Fill in a default that depends on other settings; for `check`.
+
+        Args:
+            name: The field, which stays as it is unless it is None.
+            value: Its default, which must be allowed like any value.
+
+        Raises:
+            UserError: If it is not allowed.
+        """
+        if getattr(self, name) is None:
+            object.__setattr__(self, name, check_value(type(self), name, value))
+
     def but(self, **changes: Any) -> Settings:
         """The same settings with other values; defaults that are derived follow.
 

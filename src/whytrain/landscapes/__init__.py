@@ -3,14 +3,15 @@
 from whytrain.landscapes.landscape import CriticalPoint, Landscape, at_each
 from whytrain.landscapes.outcome import Outcome
 from whytrain.landscapes.plane import PlaneOrder, PlaneReduction
+from whytrain.landscapes.profile import AngleProfile, SphereOrder
 from whytrain.landscapes.reduction import Reduction, VectorStep
 from whytrain.landscapes.rule import Rule
-from whytrain.landscapes.settled import SettledShape, SphereOrder
 from whytrain.landscapes.shared_filter import SharedFilter
 from whytrain.landscapes.sphere import SphereReduction
 from whytrain.landscapes.weights import Weights, aligned_output, angle_between
 
 __all__ = [
+    "AngleProfile",
     "CriticalPoint",
     "Landscape",
     "Outcome",
@@ -18,7 +19,6 @@ __all__ = [
     "PlaneReduction",
     "Reduction",
     "Rule",
-    "SettledShape",
     "SharedFilter",
     "SphereOrder",
     "SphereReduction",

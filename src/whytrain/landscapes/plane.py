@@ -13,9 +13,9 @@ from whytrain.errors import UserError
 from whytrain.gaussian import Activation, StepPiecewise
 from whytrain.landscapes.landscape import CriticalPoint, at_each
 from whytrain.landscapes.outcome import Outcome
+from whytrain.landscapes.profile import SphereOrder
 from whytrain.landscapes.reduction import Reduction, VectorStep, pair
 from whytrain.landscapes.rule import DESCENT, FLOW, Rule
-from whytrain.landscapes.settled import SphereOrder
 from whytrain.landscapes.sphere import SphereReduction
 from whytrain.landscapes.weights import Weights
 

@@ -16,8 +16,8 @@ from whytrain.gaussian import Activation, ReLU
 from whytrain.landscapes.landscape import CriticalPoint, Landscape, at_each
 from whytrain.landscapes.outcome import Outcome
 from whytrain.landscapes.plane import PlaneOrder, PlaneReduction
+from whytrain.landscapes.profile import SphereOrder
 from whytrain.landscapes.rule import NORMALIZED_DESCENT, Rule
-from whytrain.landscapes.settled import SphereOrder
 from whytrain.landscapes.sphere import SphereReduction
 from whytrain.landscapes.weights import Weights, angle_between, norm
 

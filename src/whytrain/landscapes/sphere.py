@@ -15,13 +15,13 @@ from whytrain._types import Numeric
 from whytrain.gaussian import Activation
 from whytrain.landscapes.basins import proved_basin
 from whytrain.landscapes.outcome import Outcome
+from whytrain.landscapes.profile import AngleProfile, SphereOrder
 from whytrain.landscapes.reduction import VectorStep, pair
 from whytrain.landscapes.rule import NORMALIZED_DESCENT, NORMALIZED_FLOW, Rule, first_owner
-from whytrain.landscapes.settled import SettledShape, SphereOrder
 from whytrain.landscapes.weights import Weights
 
 
-class SphereReduction(SettledShape):
+class SphereReduction(AngleProfile):
     r"""The shared-filter landscape on the sphere `|v| = 1`, in three order parameters.
 
     Exact under normalized gradient descent and under its flow, for every activation and every
@@ -39,7 +39,7 @@ class SphereReduction(SettledShape):
     (and an angle past `pi` is reflected to `2 pi - angle`). The loss needs `|a|^2` too; `loss` here
     is what is left when the output weights hold no more than these sums tell.
 
-    The fields, and the critical points, are those of `SettledShape`.
+    The fields, and the critical points, are those of `AngleProfile`.
 
     Source: Liu et al., NeurIPS 2019 (arXiv 1909.04653) for the method; the reduction is derived in
     `docs/liu2019.md`.

@@ -13,7 +13,6 @@ from whytrain import lab
 from whytrain.dynamics import NormalizedGradientDescent, constant, warm_up
 from whytrain.errors import UnstableStepWarning, UserError
 from whytrain.gaussian import ReLU
-from whytrain.lab.settings import check_value
 from whytrain.landscapes import (
     SharedFilter,
     SphereOrder,
@@ -54,11 +53,6 @@ class TeacherSettings(lab.Settings):
         if self.k == 1 and self.alignment != 1:
             raise UserError(f"with k = 1 the alignment S^2/A is 1, got {self.alignment:g}")
         self.derive("norm", float(self.k))
-
-    def derive(self, name: str, value: float | int) -> None:
-        """Fill in a default that depends on other settings, and must be allowed like any value."""
-        if getattr(self, name) is None:
-            object.__setattr__(self, name, check_value(type(self), name, value))
 
     @property
     def output_star(self) -> Float[np.ndarray, " k"]:

@@ -48,10 +48,8 @@ class ResidualSettings(lab.Settings):
     def check(self) -> None:
         """Fill in the sizes of the sample and its images."""
         small = self.data == "digits"
-        if self.examples is None:
-            object.__setattr__(self, "examples", 600 if small else 1000)
-        if self.shrink is None:
-            object.__setattr__(self, "shrink", 1 if small else 2)
+        self.derive("examples", 600 if small else 1000)
+        self.derive("shrink", 1 if small else 2)
         if self.batch > self.examples:
             raise UserError(f"setting 'batch' must be <= examples = {self.examples}")
 

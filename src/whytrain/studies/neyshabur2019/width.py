@@ -46,8 +46,7 @@ class WidthSettings(lab.Settings):
 
     def check(self) -> None:
         """Fill in the number of examples."""
-        if self.examples is None:
-            object.__setattr__(self, "examples", 600 if self.data == "digits" else 2000)
+        self.derive("examples", 600 if self.data == "digits" else 2000)
         if self.batch > self.examples:
             raise UserError(f"setting 'batch' must be <= examples = {self.examples}")
 

@@ -25,7 +25,7 @@ class SphereOrder(NamedTuple):
     overlap: Float[Numeric, "*batch"]
 
 
-class SettledShape(Reduction):
+class AngleProfile(Reduction):
     r"""What `V, M, C` alone say of a shared filter of unit length, whatever the activation.
 
     For a filter held at an angle the best output weights solve `V a - C a* + M (s - S) 1 = 0`, and
