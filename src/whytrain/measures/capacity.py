@@ -11,13 +11,30 @@ from jaxtyping import Float
 from whytrain.errors import UserError
 from whytrain.measures import norms as norm
 from whytrain.measures.arrays import check_finite
-from whytrain.measures.bounds import AS_RELEASED, BOUNDS, NO_BOUND, Facts
+from whytrain.measures.bounds import (
+    AS_RELEASED,
+    BOUNDS,
+    NO_BOUND,
+    Facts,
+    theorem1,
+    theorem1_by_norms,
+)
 from whytrain.measures.building import Hints
-from whytrain.measures.margins import positive_quantile, ramp, unsure
-from whytrain.measures.pairs import INITIAL, TRAINED, Pair, read_pair
-from whytrain.measures.rademacher import theorem1, theorem1_by_norms
-from whytrain.measures.sample import _BATCH, Examples, Sample, collect, error, examples, test_error
-from whytrain.measures.weights import TwoLayerWeights, from_network, layer_order
+from whytrain.measures.network import TwoLayerWeights, from_network
+from whytrain.measures.pairs import Pair, read_pair
+from whytrain.measures.reading import layer_order
+from whytrain.measures.sample import (
+    _BATCH,
+    Examples,
+    Sample,
+    collect,
+    error,
+    examples,
+    positive_quantile,
+    ramp,
+    test_error,
+    unsure,
+)
 
 _SCALE = "are the checkpoints and the inputs those of one network, and is its margin not tiny?"
 _SHARES = {
@@ -212,11 +229,7 @@ def capacity(
     with np.errstate(all="ignore"):  # what is not finite in the end is refused
         hints = Hints(layer_order(hidden, output, order))
         sample = examples(inputs, labels, batch)
-        first, last = (
-            given.network(of) if isinstance(given, TwoLayerWeights) else given
-            for given, of in ((initial, INITIAL), (trained, TRAINED))
-        )  # fmt: skip
-        pair = read_pair(first, last, sample.first, outputs, hints, ignore, flat=True)
+        pair = read_pair(initial, trained, sample.first, outputs, hints, ignore, flat=True)
         found = _measured(pair, sample, quantile, delta, test, batch)
         check_finite(found.document())
         return found
@@ -367,8 +380,8 @@ def _facts(
         d=network.inputs, h=network.hidden, c=network.classes, m=m, gamma=gamma, delta=delta,
         **{name: norms[name] for name in same},
         U_distance=norms["U_distance_frobenius"], V_distance=norms["V_distance_frobenius"],
-        input_rms=_rms(sample.length), input_max=float(sample.length.max()),
-        input_inf_rms=_rms(sample.inf), input_inf_released=sample.released_inf(),
+        input_rms=norm.rms(sample.length), input_max=float(sample.length.max()),
+        input_inf_rms=norm.rms(sample.inf), input_inf_released=sample.released_inf(),
         U0_response=float(np.linalg.norm(sample.response)) / math.sqrt(m),
         U0_response_released=sample.features / math.sqrt(m),
     )  # fmt: skip
@@ -377,10 +390,6 @@ def _facts(
 def _data_norms(facts: Facts) -> dict[str, float]:
     names = ("input_rms", "input_max", "input_inf_rms", "U0_response")
     return {name: getattr(facts, name) for name in names}
-
-
-def _rms(values: np.ndarray) -> float:
-    return norm.root(lambda some: float(np.sqrt(np.mean(some**2))), values)
 
 
 def _angles(one: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -15,17 +15,20 @@ from whytrain.errors import UserError
 from whytrain.measures import norms as norm
 from whytrain.measures.arrays import as_float64, check_finite
 from whytrain.measures.building import Hints
-from whytrain.measures.convolutions import Norm, convolution_norm
-from whytrain.measures.layers import Convolution, Dense, Layer, Padding, forward, shapes
-from whytrain.measures.margins import margins, positive_quantile, unsure
-from whytrain.measures.pairs import INITIAL, TRAINED, Pair, check_same, of_layers, read_pair
+from whytrain.measures.network import Convolution, Dense, Layer, Padding, forward, shapes
+from whytrain.measures.network import outputs as outputs_of
+from whytrain.measures.norms import Norm, convolution_norm, rms
+from whytrain.measures.pairs import Pair, check_same, read_pair
 from whytrain.measures.sample import (
     Examples,
     check_outputs,
     checked,
     error,
     examples,
+    margins,
+    positive_quantile,
     test_error,
+    unsure,
 )
 
 
@@ -177,9 +180,8 @@ def deep(
     """
     with np.errstate(all="ignore"):  # what is not finite in the end is refused
         sample = examples(inputs, labels, batch)
-        nets = of_layers(initial, INITIAL), of_layers(trained, TRAINED)
         hints = Hints(order, stride, padding)
-        pair = read_pair(*nets, sample.first, outputs, hints, ignore)
+        pair = read_pair(initial, trained, sample.first, outputs, hints, ignore)
         check_same(pair)
         try:
             found = _measured(pair, sample, quantile, test, batch)
@@ -237,17 +239,17 @@ def _measured(pair: Pair, sample: Examples, quantile: float, test: Any, batch: i
         path_2=paths[1],
         margin=gamma,
         quantile=quantile,
-        bartlett2017=_rms(lengths) / gamma * product * rows,
+        bartlett2017=rms(lengths) / gamma * product * rows,
         neyshabur2018=float(lengths.max()) / gamma * depth
         * math.sqrt(width * math.log(max(width * depth, 2))) * product * moved,
-        fisher_rao=_rms(slopes),
+        fisher_rao=rms(slopes),
         notes=tuple(
             unsure(quantile, len(found)) + _notes(trained, each) + [words for words, _ in shared]
             + ([hint] if hint else []) + pair.notes()
         ),
         train_error=error(found),
         test_error=None if test is None else test_error(
-            test, batch, sizes[0], classes, lambda x: _outputs(trained, x)
+            test, batch, sizes[0], classes, lambda x: outputs_of(trained, x)
         ),
         checked=pair.compared > 0,
         compared=pair.compared,
@@ -268,10 +270,6 @@ def _length(values: list[float]) -> float:
             return math.inf
 
     return norm.root(plain, np.array(values))
-
-
-def _rms(values: np.ndarray) -> float:
-    return norm.root(lambda some: float(np.sqrt(np.mean(some**2))), values)
 
 
 def _shared(pair: Pair) -> list[tuple[str, int]]:
@@ -362,8 +360,8 @@ def _layer_norms(
         found = Norm(norm.spectral(weight), True)
     return LayerNorms(
         *found,
-        frobenius=norm.root(lambda values: float(np.linalg.norm(values)), weight),
-        distance=norm.root(lambda values: float(np.linalg.norm(values)), moved),
+        frobenius=norm.frobenius(weight.reshape(len(weight), -1)),
+        distance=norm.frobenius(moved),
         distance_1_2=norm.one_two(moved) * positions,
         widest=max(math.prod(into), math.prod(out)),
     )
@@ -392,11 +390,6 @@ def _lengths(x: np.ndarray) -> np.ndarray:
     found = np.linalg.norm(flat, axis=1)
     usual = (found > 1e-140) & np.isfinite(found)  # no square was lost
     return found if usual.all() else norm.row_norms(flat)
-
-
-def _outputs(layers: list[Layer], x: np.ndarray) -> np.ndarray:
-    with jax.enable_x64(True):
-        return np.asarray(forward(jax.tree.map(as_float64, layers), x))
 
 
 @jax.jit

@@ -74,16 +74,21 @@ def check_landscape(
         _critical(name, landscape, tolerance)
 
 
+def _compiled(function: Callable[[PyTree], Any]) -> Callable[[PyTree], Any]:
+    # A method of a module that holds NumPy arrays has no hash, a function of its own has one.
+    return jax.jit(lambda params: function(params))
+
+
 def _flat(tree: PyTree) -> np.ndarray:
     return np.asarray(ravel_pytree(tree)[0])
 
 
 def _shapes(name: str, landscape: Landscape, at: PyTree) -> PyTree:
     for what, number in {"loss": landscape.loss, **landscape.observables()}.items():
-        found = jnp.asarray(tried(f"{name}: {what}", jax.jit(number), at))
+        found = jnp.asarray(tried(f"{name}: {what}", _compiled(number), at))
         assert found.shape == (), f"{name}: {what} has shape {found.shape}, one number is wanted"
         assert bool(jnp.isfinite(found)), f"{name}: {what} is {float(found)}"
-    slope = tried(f"{name}: grad", jax.jit(landscape.grad), at)
+    slope = tried(f"{name}: grad", _compiled(landscape.grad), at)
     _alike(name, "grad", slope, at)
     _alike(name, "tangent", tried(f"{name}: tangent", landscape.tangent, at, slope), at)
     _alike(name, "retract", tried(f"{name}: retract", landscape.retract, at), at)
@@ -115,7 +120,7 @@ def _off(found: np.ndarray, right: np.ndarray) -> float:
 def _derivative(
     name: str, landscape: Landscape, at: PyTree, slope: PyTree, tolerance: float
 ) -> None:
-    found, auto = _flat(slope), _flat(jax.jit(jax.grad(landscape.loss))(at))
+    found, auto = _flat(slope), _flat(_compiled(jax.grad(lambda x: landscape.loss(x)))(at))
     off = _off(found, auto)
     assert off <= tolerance, f"{name}: grad is off autodiff of loss by {off:.2g} of its length"
     place, unravel = ravel_pytree(at)
@@ -177,7 +182,7 @@ def _critical(name: str, landscape: Landscape, tolerance: float) -> None:
         points = landscape.critical_points()
     except UserError:  # as a landscape may say where it knows none
         return
-    loss = jax.jit(landscape.loss)
+    loss = _compiled(landscape.loss)
     slope = jax.jit(lambda at: landscape.tangent(at, jax.grad(landscape.loss)(at)))
     for point in points:
         what = f"{name}: the {point.kind} point"
