@@ -43,15 +43,9 @@ def test_deep_on_convolutions(last):
     check_measure(deep, [made(0.0), made(0.1)], x, fitted(made(0.1), x), rescaling=("path_2",))
 
 
-def two_layers(initial, trained, x, y, **how):
-    states = [{"hidden.weight": one[0].weight, "hidden.bias": one[0].bias,
-               "output.weight": one[1].weight} for one in (initial, trained)]  # fmt: skip
-    return capacity(*states, x, y, order=["hidden", "output"], **how)
-
-
 def test_capacity():
     kept = ("margin.value", "bounds.vc", "norms.path_1", "norms.path_2", "errors")
-    check_measure(two_layers, TWO, X, fitted(TWO[1], X), rescaling=kept)
+    check_measure(capacity, TWO, X, fitted(TWO[1], X), rescaling=kept)
 
 
 def finite(*arrays):

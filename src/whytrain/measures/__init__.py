@@ -1,5 +1,6 @@
 """Numbers read off a network: norms, margins, the bounds made of them, and sharpness."""
 
+from whytrain.measures.arrays import Measured
 from whytrain.measures.bounds import Facts
 from whytrain.measures.capacity import Bound, Capacity, capacity
 from whytrain.measures.deep import DeepMeasures, LayerNorms, deep
@@ -33,6 +34,7 @@ __all__ = [
     "Facts",
     "Flatness",
     "LayerNorms",
+    "Measured",
     "Stationary",
     "SteMeasure",
     "TopEigenvalue",

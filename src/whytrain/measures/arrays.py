@@ -3,7 +3,7 @@
 import operator
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,24 @@ from jaxtyping import Array
 from whytrain.errors import UserError
 
 _SHOWN, _SOME = 8, 3  # names in a message
+
+
+class Measured(Protocol):
+    """What every instrument gives, so that one table, page or test can show any of them."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is not to be trusted about the numbers, a sentence each."""
+        ...
+
+    @property
+    def checked(self) -> bool:
+        """Whether what was measured is known to be the user's model."""
+        ...
+
+    def document(self) -> dict[str, Any]:
+        """The numbers as values that JSON can hold."""
+        ...
 
 
 def as_float64(array: Any, of: str = "an array") -> np.ndarray:

@@ -227,6 +227,7 @@ def from_network(network: Network) -> TwoLayerWeights:
             f"({', '.join(network.names)}); deep measures others"
         )
     U, V = (as_float64(layer.weight) for layer in network.layers)
+    shapes(network.layers, (U.shape[1],))  # refuses layers that do not fit together
     biases = [
         np.zeros(len(weight)) if layer.bias is None else as_float64(layer.bias)
         for weight, layer in zip((U, V), network.layers, strict=True)

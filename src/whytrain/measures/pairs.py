@@ -10,9 +10,9 @@ from whytrain.errors import UserError
 from whytrain.measures.arrays import as_float64, shown
 from whytrain.measures.building import Hints, Plan, build
 from whytrain.measures.entries import Parts, check_ignored
-from whytrain.measures.network import Layer, Network, TwoLayerWeights
+from whytrain.measures.network import Dense, Layer, Network, TwoLayerWeights
 from whytrain.measures.reading import choose, used
-from whytrain.measures.sources import Source, differs, distance, expected, source
+from whytrain.measures.sources import Source, agrees, differs, expected, source
 
 NOT_CHECKED = (
     "not checked against the model: weights say nothing of activations, skip connections or "
@@ -63,7 +63,7 @@ def read_pair(
             "the first examples, in their order"
         )
     if isinstance(last, Network):
-        if said is not None and not distance(last.layers, x, said) <= said.tolerance:
+        if said is not None and not agrees(last.layers, x, said):
             raise differs(last.layers, x, said)
         network, plan, found = last, None, None
     else:
@@ -110,6 +110,11 @@ def _opened(given: Any, of: str) -> Network | Source:
     for i, layer in enumerate(given):
         if not isinstance(layer, Layer):
             raise UserError(f"{of}: layer {i} is a {type(layer).__name__}, and no layer")
+        shape, axes = np.shape(layer.weight), 2 if isinstance(layer, Dense) else 4
+        if len(shape) != axes:
+            raise UserError(
+                f"{of}: the weight of layer {i} must have {axes} axes, got shape {shape}"
+            )
         for what in ("weight", "bias"):
             array = getattr(layer, what)
             if array is not None and not np.isfinite(as_float64(array, f"{of}: {what}")).all():

@@ -20,10 +20,9 @@ from whytrain.measures.network import (
     Padding,
     Shape,
     TwoLayerWeights,
-    fits,
     from_network,
 )
-from whytrain.measures.sources import Expected, Source, differs, distance, source
+from whytrain.measures.sources import Expected, Source, agrees, differs, source
 
 MOST = 1000  # orders that are looked for, and networks that are compared with outputs
 _STEPS = 20_000  # of the search
@@ -289,10 +288,7 @@ def choose(
     assert x is not None
     for plan in found:
         network = build(parts, plan, hints)
-        if (
-            fits(network.layers, x.shape[1:])
-            and distance(network.layers, x, said) <= said.tolerance
-        ):
+        if agrees(network.layers, x, said):
             return plan
     if len(found) > MOST:
         raise _ask(parts, found)

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from whytrain.errors import UserError
 from whytrain.measures.arrays import as_float64, plain, words
-from whytrain.measures.network import Dense, Layer, shapes
+from whytrain.measures.network import Dense, Layer, fits, shapes
 from whytrain.measures.network import outputs as outputs_of
 
 Call = Callable[[Any], Any]
@@ -229,7 +229,12 @@ def expected(outputs: Any, network: Source | None, x: Any) -> Expected | None:
     return Expected(found, COARSE if coarse else TOLERANCE, softmax)
 
 
-def distance(layers: Sequence[Layer], x: np.ndarray, said: Expected) -> float:
+def agrees(layers: Sequence[Layer], x: np.ndarray, said: Expected) -> bool:
+    """Whether a network can take the examples, and gives what the model gives for them."""
+    return fits(layers, x.shape[1:]) and _distance(layers, x, said) <= said.tolerance
+
+
+def _distance(layers: Sequence[Layer], x: np.ndarray, said: Expected) -> float:
     """The largest difference to the model's outputs, as a share of the largest of them.
 
     A number that is added to all outputs of an example, as LogSoftmax does, is no difference: it
@@ -250,7 +255,7 @@ def differs(layers: Sequence[Layer], x: np.ndarray, said: Expected) -> UserError
             "example; are they of another model?"
         )
     x = x[: len(said.outputs)]
-    far = distance(layers, x, said)
+    far = _distance(layers, x, said)
     found = f"off by {far:.2g} of the largest output" if np.isfinite(far) else "no numbers"
     others = [(_apart(other, said.outputs), reason) for reason, other in _explanations(layers, x)]
     best, reason = min(others)

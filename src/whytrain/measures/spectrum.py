@@ -44,6 +44,12 @@ class TopEigenvalue(OfTrained):
     products: int
     converged: bool
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out, and whether the search was ended early."""
+        early = f"not converged after {self.products} products: some eigenvalue is within residual"
+        return (*super().notes, *(() if self.converged else (early,)))
+
 
 def top_eigenvalue(
     loss: Any,

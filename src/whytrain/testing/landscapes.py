@@ -16,7 +16,7 @@ from whytrain.landscapes.landscape import Kind
 from whytrain.testing.told import FAR, name_of, tried
 
 _SCALES = (0.1, 1e-2, 1e-3)  # how far from a critical point to look around
-_AROUND = 2000  # places at each of them
+_AROUND = 600  # places at each of them
 
 
 def check_landscape(
