@@ -17,10 +17,6 @@ def test_the_step_with_every_estimator(name):
     check_activation(step(ESTIMATORS[name]), ESTIMATORS[name].kinks, surrogate=True, **FEW)
 
 
-def test_the_rectifier():
-    check_activation(ReLU())
-
-
 def test_a_smooth_one_by_quadrature():
     check_activation(Quadrature(jnp.tanh), **FEW)
 

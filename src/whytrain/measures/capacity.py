@@ -305,15 +305,9 @@ def weight_norms(initial: TwoLayerWeights, trained: TwoLayerWeights) -> dict[str
     found: dict[str, float] = {}
     for name in ("U", "V"):
         now, then = getattr(trained, name), getattr(initial, name)
-        found |= _four(name, now)
-        found |= {
-            f"{name}0_spectral": norm.spectral(then),
-            f"{name}0_frobenius": norm.frobenius(then),
-        }
-        moved = now - then
-        found |= {f"{name}_distance_spectral": norm.spectral(moved)}
-        found |= {f"{name}_distance_frobenius": norm.frobenius(moved)}
-        found |= {f"{name}_distance_1_2": norm.one_two(moved)}
+        found |= _norms(name, now, "spectral", "frobenius", "1_2", "inf_1")
+        found |= _norms(f"{name}0", then, "spectral", "frobenius")
+        found |= _norms(f"{name}_distance", now - then, "spectral", "frobenius", "1_2")
     lengths = norm.row_norms(trained.U)
     found["path_1"] = float(np.sum(np.abs(trained.V) @ np.abs(trained.U).sum(axis=1)))
     found["path_2"] = _path_2(trained.V, lengths)
@@ -327,11 +321,14 @@ def _path_2(V: np.ndarray, lengths: np.ndarray) -> float:
     return norm.root(of, V)
 
 
-def _four(name: str, matrix: np.ndarray) -> dict[str, float]:
-    return {
-        f"{name}_spectral": norm.spectral(matrix), f"{name}_frobenius": norm.frobenius(matrix),
-        f"{name}_1_2": norm.one_two(matrix), f"{name}_inf_1": norm.infinity_one(matrix),
-    }  # fmt: skip
+def _norms(name: str, matrix: np.ndarray, *kinds: str) -> dict[str, float]:
+    return {f"{name}_{kind}": _KINDS[kind](matrix) for kind in kinds}
+
+
+_KINDS = {
+    "spectral": norm.spectral, "frobenius": norm.frobenius, "1_2": norm.one_two,
+    "inf_1": norm.infinity_one,
+}  # fmt: skip
 
 
 def table1(norms: Mapping[str, float], sizes: Facts) -> dict[str, float]:
