@@ -1,4 +1,4 @@
-"""The closed loss and gradient beside autodiff and exact arithmetic; `check_landscape` samples them."""
+"""The closed loss and gradient beside autodiff and exact arithmetic; samples: `check_landscape`."""
 
 import decimal
 import math
