@@ -206,8 +206,8 @@ def _critical(name: str, landscape: Landscape, coarse: bool, tolerance: float) -
         what = f"{name}: the {point.kind} point"
         assert point.kind in get_args(Kind), f"{what} is none of {', '.join(get_args(Kind))}"
         at = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), point.params)
-        size = slope(landscape, at)
-        assert size <= tolerance, f"{what} is not critical: the slope is {size:.2g}"
+        size, most = slope(landscape, at), max(tolerance, 1e-6 * coarse)
+        assert size <= most, f"{what} is not critical: the slope is {size:.2g}"
         off = abs(float(loss(at)) - point.loss)
         assert off <= tolerance, (
             f"{what} has loss {float(loss(at)):.6g}, stated is {point.loss:.6g}"
