@@ -26,6 +26,7 @@ from whytrain.measures.reading import layer_order
 from whytrain.measures.sample import (
     _BATCH,
     Examples,
+    OfClassifier,
     Sample,
     collect,
     error,
@@ -68,47 +69,30 @@ class Bound:
 
 
 @dataclass(frozen=True)
-class Capacity:
+class Capacity(OfClassifier):
     """All that was measured; `document()` gives it as plain values.
 
     Attributes:
         facts: The numbers that the bounds are made of.
         norms: Every norm, by name.
         measures: The rows of the paper's Table 1 without constants, and the terms they are sums of.
-        quantile: The share of training margins that may be smaller than the margin.
-        margin: The margin at that quantile, `gamma`.
         margins: The margin of every example.
         unit_capacity: `||u_i - u0_i||` of every hidden unit.
         unit_impact: `||v_i||` of every hidden unit, the length of its column of `V`.
         unit_angle: The angle between `u_i` and `u0_i`, in degrees.
         bounds: Every bound, by name.
         complexity: Theorem 1 of the paper, unit by unit (6) and by norms (7).
-        train_error: The share of training examples that are not classified right.
-        test_error: The same on the test set, if one was given.
-        notes: What is not to be trusted about these numbers, a sentence each.
-        compared: On how many examples the network's outputs were those of the user's model.
     """
 
     facts: Facts
     norms: dict[str, float]
     measures: dict[str, float]
-    quantile: float
-    margin: float
     margins: Float[np.ndarray, " example"]
     unit_capacity: Units
     unit_impact: Units
     unit_angle: Units
     bounds: dict[str, Bound]
     complexity: dict[str, float]
-    train_error: float
-    test_error: float | None
-    notes: tuple[str, ...]
-    compared: int = 0
-
-    @property
-    def checked(self) -> bool:
-        """Whether the network is known to be the user's model: its outputs were compared."""
-        return self.compared > 0
 
     def normalized_margins(self) -> Float[np.ndarray, " example"]:
         """The margins over `(||U0||_2 + ||U - U0||_F) ||V||_F`, the measure without `sqrt(h)`.
@@ -281,9 +265,7 @@ def _measured(
             "theorem1": theorem1(*arguments), "theorem1_by_norms": theorem1_by_norms(*arguments),
         },
         train_error=error(seen.margin),
-        test_error=None
-        if test is None
-        else test_error(test, batch, (after.inputs,), after.classes, after.outputs),
+        test_error=test_error(test, batch, (after.inputs,), after.classes, after.outputs),
         notes=(*_notes(before, after, facts, quantile), *([hint] if hint else []), *pair.notes()),
         compared=pair.compared,
     )  # fmt: skip

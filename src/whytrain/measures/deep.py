@@ -21,6 +21,7 @@ from whytrain.measures.norms import Norm, convolution_norm, rms
 from whytrain.measures.pairs import Pair, check_same, read_pair
 from whytrain.measures.sample import (
     Examples,
+    OfClassifier,
     check_outputs,
     checked,
     error,
@@ -56,7 +57,7 @@ class LayerNorms:
 
 
 @dataclass(frozen=True)
-class DeepMeasures:
+class DeepMeasures(OfClassifier):
     """Measures of a network of `L` layers with weights `W_l`, initially `W0_l`, and margin `gamma`.
 
     Where spectral norms are upper bounds, so is every measure that grows with them, as `exact`
@@ -75,8 +76,6 @@ class DeepMeasures:
         path_2: The root of the sum over paths of the squared product. Neyshabur, Salakhutdinov and
             Srebro 2015. Biases are left out; other implementations count them as weights of an
             input 1.
-        margin: The margin at the quantile.
-        quantile: The share of margins that may be smaller.
         bartlett2017: `(B / gamma) prod_l s_l ( sum_l (||W_l - W0_l||_{1,2} / s_l)^(2/3) )^(3/2)`
             with `s_l = ||W_l||_2` and `B` the root of the mean of `||x||^2`: spectral complexity
             (Bartlett, Foster and Telgarsky 2017, equation 1.2); gap ~ this / sqrt(m) up to
@@ -89,11 +88,6 @@ class DeepMeasures:
             loss's cross-entropy and the given labels (Liang et al. 2019, empirical Fisher). For
             networks without biases it equals `L sqrt( E <d loss / d f, f>^2 )`, which other
             implementations use also where there are biases and it is another number.
-        notes: What is not to be trusted about these numbers, a sentence each.
-        train_error: The share of training examples that are not classified right.
-        test_error: The same on the test set, if one was given.
-        checked: Whether the network is known to be the user's model: its outputs were compared.
-        compared: On how many examples they were.
     """
 
     parameters: int
@@ -106,24 +100,16 @@ class DeepMeasures:
     distance: float
     path_1: float
     path_2: float
-    margin: float
-    quantile: float
     bartlett2017: float
     neyshabur2018: float
     fisher_rao: float
-    notes: tuple[str, ...]
-    train_error: float
-    test_error: float | None
-    checked: bool
-    compared: int
 
     def document(self) -> dict[str, Any]:
         """All numbers as values that JSON can hold; `test_error` only if there was a test set."""
-        return {
-            name: value
-            for name, value in asdict(self).items()
-            if name != "test_error" or value is not None
-        }
+        found = asdict(self) | {"checked": self.checked}
+        if self.test_error is None:
+            del found["test_error"]
+        return found
 
 
 def deep(
@@ -151,16 +137,15 @@ def deep(
         trained: The network after it; a module or an estimator is called, as `outputs`.
         inputs: The training examples, (example, inputs) or (example, channel, height, width); of
             Flax and Keras (example, height, width, channel). Without labels, an iterable of pairs.
-        labels: Their classes, from 0.
-        quantile: The share of training margins that may be smaller than the margin.
-        test: Inputs and labels of a test set, for the error there.
-        outputs: The logits of the first examples (any number of them), or the model, which is
-            called. They decide what names and shapes leave open.
+        labels: As in `capacity`.
+        quantile: As there.
+        test: As there.
+        outputs: As there.
         order: As in `layers`.
         stride: As in `layers`.
         padding: As in `layers`.
         ignore: As in `layers`.
-        batch: How many examples are held at a time; no result depends on it but by rounding.
+        batch: As in `capacity`; no result depends on it but by rounding.
 
     Returns:
         The measures; `checked` says whether outputs were compared.
@@ -248,10 +233,7 @@ def _measured(pair: Pair, sample: Examples, quantile: float, test: Any, batch: i
             + ([hint] if hint else []) + pair.notes()
         ),
         train_error=error(found),
-        test_error=None if test is None else test_error(
-            test, batch, sizes[0], classes, lambda x: outputs_of(trained, x)
-        ),
-        checked=pair.compared > 0,
+        test_error=test_error(test, batch, sizes[0], classes, lambda x: outputs_of(trained, x)),
         compared=pair.compared,
     )  # fmt: skip
 

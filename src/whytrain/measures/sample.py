@@ -148,6 +148,32 @@ Each = Float[np.ndarray, " example"]
 Pairs = Iterable[tuple[Any, Any]]
 
 
+@dataclass(frozen=True, kw_only=True)
+class OfClassifier:
+    """What every measure of a classifier says of its sample.
+
+    Attributes:
+        margin: The margin at the quantile, `gamma`.
+        quantile: The share of training margins that may be smaller than the margin.
+        train_error: The share of training examples that are not classified right.
+        test_error: The same on the test set, if one was given.
+        notes: What is not to be trusted about these numbers, a sentence each.
+        compared: On how many examples the network's outputs were those of the user's model.
+    """
+
+    margin: float
+    quantile: float
+    train_error: float
+    test_error: float | None
+    notes: tuple[str, ...]
+    compared: int = 0
+
+    @property
+    def checked(self) -> bool:
+        """Whether the network is known to be the user's model: its outputs were compared."""
+        return self.compared > 0
+
+
 @dataclass(frozen=True)
 class Examples:
     """A sample that is gone through once.
@@ -315,8 +341,10 @@ def collect(initial: TwoLayerWeights, trained: TwoLayerWeights, sample: Examples
     return Sample(length, inf, signed_max, margin, np.sqrt(response), float(np.sqrt(features)))
 
 
-def test_error(test: Any, batch: int, shape: Any, classes: int, outputs: Any) -> float:
-    """The share of a test set that is not classified right."""
+def test_error(test: Any, batch: int, shape: Any, classes: int, outputs: Any) -> float | None:
+    """The share of a test set that is not classified right; None without one."""
+    if test is None:
+        return None
     try:
         inputs, labels = test
     except (TypeError, ValueError):
