@@ -1,4 +1,4 @@
-"""All that a landscape asks of an activation, and three ways to find it."""
+"""All that a landscape asks of an activation, and two ways to find it."""
 
 import math
 
@@ -41,10 +41,3 @@ def by_trapezoids(sigma, slope, angle, r, r_star):
     weight = np.exp(-(grid**2) / 2) * 0.05 / math.sqrt(2 * math.pi)
     x, across = np.meshgrid(grid, grid, indexing="ij")
     return variables(sigma, slope, angle, r, r_star, x, across) @ weight @ weight
-
-
-def by_monte_carlo(sigma, slope, angle, r, r_star, count=200_000):
-    """The vector from random draws, and its standard errors."""
-    x, across = np.random.default_rng(7).standard_normal((2, count))
-    drawn = variables(sigma, slope, angle, r, r_star, x, across)
-    return drawn.mean(axis=1), drawn.std(axis=1, ddof=1) / math.sqrt(count)

@@ -20,15 +20,6 @@ def test_filters_have_length_one_unless_told(name):
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_the_shortfall_is_the_second_moment_less_the_dual(name):
-    activation = ACTIVATIONS[name]
-    plain = activation.second_moment(0.5) - activation.cross(0.7, 0.5, 2.0)
-    assert float(activation.shortfall(0.7, 0.5, 2.0)) == pytest.approx(float(plain), rel=1e-13)
-    same = activation.shortfall(0.0, 2.0, 2.0)
-    assert abs(float(same)) < 1e-12
-
-
-@pytest.mark.parametrize("name", ACTIVATIONS)
 def test_the_degree_is_the_one_of_the_activation(name):
     activation, x = ACTIVATIONS[name], jnp.array([-2.0, -0.1, 0.3, 4.0])
     scaled, plain = activation.forward(3 * x), activation.forward(x)

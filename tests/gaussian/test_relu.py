@@ -8,33 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gaussian.expectations import by_monte_carlo, closed
-from whytrain.gaussian import Quadrature, ReLU
+from gaussian.expectations import closed
+from whytrain.gaussian import ReLU
 from whytrain.gaussian.relu import arc_cosine, arc_cosine_shortfall
+from whytrain.testing import check_activation
 
 ANGLES = [0.0, 1e-9, 1e-3, 0.7, math.pi / 2, 2.0, 3.0, math.pi - 1e-3, math.pi - 1e-9, math.pi]
 RADII = [(1.0, 1.0), (0.3, 2.5), (4.0, 0.7)]
-FAR = 4.5  # standard errors; all comparisons together miss by chance once in 1500 seeds
 
 
-@pytest.mark.parametrize("radii", RADII)
-@pytest.mark.parametrize("angle", [0.0, 0.7, 2.0, math.pi])
-def test_closed_forms_lie_in_monte_carlo_intervals(angle, radii):
-    mean, error = by_monte_carlo(
-        lambda x: np.maximum(x, 0), lambda x: np.where(x > 0, 1.0, 0.0), angle, *radii
-    )
-    gap = np.abs(closed(ReLU())(angle, *radii) - mean)
-    assert np.all(gap <= FAR * error + 1e-15)
-
-
-def test_closed_forms_equal_quadrature():
-    by_hand = Quadrature(lambda x: jnp.maximum(x, 0.0), lambda x: jnp.where(x > 0, 1.0, 0.0))
-    fast, slow = closed(ReLU()), closed(by_hand)
-    for angle in ANGLES:
-        for radii in RADII:
-            np.testing.assert_allclose(
-                fast(angle, *radii), slow(angle, *radii), rtol=1e-9, atol=1e-9, err_msg=f"{angle}"
-            )
+def test_closed_forms_beside_quadratures_and_monte_carlo():
+    check_activation(ReLU(), angles=ANGLES, radii=RADII)
 
 
 def test_the_pull_is_the_fall_of_the_dual_activation():

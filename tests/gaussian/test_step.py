@@ -1,4 +1,4 @@
-"""The step with its surrogates: closed forms, quadrature and Monte Carlo beside one another."""
+"""The step with its surrogates: closed forms beside quadrature; Monte Carlo: `check_activation`."""
 
 import math
 
@@ -7,27 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gaussian.expectations import by_monte_carlo, closed
+from gaussian.expectations import closed
 from whytrain.gaussian import ESTIMATORS, PiecewiseConstant, StepPiecewise, StepQuadrature, step
 
 ANGLES = [0.0, 1e-9, 1e-3, 0.03, 0.7, math.pi / 2, 2.0, 3.0, math.pi - 1e-7, math.pi]
 RADII = [1e-3, 0.3, 1.0, 4.0, 1e3]
 CLOSED = [name for name, e in ESTIMATORS.items() if isinstance(e.derivative, PiecewiseConstant)]
-FAR = 5.0  # standard errors; all comparisons together miss by chance once in 5000 seeds
-
-
-@pytest.mark.parametrize("name", ESTIMATORS)
-@pytest.mark.parametrize("angle", [0.0, 0.7, 2.0, math.pi])
-def test_expectations_lie_in_monte_carlo_intervals(name, angle):
-    estimator = ESTIMATORS[name]
-    for radius in (0.5, 2.0):
-        mean, error = by_monte_carlo(
-            lambda x: np.where(x > 0, 1.0, 0.0),
-            lambda x: np.asarray(estimator.derivative(jnp.asarray(x))),
-            angle, radius, 1.0,
-        )  # fmt: skip
-        gap = np.abs(closed(step(estimator))(angle, radius, 1.0) - mean)
-        assert np.all(gap <= FAR * error + 1e-12)
 
 
 @pytest.mark.parametrize("name", CLOSED)

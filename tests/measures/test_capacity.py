@@ -8,8 +8,7 @@ import pytest
 import plain_capacity as plain
 from whytrain import UserError
 from whytrain.measures import Facts, TwoLayerWeights, capacity, read_checkpoint
-from whytrain.measures.bounds import BOUNDS
-from whytrain.measures.rademacher import covering_number_log, theorem5
+from whytrain.measures.bounds import BOUNDS, covering_number_log, theorem5
 
 CASES = [
     {"seed": s, "bias": b, "h": h} for s, b, h in ((0, True, 20), (1, False, 15), (2, True, 64))

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from whytrain import UserError
-from whytrain.measures.margins import FEW, margins, positive_quantile, quantile, ramp, unsure
-from whytrain.measures.sample import error
+from whytrain.measures.sample import FEW, error, margins, positive_quantile, quantile, ramp, unsure
 
 
 def test_the_ramp_at_zero_is_the_error():

@@ -8,7 +8,7 @@ import pytest
 
 from whytrain import UserError
 from whytrain.measures import flatness, hessian_trace, hutchpp, lanczos, top_eigenvalue
-from whytrain.measures.rademacher import theorem1, theorem1_by_norms
+from whytrain.measures.bounds import theorem1, theorem1_by_norms
 from whytrain.measures.trained import trained
 
 X = np.random.default_rng(0).normal(size=(20, 3))

@@ -1,14 +1,22 @@
 """Numbers read off a network: norms, margins, the bounds made of them, and sharpness."""
 
+from whytrain.measures.arrays import Measured
 from whytrain.measures.bounds import Facts
 from whytrain.measures.capacity import Bound, Capacity, capacity
-from whytrain.measures.convolutions import convolution_norm
 from whytrain.measures.deep import DeepMeasures, LayerNorms, deep
 from whytrain.measures.files import read_checkpoint, read_data, read_outputs
 from whytrain.measures.flatness import Flatness, flatness
-from whytrain.measures.layers import Convolution, Dense, forward
-from whytrain.measures.reading import layers
-from whytrain.measures.sharpness import TopEigenvalue, lanczos, top_eigenvalue
+from whytrain.measures.network import Convolution, Dense, TwoLayerWeights, forward
+from whytrain.measures.norms import convolution_norm
+from whytrain.measures.reading import layers, two_layer
+from whytrain.measures.spectrum import (
+    TopEigenvalue,
+    Trace,
+    hessian_trace,
+    hutchpp,
+    lanczos,
+    top_eigenvalue,
+)
 from whytrain.measures.ste import (
     Stationary,
     SteMeasure,
@@ -16,8 +24,6 @@ from whytrain.measures.ste import (
     load_estimator,
     measure_ste,
 )
-from whytrain.measures.trace import Trace, hessian_trace, hutchpp
-from whytrain.measures.weights import TwoLayerWeights, two_layer
 
 __all__ = [
     "Bound",
@@ -28,6 +34,7 @@ __all__ = [
     "Facts",
     "Flatness",
     "LayerNorms",
+    "Measured",
     "Stationary",
     "SteMeasure",
     "TopEigenvalue",

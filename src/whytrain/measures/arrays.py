@@ -1,14 +1,36 @@
-"""Numbers of whatever library, as float64 of NumPy, and names as they are shown in messages."""
+"""What users give, looked at: numbers of whatever library, names, whole numbers, seeds and keys."""
 
+import operator
 import sys
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from whytrain.errors import UserError
 
-_SHOWN = 8  # names in a message
+_SHOWN, _SOME = 8, 3  # names in a message
+
+
+class Measured(Protocol):
+    """What every instrument gives, so that one table, page or test can show any of them."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is not to be trusted about the numbers, a sentence each."""
+        ...
+
+    @property
+    def checked(self) -> bool:
+        """Whether what was measured is known to be the user's model."""
+        ...
+
+    def document(self) -> dict[str, Any]:
+        """The numbers as values that JSON can hold."""
+        ...
 
 
 def as_float64(array: Any, of: str = "an array") -> np.ndarray:
@@ -45,11 +67,7 @@ def as_float64(array: Any, of: str = "an array") -> np.ndarray:
 
 
 def check_finite(values: Any, name: str = "") -> None:
-    """Refuse nested numbers one of which is not finite; None stands for no number.
-
-    Raises:
-        UserError: Naming it.
-    """
+    """Refuse nested numbers one of which is not finite; None stands for no number."""
     if isinstance(values, Mapping):
         for key, value in values.items():
             check_finite(value, f"{name}.{key}" if name else str(key))
@@ -84,3 +102,78 @@ def plain(name: Any) -> str:
     """One name without what would break a line."""
     text = "".join(letter if letter.isprintable() else "?" for letter in str(name))
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def name_of(path: tuple) -> str:
+    """The way to a leaf: `layers/0/weight`; `params` for a tree that is one leaf."""
+    return jax.tree_util.keystr(path, simple=True, separator="/") or "params"
+
+
+def a(thing: Any) -> str:
+    """What a thing is that should be another."""
+    if isinstance(thing, type):
+        return f"the class {thing.__name__} (an instance is wanted)"
+    kind = type(thing)
+    where = "" if kind.__module__ == "builtins" else f"{kind.__module__.split('.')[0]}."
+    return f"an object of type {where}{kind.__name__}"
+
+
+def some(names: Sequence[str]) -> str:
+    """The first names of a list, and how many more there are."""
+    more = len(names) - _SOME
+    return ", ".join(names[:_SOME]) + (f" and {more} more" if more > 0 else "")
+
+
+def check_whole(name: str, value: Any, least: int) -> None:
+    """Check a number that counts."""
+    try:
+        fine = operator.index(value) >= least
+    except TypeError:
+        fine = False
+    if not fine:
+        raise UserError(f"{name} must be {least} or more, a whole number, got {value!r}")
+
+
+def generator(seed: Any, key: Any) -> np.random.Generator:
+    """NumPy's generator for a seed, or for a key where there is one.
+
+    Args:
+        seed: An integer, 0 or more, or a key.
+        key: A key, or an integer, that goes before the seed; or None.
+
+    Returns:
+        The generator.
+
+    Raises:
+        UserError: It is neither.
+
+    Example:
+        >>> draws = [generator(*given).integers(100) for given in ((3, None), (0, 3))]
+        >>> bool(draws[0] == draws[1])
+        True
+    """
+    found = _known(seed if key is None else key)
+    if isinstance(found, int):
+        return np.random.default_rng(found)
+    return np.random.default_rng(np.asarray(jax.random.key_data(found)))
+
+
+def jax_key(seed: Any, key: Any) -> Array:
+    """A JAX key for a seed, or the key where there is one; see `generator`."""
+    found = _known(seed if key is None else key)
+    return jax.random.key(found) if isinstance(found, int) else found
+
+
+def _known(given: Any) -> Any:
+    array = isinstance(given, np.ndarray | np.generic | jax.Array)
+    if array and given.shape == () and jnp.issubdtype(given.dtype, jax.dtypes.prng_key):
+        return given
+    if array and given.shape == (2,) and given.dtype == np.uint32:  # what jax.random.PRNGKey makes
+        return jax.random.wrap_key_data(jnp.asarray(given))
+    whole = array and given.shape == () and np.issubdtype(given.dtype, np.integer)
+    if whole or (isinstance(given, int) and not isinstance(given, bool)):
+        if not 0 <= int(given) < 2**63:
+            raise UserError(f"a seed must be an integer from 0 to 2^63 - 1, got {int(given)}")
+        return int(given)
+    what = f"an array of {given.dtype}, shape {given.shape}" if array else repr(given)
+    raise UserError(f"a seed is an integer, a key what jax.random.key(0) makes; got {what:.100}")

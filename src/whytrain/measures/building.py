@@ -8,24 +8,8 @@ import numpy as np
 
 from whytrain.errors import UserError
 from whytrain.measures.arrays import as_float64, plain, shown
-from whytrain.measures.entries import Normalization, Parts, Weights
-from whytrain.measures.layers import Convolution, Dense, Layer, Padding
-from whytrain.measures.storage import is_vector, stored
-
-
-@dataclass(frozen=True)
-class Network:
-    """Layers with what they are called, and what was supposed when they were read.
-
-    Attributes:
-        layers: In their order, in float64.
-        names: Of each layer.
-        notes: What a reader should know, a sentence each.
-    """
-
-    layers: tuple[Layer, ...]
-    names: tuple[str, ...]
-    notes: tuple[str, ...] = ()
+from whytrain.measures.entries import Normalization, Parts, Weights, is_vector, stored
+from whytrain.measures.network import Convolution, Dense, Layer, Network, Padding
 
 
 @dataclass(frozen=True)
@@ -61,19 +45,7 @@ class Plan:
 
 
 def build(parts: Parts, plan: Plan, hints: Hints) -> Network:
-    """Make the layers.
-
-    Args:
-        parts: The entries.
-        plan: How they are to be read.
-        hints: Strides and paddings.
-
-    Returns:
-        The network, batch normalizations folded into the layers that they follow.
-
-    Raises:
-        UserError: An entry is missing, has a wrong shape or holds a number that is not finite.
-    """
+    """Make the layers."""
     for name in (*plan.order, *(norm for norm, _ in plan.owners)):
         if name not in parts.layers and name not in parts.norms:
             raise UserError(

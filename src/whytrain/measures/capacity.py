@@ -11,13 +11,31 @@ from jaxtyping import Float
 from whytrain.errors import UserError
 from whytrain.measures import norms as norm
 from whytrain.measures.arrays import check_finite
-from whytrain.measures.bounds import AS_RELEASED, BOUNDS, NO_BOUND, Facts
+from whytrain.measures.bounds import (
+    AS_RELEASED,
+    BOUNDS,
+    NO_BOUND,
+    Facts,
+    theorem1,
+    theorem1_by_norms,
+)
 from whytrain.measures.building import Hints
-from whytrain.measures.margins import positive_quantile, ramp, unsure
-from whytrain.measures.pairs import INITIAL, TRAINED, Pair, read_pair
-from whytrain.measures.rademacher import theorem1, theorem1_by_norms
-from whytrain.measures.sample import _BATCH, Examples, Sample, collect, error, examples, test_error
-from whytrain.measures.weights import TwoLayerWeights, from_network, layer_order
+from whytrain.measures.network import TwoLayerWeights, from_network
+from whytrain.measures.pairs import Pair, read_pair
+from whytrain.measures.reading import layer_order
+from whytrain.measures.sample import (
+    _BATCH,
+    Examples,
+    OfClassifier,
+    Sample,
+    collect,
+    error,
+    examples,
+    positive_quantile,
+    ramp,
+    test_error,
+    unsure,
+)
 
 _SCALE = "are the checkpoints and the inputs those of one network, and is its margin not tiny?"
 _SHARES = {
@@ -51,47 +69,30 @@ class Bound:
 
 
 @dataclass(frozen=True)
-class Capacity:
+class Capacity(OfClassifier):
     """All that was measured; `document()` gives it as plain values.
 
     Attributes:
         facts: The numbers that the bounds are made of.
         norms: Every norm, by name.
         measures: The rows of the paper's Table 1 without constants, and the terms they are sums of.
-        quantile: The share of training margins that may be smaller than the margin.
-        margin: The margin at that quantile, `gamma`.
         margins: The margin of every example.
         unit_capacity: `||u_i - u0_i||` of every hidden unit.
         unit_impact: `||v_i||` of every hidden unit, the length of its column of `V`.
         unit_angle: The angle between `u_i` and `u0_i`, in degrees.
         bounds: Every bound, by name.
         complexity: Theorem 1 of the paper, unit by unit (6) and by norms (7).
-        train_error: The share of training examples that are not classified right.
-        test_error: The same on the test set, if one was given.
-        notes: What is not to be trusted about these numbers, a sentence each.
-        compared: On how many examples the network's outputs were those of the user's model.
     """
 
     facts: Facts
     norms: dict[str, float]
     measures: dict[str, float]
-    quantile: float
-    margin: float
     margins: Float[np.ndarray, " example"]
     unit_capacity: Units
     unit_impact: Units
     unit_angle: Units
     bounds: dict[str, Bound]
     complexity: dict[str, float]
-    train_error: float
-    test_error: float | None
-    notes: tuple[str, ...]
-    compared: int = 0
-
-    @property
-    def checked(self) -> bool:
-        """Whether the network is known to be the user's model: its outputs were compared."""
-        return self.compared > 0
 
     def normalized_margins(self) -> Float[np.ndarray, " example"]:
         """The margins over `(||U0||_2 + ||U - U0||_F) ||V||_F`, the measure without `sqrt(h)`.
@@ -212,11 +213,7 @@ def capacity(
     with np.errstate(all="ignore"):  # what is not finite in the end is refused
         hints = Hints(layer_order(hidden, output, order))
         sample = examples(inputs, labels, batch)
-        first, last = (
-            given.network(of) if isinstance(given, TwoLayerWeights) else given
-            for given, of in ((initial, INITIAL), (trained, TRAINED))
-        )  # fmt: skip
-        pair = read_pair(first, last, sample.first, outputs, hints, ignore, flat=True)
+        pair = read_pair(initial, trained, sample.first, outputs, hints, ignore, flat=True)
         found = _measured(pair, sample, quantile, delta, test, batch)
         check_finite(found.document())
         return found
@@ -268,9 +265,7 @@ def _measured(
             "theorem1": theorem1(*arguments), "theorem1_by_norms": theorem1_by_norms(*arguments),
         },
         train_error=error(seen.margin),
-        test_error=None
-        if test is None
-        else test_error(test, batch, (after.inputs,), after.classes, after.outputs),
+        test_error=test_error(test, batch, (after.inputs,), after.classes, after.outputs),
         notes=(*_notes(before, after, facts, quantile), *([hint] if hint else []), *pair.notes()),
         compared=pair.compared,
     )  # fmt: skip
@@ -292,15 +287,9 @@ def weight_norms(initial: TwoLayerWeights, trained: TwoLayerWeights) -> dict[str
     found: dict[str, float] = {}
     for name in ("U", "V"):
         now, then = getattr(trained, name), getattr(initial, name)
-        found |= _four(name, now)
-        found |= {
-            f"{name}0_spectral": norm.spectral(then),
-            f"{name}0_frobenius": norm.frobenius(then),
-        }
-        moved = now - then
-        found |= {f"{name}_distance_spectral": norm.spectral(moved)}
-        found |= {f"{name}_distance_frobenius": norm.frobenius(moved)}
-        found |= {f"{name}_distance_1_2": norm.one_two(moved)}
+        found |= _norms(name, now, "spectral", "frobenius", "1_2", "inf_1")
+        found |= _norms(f"{name}0", then, "spectral", "frobenius")
+        found |= _norms(f"{name}_distance", now - then, "spectral", "frobenius", "1_2")
     lengths = norm.row_norms(trained.U)
     found["path_1"] = float(np.sum(np.abs(trained.V) @ np.abs(trained.U).sum(axis=1)))
     found["path_2"] = _path_2(trained.V, lengths)
@@ -314,11 +303,14 @@ def _path_2(V: np.ndarray, lengths: np.ndarray) -> float:
     return norm.root(of, V)
 
 
-def _four(name: str, matrix: np.ndarray) -> dict[str, float]:
-    return {
-        f"{name}_spectral": norm.spectral(matrix), f"{name}_frobenius": norm.frobenius(matrix),
-        f"{name}_1_2": norm.one_two(matrix), f"{name}_inf_1": norm.infinity_one(matrix),
-    }  # fmt: skip
+def _norms(name: str, matrix: np.ndarray, *kinds: str) -> dict[str, float]:
+    return {f"{name}_{kind}": _KINDS[kind](matrix) for kind in kinds}
+
+
+_KINDS = {
+    "spectral": norm.spectral, "frobenius": norm.frobenius, "1_2": norm.one_two,
+    "inf_1": norm.infinity_one,
+}  # fmt: skip
 
 
 def table1(norms: Mapping[str, float], sizes: Facts) -> dict[str, float]:
@@ -367,8 +359,8 @@ def _facts(
         d=network.inputs, h=network.hidden, c=network.classes, m=m, gamma=gamma, delta=delta,
         **{name: norms[name] for name in same},
         U_distance=norms["U_distance_frobenius"], V_distance=norms["V_distance_frobenius"],
-        input_rms=_rms(sample.length), input_max=float(sample.length.max()),
-        input_inf_rms=_rms(sample.inf), input_inf_released=sample.released_inf(),
+        input_rms=norm.rms(sample.length), input_max=float(sample.length.max()),
+        input_inf_rms=norm.rms(sample.inf), input_inf_released=sample.released_inf(),
         U0_response=float(np.linalg.norm(sample.response)) / math.sqrt(m),
         U0_response_released=sample.features / math.sqrt(m),
     )  # fmt: skip
@@ -377,10 +369,6 @@ def _facts(
 def _data_norms(facts: Facts) -> dict[str, float]:
     names = ("input_rms", "input_max", "input_inf_rms", "U0_response")
     return {name: getattr(facts, name) for name in names}
-
-
-def _rms(values: np.ndarray) -> float:
-    return norm.root(lambda some: float(np.sqrt(np.mean(some**2))), values)
 
 
 def _angles(one: np.ndarray, other: np.ndarray) -> np.ndarray:

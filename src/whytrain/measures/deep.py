@@ -15,17 +15,21 @@ from whytrain.errors import UserError
 from whytrain.measures import norms as norm
 from whytrain.measures.arrays import as_float64, check_finite
 from whytrain.measures.building import Hints
-from whytrain.measures.convolutions import Norm, convolution_norm
-from whytrain.measures.layers import Convolution, Dense, Layer, Padding, forward, shapes
-from whytrain.measures.margins import margins, positive_quantile, unsure
-from whytrain.measures.pairs import INITIAL, TRAINED, Pair, check_same, of_layers, read_pair
+from whytrain.measures.network import Convolution, Dense, Layer, Padding, forward, shapes
+from whytrain.measures.network import outputs as outputs_of
+from whytrain.measures.norms import Norm, convolution_norm, rms
+from whytrain.measures.pairs import Pair, check_same, read_pair
 from whytrain.measures.sample import (
     Examples,
+    OfClassifier,
     check_outputs,
     checked,
     error,
     examples,
+    margins,
+    positive_quantile,
     test_error,
+    unsure,
 )
 
 
@@ -53,7 +57,7 @@ class LayerNorms:
 
 
 @dataclass(frozen=True)
-class DeepMeasures:
+class DeepMeasures(OfClassifier):
     """Measures of a network of `L` layers with weights `W_l`, initially `W0_l`, and margin `gamma`.
 
     Where spectral norms are upper bounds, so is every measure that grows with them, as `exact`
@@ -72,8 +76,6 @@ class DeepMeasures:
         path_2: The root of the sum over paths of the squared product. Neyshabur, Salakhutdinov and
             Srebro 2015. Biases are left out; other implementations count them as weights of an
             input 1.
-        margin: The margin at the quantile.
-        quantile: The share of margins that may be smaller.
         bartlett2017: `(B / gamma) prod_l s_l ( sum_l (||W_l - W0_l||_{1,2} / s_l)^(2/3) )^(3/2)`
             with `s_l = ||W_l||_2` and `B` the root of the mean of `||x||^2`: spectral complexity
             (Bartlett, Foster and Telgarsky 2017, equation 1.2); gap ~ this / sqrt(m) up to
@@ -86,11 +88,6 @@ class DeepMeasures:
             loss's cross-entropy and the given labels (Liang et al. 2019, empirical Fisher). For
             networks without biases it equals `L sqrt( E <d loss / d f, f>^2 )`, which other
             implementations use also where there are biases and it is another number.
-        notes: What is not to be trusted about these numbers, a sentence each.
-        train_error: The share of training examples that are not classified right.
-        test_error: The same on the test set, if one was given.
-        checked: Whether the network is known to be the user's model: its outputs were compared.
-        compared: On how many examples they were.
     """
 
     parameters: int
@@ -103,24 +100,16 @@ class DeepMeasures:
     distance: float
     path_1: float
     path_2: float
-    margin: float
-    quantile: float
     bartlett2017: float
     neyshabur2018: float
     fisher_rao: float
-    notes: tuple[str, ...]
-    train_error: float
-    test_error: float | None
-    checked: bool
-    compared: int
 
     def document(self) -> dict[str, Any]:
         """All numbers as values that JSON can hold; `test_error` only if there was a test set."""
-        return {
-            name: value
-            for name, value in asdict(self).items()
-            if name != "test_error" or value is not None
-        }
+        found = asdict(self) | {"checked": self.checked}
+        if self.test_error is None:
+            del found["test_error"]
+        return found
 
 
 def deep(
@@ -148,16 +137,15 @@ def deep(
         trained: The network after it; a module or an estimator is called, as `outputs`.
         inputs: The training examples, (example, inputs) or (example, channel, height, width); of
             Flax and Keras (example, height, width, channel). Without labels, an iterable of pairs.
-        labels: Their classes, from 0.
-        quantile: The share of training margins that may be smaller than the margin.
-        test: Inputs and labels of a test set, for the error there.
-        outputs: The logits of the first examples (any number of them), or the model, which is
-            called. They decide what names and shapes leave open.
+        labels: As in `capacity`.
+        quantile: As there.
+        test: As there.
+        outputs: As there.
         order: As in `layers`.
         stride: As in `layers`.
         padding: As in `layers`.
         ignore: As in `layers`.
-        batch: How many examples are held at a time; no result depends on it but by rounding.
+        batch: As in `capacity`; no result depends on it but by rounding.
 
     Returns:
         The measures; `checked` says whether outputs were compared.
@@ -177,9 +165,8 @@ def deep(
     """
     with np.errstate(all="ignore"):  # what is not finite in the end is refused
         sample = examples(inputs, labels, batch)
-        nets = of_layers(initial, INITIAL), of_layers(trained, TRAINED)
         hints = Hints(order, stride, padding)
-        pair = read_pair(*nets, sample.first, outputs, hints, ignore)
+        pair = read_pair(initial, trained, sample.first, outputs, hints, ignore)
         check_same(pair)
         try:
             found = _measured(pair, sample, quantile, test, batch)
@@ -237,19 +224,16 @@ def _measured(pair: Pair, sample: Examples, quantile: float, test: Any, batch: i
         path_2=paths[1],
         margin=gamma,
         quantile=quantile,
-        bartlett2017=_rms(lengths) / gamma * product * rows,
+        bartlett2017=rms(lengths) / gamma * product * rows,
         neyshabur2018=float(lengths.max()) / gamma * depth
         * math.sqrt(width * math.log(max(width * depth, 2))) * product * moved,
-        fisher_rao=_rms(slopes),
+        fisher_rao=rms(slopes),
         notes=tuple(
             unsure(quantile, len(found)) + _notes(trained, each) + [words for words, _ in shared]
             + ([hint] if hint else []) + pair.notes()
         ),
         train_error=error(found),
-        test_error=None if test is None else test_error(
-            test, batch, sizes[0], classes, lambda x: _outputs(trained, x)
-        ),
-        checked=pair.compared > 0,
+        test_error=test_error(test, batch, sizes[0], classes, lambda x: outputs_of(trained, x)),
         compared=pair.compared,
     )  # fmt: skip
 
@@ -268,10 +252,6 @@ def _length(values: list[float]) -> float:
             return math.inf
 
     return norm.root(plain, np.array(values))
-
-
-def _rms(values: np.ndarray) -> float:
-    return norm.root(lambda some: float(np.sqrt(np.mean(some**2))), values)
 
 
 def _shared(pair: Pair) -> list[tuple[str, int]]:
@@ -362,8 +342,8 @@ def _layer_norms(
         found = Norm(norm.spectral(weight), True)
     return LayerNorms(
         *found,
-        frobenius=norm.root(lambda values: float(np.linalg.norm(values)), weight),
-        distance=norm.root(lambda values: float(np.linalg.norm(values)), moved),
+        frobenius=norm.frobenius(weight.reshape(len(weight), -1)),
+        distance=norm.frobenius(moved),
         distance_1_2=norm.one_two(moved) * positions,
         widest=max(math.prod(into), math.prod(out)),
     )
@@ -392,11 +372,6 @@ def _lengths(x: np.ndarray) -> np.ndarray:
     found = np.linalg.norm(flat, axis=1)
     usual = (found > 1e-140) & np.isfinite(found)  # no square was lost
     return found if usual.all() else norm.row_norms(flat)
-
-
-def _outputs(layers: list[Layer], x: np.ndarray) -> np.ndarray:
-    with jax.enable_x64(True):
-        return np.asarray(forward(jax.tree.map(as_float64, layers), x))
 
 
 @jax.jit

@@ -14,10 +14,9 @@ from scipy import stats
 
 from whytrain._random import normal
 from whytrain.errors import UserError
+from whytrain.measures.arrays import jax_key
 from whytrain.measures.hessian import cast, check_parts
-from whytrain.measures.loss import seen_by_jax, told
-from whytrain.measures.parts import parts
-from whytrain.measures.seeds import jax_key
+from whytrain.measures.loss import parts, seen_by_jax, told
 from whytrain.measures.trained import OfTrained, check_same
 from whytrain.measures.trained import trained as moving
 

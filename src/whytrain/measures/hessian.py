@@ -13,9 +13,8 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
 from whytrain.errors import UserError
-from whytrain.measures.loss import check_finite, check_loss, seen_by_jax, told
-from whytrain.measures.naming import a
-from whytrain.measures.parts import check_mean, parts
+from whytrain.measures.arrays import a
+from whytrain.measures.loss import check_finite, check_loss, check_mean, parts, seen_by_jax, told
 from whytrain.measures.trained import Trained, trained
 
 Vector = Float[np.ndarray, " parameter"]
@@ -125,16 +124,7 @@ class Place:
 
 
 def check_parts(found: Trained, data: tuple, batch: int | None) -> None:
-    """Check a loss on the first part of the data, and whether it is a mean over parts.
-
-    Args:
-        found: The loss and its parameters.
-        data: What else the loss takes.
-        batch: How many examples are held at a time, or None.
-
-    Raises:
-        UserError: See `hessian_product`.
-    """
+    """Check a loss on the first part of the data, and whether it is a mean over parts."""
     if batch is not None and not isinstance(batch, int | np.integer):
         raise UserError(f"a batch must be a whole number of examples, got {batch!r}")
     _, first = next(parts(data, batch))
@@ -146,11 +136,7 @@ def check_parts(found: Trained, data: tuple, batch: int | None) -> None:
 
 
 def cast(tree: PyTree, dtype: Any) -> Any:
-    """Bring the arrays of floating-point numbers of a pytree to a precision.
-
-    Raises:
-        UserError: A leaf is no array.
-    """
+    """Bring the arrays of floating-point numbers of a pytree to a precision."""
 
     def to(leaf: Any) -> Array:
         try:

@@ -1,4 +1,4 @@
-"""Calling a loss that a user wrote: one line tells what fails, or is no finite real number."""
+"""Calling a loss that a user wrote, on all data or a part at a time; what fails is one line."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,23 +11,11 @@ import numpy as np
 from jaxtyping import PyTree
 
 from whytrain.errors import UserError
-from whytrain.measures.naming import a, some
+from whytrain.measures.arrays import a, some
 
 
 def check_loss(loss: Callable[..., Any], arrays: PyTree, data: tuple) -> float:
-    """Evaluate a loss, twice.
-
-    Args:
-        loss: `loss(arrays, *data)`.
-        arrays: Its parameters.
-        data: What else it takes.
-
-    Returns:
-        Its value.
-
-    Raises:
-        UserError: It fails, or is not one real number that is finite and the same again.
-    """
+    """Evaluate a loss, twice."""
     first, again = (_value(loss, arrays, data) for _ in range(2))
     if not np.isfinite(first):
         raise UserError(f"the loss is {first} at these parameters; there is nothing to measure")
@@ -40,17 +28,7 @@ def check_loss(loss: Callable[..., Any], arrays: PyTree, data: tuple) -> float:
 
 
 def check_finite(vector: np.ndarray, names: Sequence[str], arrays: PyTree, what: str) -> None:
-    """Name the parameters at which a derivative is not finite.
-
-    Args:
-        vector: The derivative, over the raveled parameters.
-        names: What the leaves are called.
-        arrays: The parameters.
-        what: What the derivative is called.
-
-    Raises:
-        UserError: There are such parameters.
-    """
+    """Name the parameters at which a derivative is not finite."""
     if np.isfinite(vector).all():
         return
     sizes = [np.size(leaf) for leaf in jax.tree.leaves(arrays)]
@@ -69,11 +47,7 @@ def check_finite(vector: np.ndarray, names: Sequence[str], arrays: PyTree, what:
 
 @contextlib.contextmanager
 def told() -> Iterator[None]:
-    """Tell in one line that a loss, which runs in the block, does not run in JAX.
-
-    Raises:
-        UserError: In place of any other exception in the block.
-    """
+    """Tell in one line that a loss, which runs in the block, does not run in JAX."""
     try:
         yield
     except UserError:
@@ -87,11 +61,7 @@ def told() -> Iterator[None]:
 
 
 def seen_by_jax(loss: Callable[..., Any]) -> Callable[..., Any]:
-    """The loss; where JAX traces it, JAX must be what computes it.
-
-    Raises:
-        UserError: When it is traced and returns what does not come from its parameters.
-    """
+    """The loss; where JAX traces it, JAX must be what computes it."""
 
     def seen(params: PyTree, *data: Any) -> Any:
         value = loss(params, *data)
@@ -118,3 +88,53 @@ def _value(loss: Callable[..., Any], arrays: PyTree, data: tuple) -> float:
         what = a(found) if value.dtype == object else f"an array of {value.dtype}"
         raise UserError(f"the loss must be one real number, got {what}")
     return float(value)
+
+
+_ALIKE = 1e-6  # relative; in float64 a mean is the mean of its halves to much less
+
+
+def parts(data: tuple, batch: int | None) -> Iterator[tuple[float, tuple]]:
+    """Cut data along the first axis of every array.
+
+    Args:
+        data: Pytrees of arrays; such as are memory-mapped are read a part at a time.
+        batch: Examples in a part; None for all data in one, whatever they are.
+
+    Yields:
+        The share of the examples in a part, and the part.
+
+    Raises:
+        UserError: The batch is not 1 or more, or arrays have not one number of examples.
+
+    Example:
+        >>> list(parts((np.arange(3),), 2))
+        [(0.6666666666666666, (array([0, 1]),)), (0.3333333333333333, (array([2]),))]
+    """
+    if batch is None:
+        yield 1.0, data
+        return
+    counts = {np.shape(leaf)[0] if np.ndim(leaf) else 0 for leaf in jax.tree.leaves(data)}
+    if batch < 1 or len(counts) != 1 or 0 in counts:
+        raise UserError(
+            "with a batch (1 or more) the first axis of every array of the data counts the "
+            f"examples; got batch {batch} and first axes {sorted(counts) or 'none'}"
+        )
+    [count] = counts
+    for start in range(0, count, batch):
+        part = jax.tree.map(lambda leaf, at=start: leaf[at : at + batch], data)
+        yield min(batch, count - start) / count, part
+
+
+def check_mean(loss: Callable[..., Any], params: PyTree, part: tuple) -> None:
+    """Look whether the loss of some examples is the mean of the losses of their halves."""
+    count = len(jax.tree.leaves(part)[0])
+    if count < 2:
+        return
+    whole = float(loss(params, *part))
+    halves = [share * float(loss(params, *half)) for share, half in parts(part, (count + 1) // 2)]
+    if not abs(sum(halves) - whole) <= _ALIKE * max(abs(whole), *map(abs, halves)):
+        raise UserError(
+            f"the loss of {count} examples is {whole:.6g}, the mean over their halves "
+            f"{sum(halves):.6g}: with a batch it must be a mean over examples (no sum, and no "
+            "batch normalization); leave the batch out"
+        )

@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 
 from whytrain.errors import UserError
-from whytrain.measures.agreement import distance, expected
 from whytrain.measures.arrays import as_float64, shown
-from whytrain.measures.building import Hints, Network, Plan, build
-from whytrain.measures.entries import Parts, check_ignored, parts
-from whytrain.measures.layers import Layer
-from whytrain.measures.reading import choose, differs
-from whytrain.measures.sources import Source, source
+from whytrain.measures.building import Hints, Plan, build
+from whytrain.measures.entries import Parts, check_ignored
+from whytrain.measures.network import Dense, Layer, Network, TwoLayerWeights
+from whytrain.measures.reading import choose, used
+from whytrain.measures.sources import Source, agrees, differs, expected, source
 
 NOT_CHECKED = (
     "not checked against the model: weights say nothing of activations, skip connections or "
@@ -53,30 +52,10 @@ def read_pair(
     *,
     flat: bool = False,
 ) -> Pair:
-    """Read both states by one plan, and compare outputs where there are some.
-
-    Args:
-        initial: A `Network`, or what `source` opens.
-        trained: The same after training.
-        first: The first examples, as the user has them.
-        outputs: As `expected` takes them.
-        hints: Order, strides, paddings.
-        ignore: Entries that are not to be used.
-        flat: Whether the network has two dense layers, for which all inputs are vectors.
-
-    Returns:
-        Both.
-
-    Raises:
-        UserError: Entries or outputs do not fit.
-    """
-    opened = {
-        of: given if isinstance(given, Network) else source(given, of)
-        for of, given in ((INITIAL, initial), (TRAINED, trained))
-    }
-    check_ignored(ignore, *(one for one in opened.values() if isinstance(one, Source)))
+    """Read both states by one plan, and compare outputs where there are some."""
+    before, last = _opened(initial, INITIAL), _opened(trained, TRAINED)
+    check_ignored(ignore, *(one for one in (before, last) if isinstance(one, Source)))
     x = _examples(first, flat)
-    last = opened[TRAINED]
     said = expected(outputs, last if isinstance(last, Source) else None, first)
     if said is not None and len(said.outputs) > len(x):
         raise UserError(
@@ -84,15 +63,15 @@ def read_pair(
             "the first examples, in their order"
         )
     if isinstance(last, Network):
-        if said is not None and not distance(last.layers, x, said) <= said.tolerance:
-            raise differs(last, x, said)
+        if said is not None and not agrees(last.layers, x, said):
+            raise differs(last.layers, x, said)
         network, plan, found = last, None, None
     else:
-        found = _parts(last, TRAINED, ignore, hints, flat)
+        found = used(last, TRAINED, ignore, hints, flat=flat)
         plan = choose(found, x.shape[1:], hints, x, said)
         network = build(found, plan, hints)
-    before = _initial(opened[INITIAL], ignore, hints, (found, plan), flat)
-    return Pair(before, network, 0 if said is None else len(said.outputs))
+    started = _initial(before, ignore, hints, (found, plan), flat)
+    return Pair(started, network, 0 if said is None else len(said.outputs))
 
 
 def _examples(first: Any, flat: bool) -> np.ndarray:
@@ -112,7 +91,7 @@ def _initial(
     """The initial network: by the plan of the trained one where it has the same names."""
     if isinstance(opened, Network):
         return opened
-    found, (trained, plan) = _parts(opened, INITIAL, ignore, hints, flat), like
+    found, (trained, plan) = used(opened, INITIAL, ignore, hints, flat=flat), like
     if trained is not None and plan is not None and _same_names(found, trained):
         return build(found, plan, hints)
     return build(found, choose(found, None, Hints(), None, None), Hints())
@@ -122,44 +101,20 @@ def _same_names(one: Parts, other: Parts) -> bool:
     return set(one.layers) == set(other.layers) and set(one.norms) == set(other.norms)
 
 
-def _parts(opened: Source, of: str, ignore: Sequence[str], hints: Hints, flat: bool) -> Parts:
-    found = parts(opened, of, ignore)
-    if flat:
-        check_two(found, hints)
-    return found
-
-
-def check_two(found: Parts, hints: Hints) -> None:
-    """Refuse what has not two dense layers.
-
-    Raises:
-        UserError: Saying what it has.
-    """
-    if hints.order is None and len(found.layers) != 2:
-        raise UserError(
-            f"{found.of} has {len(found.layers)} matrices ({shown(found.layers)}), a two-layer "
-            "network has two; name them as hidden and output and the others in ignore=, or measure "
-            "all layers with deep"
-        )
-    for layer in found.layers.values():
-        if len(layer.weight.shape) != 2:
-            raise UserError(
-                f"{found.of}: {layer.weight} is a convolution; capacity is of two dense layers, "
-                "deep measures convolutions too"
-            )
-
-
-def of_layers(given: Any, of: str) -> Any:
-    """A sequence of layers as a network, all numbers finite; anything else as it is.
-
-    Raises:
-        UserError: A number is not finite.
-    """
+def _opened(given: Any, of: str) -> Network | Source:
+    """A sequence of layers as a network, all numbers finite; anything else as it is."""
+    if isinstance(given, TwoLayerWeights):
+        return given.network(of)
     if not (isinstance(given, list | tuple) and given and isinstance(given[0], Layer)):
-        return given
+        return source(given, of)
     for i, layer in enumerate(given):
         if not isinstance(layer, Layer):
             raise UserError(f"{of}: layer {i} is a {type(layer).__name__}, and no layer")
+        shape, axes = np.shape(layer.weight), 2 if isinstance(layer, Dense) else 4
+        if len(shape) != axes:
+            raise UserError(
+                f"{of}: the weight of layer {i} must have {axes} axes, got shape {shape}"
+            )
         for what in ("weight", "bias"):
             array = getattr(layer, what)
             if array is not None and not np.isfinite(as_float64(array, f"{of}: {what}")).all():
@@ -171,11 +126,7 @@ def of_layers(given: Any, of: str) -> Any:
 
 
 def check_same(pair: Pair) -> None:
-    """Refuse two states of different networks.
-
-    Raises:
-        UserError: Naming the shapes.
-    """
+    """Refuse two states of different networks."""
     shapes = [[np.shape(one.weight) for one in net.layers] for net in (pair.initial, pair.trained)]
     if shapes[0] != shapes[1]:
         raise UserError(

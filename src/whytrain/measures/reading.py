@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice, pairwise, product
 from math import prod
 from typing import Any
@@ -9,24 +10,127 @@ from typing import Any
 import numpy as np
 
 from whytrain.errors import UserError, nearest
-from whytrain.measures.agreement import Expected, disagreement, distance
 from whytrain.measures.arrays import plain, shown
-from whytrain.measures.building import Hints, Network, Plan, build, layer_name
-from whytrain.measures.entries import Parts, check_ignored
+from whytrain.measures.building import Hints, Plan, build, layer_name
+from whytrain.measures.entries import Parts, Weights, check_ignored, possible_ways
 from whytrain.measures.entries import parts as parts_of
-from whytrain.measures.layers import Layer, Padding, shapes
-from whytrain.measures.orders import (
-    MOST,
+from whytrain.measures.network import (
+    Layer,
+    Network,
+    Padding,
     Shape,
-    Size,
-    chained,
-    follows,
-    named_before,
-    search,
-    sizes_of,
+    TwoLayerWeights,
+    from_network,
 )
-from whytrain.measures.sources import source
-from whytrain.measures.storage import possible_ways
+from whytrain.measures.sources import Expected, Source, agrees, differs, source
+
+MOST = 1000  # orders that are looked for, and networks that are compared with outputs
+_STEPS = 20_000  # of the search
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a layer takes and gives: numbers, or channels of a convolution."""
+
+    into: int
+    out: int
+    dense: bool
+
+
+def sizes_of(parts: Parts, last: bool) -> dict[str, Size]:
+    """The sizes of all layers, whether the last axis of their weights counts the outputs or not."""
+    return {name: _size(layer, last) for name, layer in parts.layers.items()}
+
+
+def _size(layer: Weights, last: bool) -> Size:
+    shape = layer.weight.shape
+    out, into = (shape[-1], shape[-2]) if last else (shape[0], shape[1])
+    return Size(into, out, len(shape) == 2)
+
+
+def chained(
+    order: Sequence[str], sizes: Mapping[str, Size], shape: Shape | None, last: bool
+) -> bool:
+    """Whether each layer takes what the one before it gives, and the first one the inputs."""
+    return starts(sizes[order[0]], shape, last) and all(
+        follows(sizes[one], sizes[two]) for one, two in pairwise(order)
+    )
+
+
+def starts(size: Size, shape: Shape | None, last: bool) -> bool:
+    """Whether a layer can take the inputs, where their shape is known."""
+    if shape is None:
+        return True
+    if size.dense:
+        return prod(shape) == size.into
+    return len(shape) == 3 and shape[-1 if last else 0] == size.into
+
+
+def follows(one: Size, two: Size) -> bool:
+    """Whether a layer can take what another one gives."""
+    if one.dense or not two.dense:
+        return one.dense == two.dense and one.out == two.into
+    return two.into % one.out == 0  # an image, flattened
+
+
+def search(
+    sizes: Mapping[str, Size], shape: Shape | None, last: bool, before: Mapping[str, set[str]]
+) -> list[tuple[str, ...]]:
+    """All orders, or so many that they cannot be compared."""
+    found: list[tuple[str, ...]] = []
+    steps = 0
+
+    def extend(order: tuple[str, ...]) -> None:
+        nonlocal steps
+        steps += 1
+        if len(order) == len(sizes):
+            found.append(order)
+            return
+        for name, size in sizes.items():
+            if steps > _STEPS or len(found) > MOST:
+                return
+            fits = follows(sizes[order[-1]], size) if order else starts(size, shape, last)
+            if name not in order and fits and before.get(name, set()) <= set(order):
+                extend((*order, name))
+
+    extend(())
+    if steps > _STEPS:
+        raise UserError(
+            f"{len(sizes)} layers of few shapes follow each other in too many orders to try; give "
+            "order= (a list of their names)"
+        )
+    return found
+
+
+_FIRST = {"input", "in", "stem", "first"}
+_LAST = {"output", "out", "head", "classifier", "logits", "readout", "last", "final"}
+
+
+def named_before(names: Sequence[str]) -> dict[str, set[str]]:
+    """The layers that come before each, as far as their names say: by numbers, or `output`."""
+    before = {name: {other for other in names if _earlier(other, name)} for name in names}
+    for words, put in ((_FIRST, True), (_LAST, False)):
+        said = [n for n in names if words & set(re.split(r"[._\d]+", n.rpartition(".")[2].lower()))]
+        if len(said) == 1:
+            for other in set(names) - set(said):
+                before[other if put else said[0]].add(said[0] if put else other)
+    return before
+
+
+def _earlier(one: str, other: str) -> bool:
+    """Whether the numbers in two names say that one comes before the other: `fc2` and `fc10`."""
+    for a, b in zip(one.split("."), other.split("."), strict=False):
+        if a == b:
+            continue
+        stem_a, number_a = _numbered(a)
+        stem_b, number_b = _numbered(b)
+        return stem_a == stem_b and number_a < number_b
+    return False
+
+
+def _numbered(word: str) -> tuple[str, tuple[int, ...]]:
+    """A word without its numbers, and the numbers; `dense` goes before `dense_1`."""
+    return re.sub(r"\d+", "#", word).removesuffix("_#"), tuple(map(int, re.findall(r"\d+", word)))
 
 
 def layers(
@@ -64,11 +168,96 @@ def layers(
         >>> [type(layer).__name__ for layer in layers(state, padding={"0": 1})]
         ['Convolution', 'Dense']
     """
-    of = "the state dict"
-    opened, hints = source(state, of), Hints(order, stride, padding)
+    hints = Hints(order, stride, padding)
+    return list(_read(state, "the state dict", hints, ignore).layers)
+
+
+def two_layer(
+    state: Any,
+    hidden: str | None = None,
+    output: str | None = None,
+    of: str = "the checkpoint",
+    *,
+    ignore: Sequence[str] = (),
+) -> TwoLayerWeights:
+    """Find the weights of a two-layer network among named arrays.
+
+    Without names, the two matrices are taken in the order in which their shapes fit together, as a
+    PyTorch state dict of `Linear`, `ReLU`, `Linear` has them, whatever their names; Flax, Keras and
+    scikit-learn store matrices transposed, which names and biases tell. This package's `TwoLayer`
+    calls them `U`, `bias`, `V`, `out_bias`.
+
+    Args:
+        state: From name to array, or a network as `capacity` takes it.
+        hidden: The name of the hidden layer, with or without `.weight`.
+        output: The name of the output layer.
+        of: What holds it, for messages.
+        ignore: Entries, by name or pattern, that are not to be used.
+
+    Returns:
+        The weights in float64.
+
+    Raises:
+        UserError: A name is not there, an entry has no place, or the arrays do not make a two-layer
+            network.
+
+    Example:
+        >>> state = {"0.weight": np.ones((5, 3)), "0.bias": np.ones(5), "2.weight": np.ones((2, 5))}
+        >>> found = two_layer(state)
+        >>> found.hidden, found.inputs, found.classes
+        (5, 3, 2)
+    """
+    if isinstance(state, TwoLayerWeights):
+        return state
+    hints = Hints(layer_order(hidden, output, None))
+    return from_network(_read(state, of, hints, ignore, flat=True))
+
+
+def _read(
+    given: Any, of: str, hints: Hints, ignore: Sequence[str], *, flat: bool = False
+) -> Network:
+    """The network of which names and shapes tell all."""
+    opened = source(given, of)
     check_ignored(ignore, opened)
-    found = parts_of(opened, of, ignore)
-    return list(build(found, choose(found, None, hints, None, None), hints).layers)
+    found = used(opened, of, ignore, hints, flat=flat)
+    return build(found, choose(found, None, hints, None, None), hints)
+
+
+def used(found: Source, of: str, ignore: Sequence[str], hints: Hints, *, flat: bool) -> Parts:
+    """The entries that are used; of two dense layers, if the network is to have those."""
+    entries = parts_of(found, of, ignore)
+    if flat:
+        _check_two(entries, hints)
+    return entries
+
+
+def layer_order(
+    hidden: str | None, output: str | None, order: Sequence[str] | None
+) -> Sequence[str] | None:
+    """The order of two layers, however it was given."""
+    if hidden is None and output is None:
+        return order
+    if hidden is None or output is None:
+        raise UserError("name both layers, hidden and output, or none")
+    if order is not None:
+        raise UserError("give hidden and output, or order, not both")
+    return [hidden, output]
+
+
+def _check_two(found: Parts, hints: Hints) -> None:
+    """Refuse what has not two dense layers."""
+    if hints.order is None and len(found.layers) != 2:
+        raise UserError(
+            f"{found.of} has {len(found.layers)} matrices ({shown(found.layers)}), a two-layer "
+            "network has two; name them as hidden and output and the others in ignore=, or measure "
+            "all layers with deep"
+        )
+    for layer in found.layers.values():
+        if len(layer.weight.shape) != 2:
+            raise UserError(
+                f"{found.of}: {layer.weight} is a convolution; capacity is of two dense layers, "
+                "deep measures convolutions too"
+            )
 
 
 def choose(
@@ -99,40 +288,15 @@ def choose(
     assert x is not None
     for plan in found:
         network = build(parts, plan, hints)
-        if (
-            _fits(network.layers, x.shape[1:])
-            and distance(network.layers, x, said) <= said.tolerance
-        ):
+        if agrees(network.layers, x, said):
             return plan
     if len(found) > MOST:
         raise _ask(parts, found)
-    raise differs(build(parts, found[0], hints), x, said)
-
-
-def differs(network: Network, x: np.ndarray, said: Expected) -> UserError:
-    """Say how the outputs of a network differ from those of the model: in shape, or in numbers."""
-    out = shapes(network.layers, x.shape[1:])[-1]
-    if said.outputs.shape[1:] != out:
-        return UserError(
-            f"the outputs given have shape {said.outputs.shape}, those of the network {out} an "
-            "example; are they of another model?"
-        )
-    return disagreement(network.layers, x, said)
-
-
-def _fits(layers: Sequence[Layer], shape: Shape) -> bool:
-    try:
-        return bool(shapes(layers, shape))
-    except UserError:
-        return False
+    raise differs(build(parts, found[0], hints).layers, x, said)
 
 
 def _plans(parts: Parts, shape: Shape | None, hints: Hints) -> Iterator[Plan]:
-    """Every network that the entries allow, the likelier ones first.
-
-    Raises:
-        UserError: There is none.
-    """
+    """Every network that the entries allow, the likelier ones first."""
     ways = possible_ways(parts)
     ordered = some = False
     for last in ways:

@@ -28,9 +28,9 @@ from numpy.polynomial.legendre import leggauss
 from whytrain._user_code import find_callable
 from whytrain.errors import UserError, nearest
 from whytrain.gaussian import ESTIMATORS, Estimator, PiecewiseConstant, step
+from whytrain.gaussian.kinks import Shape, shape
 from whytrain.gaussian.step import Step, StepQuadrature
 from whytrain.landscapes import PlaneOrder, PlaneReduction, SphereOrder
-from whytrain.measures.kinks import Shape, shape
 
 LENGTHS = np.geomspace(1e-2, 1e2, 81)  # of filters, at which the two functions are evaluated
 ANGLES = (np.arange(60) + 0.5) * math.pi / 60
@@ -104,6 +104,16 @@ class SteMeasure:
     assumptions: str
     error: float = 0.0
     found: tuple[float, ...] = ()
+
+    @property
+    def checked(self) -> bool:
+        """True: the derivative is the user's own, and was called."""
+        return True
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Under which assumptions it holds."""
+        return (self.assumptions,)
 
     def document(self) -> dict[str, Any]:
         """The measure as values that JSON can hold."""
@@ -183,11 +193,7 @@ def measure_ste(
 
 
 def check_derivative(estimator: Estimator) -> None:
-    """Try the derivative on numbers small and large.
-
-    Raises:
-        UserError: It fails, or its values are not finite real numbers or have another shape.
-    """
+    """Try the derivative on numbers small and large."""
     name = f"the derivative of {estimator.name!r}"
     with jax.enable_x64(True):
         x = jnp.asarray(TRIED)

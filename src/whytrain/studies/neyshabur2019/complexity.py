@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 
 from whytrain import lab
-from whytrain.measures.margins import margins, ramp
-from whytrain.measures.rademacher import covering_number_log, theorem1, theorem1_by_norms
+from whytrain.measures.bounds import covering_number_log, theorem1, theorem1_by_norms
+from whytrain.measures.sample import margins, ramp
 from whytrain.studies.neyshabur2019.trends import PAPER, gathered, times
 from whytrain.studies.neyshabur2019.width import WIDTHS
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from whytrain.measures.kinks import shape
+from whytrain.gaussian.kinks import shape
 
 
 def test_jumps_drawn_at_random_are_found():

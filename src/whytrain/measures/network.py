@@ -1,0 +1,235 @@
+"""One description of a network: a list of dense and convolutional layers, rectifiers between."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from whytrain._types import Numeric
+from whytrain.errors import UserError
+from whytrain.measures.arrays import as_float64
+
+Padding = int | Literal["circular"]
+Shape = tuple[int, ...]
+
+
+class Dense(eqx.Module):
+    """`x -> weight x + bias`; what has more axes is flattened first.
+
+    Attributes:
+        weight: (outputs, inputs).
+        bias: (outputs,), or None.
+    """
+
+    weight: Float[Numeric, "out in"]
+    bias: Float[Numeric, " out"] | None = None
+
+    def __call__(self, x: Float[Array, "example ..."]) -> Float[Array, "example out"]:
+        """The layer on a batch, without activation."""
+        y = x.reshape(len(x), -1) @ jnp.asarray(self.weight).T
+        return y if self.bias is None else y + self.bias
+
+
+class Convolution(eqx.Module):
+    """A two-dimensional convolution of images (example, channel, height, width), as PyTorch has it.
+
+    Attributes:
+        weight: (output channels, input channels, kernel height, kernel width).
+        bias: (output channels,), or None.
+        stride: How far apart the outputs are.
+        padding: So many zeros on every side, or `"circular"`: the image on a torus, as many outputs
+            as inputs for stride 1.
+        channels_last: Whether images are (example, height, width, channel), as Flax and Keras have
+            them.
+    """
+
+    weight: Float[Numeric, "out in kh kw"]
+    bias: Float[Numeric, " out"] | None = None
+    stride: int = eqx.field(static=True, default=1)
+    padding: Padding = eqx.field(static=True, default=0)
+    channels_last: bool = eqx.field(static=True, default=False)
+
+    def __call__(self, x: Float[Array, "example ..."]) -> Float[Array, "example ..."]:
+        """The layer on a batch, without activation."""
+        if not self.channels_last:
+            return self._convolved(x)
+        return jnp.moveaxis(self._convolved(jnp.moveaxis(x, -1, 1)), 1, -1)
+
+    def _convolved(self, x: Float[Array, "example in h w"]) -> Float[Array, "example out oh ow"]:
+        weight = jnp.asarray(self.weight)
+        if self.padding == "circular":
+            around = [((k - 1) // 2, k // 2) for k in weight.shape[2:]]
+            x = jnp.pad(x, [(0, 0), (0, 0), *around], mode="wrap")
+            sides = (0, 0)
+        else:
+            sides = (int(self.padding), int(self.padding))
+        x, weight = (part.astype(jnp.result_type(x, weight)) for part in (x, weight))
+        y = jax.lax.conv_general_dilated(x, weight, (self.stride,) * 2, [sides, sides])
+        return y if self.bias is None else y + jnp.asarray(self.bias)[:, None, None]
+
+
+Layer = Dense | Convolution
+
+
+def forward(
+    layers: Sequence[Layer],
+    x: Float[Numeric, "example ..."],
+    activation: Callable[[Array], Array] = jax.nn.relu,
+) -> Float[Array, "..."]:
+    """The network's outputs: the layers in turn, a rectifier (or another) between each two.
+
+    Example:
+        >>> layers = [Dense(np.array([[-1.0]])), Dense(np.array([[2.0]]))]
+        >>> print(forward(layers, np.array([[-3.0], [3.0]])))
+        [[6.]
+         [0.]]
+    """
+    y = jnp.asarray(x)
+    for i, layer in enumerate(layers):
+        y = layer(activation(y) if i else y)
+    return y
+
+
+def outputs(
+    layers: Sequence[Layer], x: np.ndarray, activation: Callable[[Array], Array] = jax.nn.relu
+) -> np.ndarray:
+    """What `forward` gives, in float64."""
+    with jax.enable_x64(True):
+        return np.asarray(forward(jax.tree.map(as_float64, list(layers)), x, activation))
+
+
+def shapes(layers: Sequence[Layer], shape: Sequence[int]) -> list[tuple[int, ...]]:
+    """The shape of what enters every layer, and of what leaves the last.
+
+    Args:
+        layers: The layers.
+        shape: The shape of one input.
+
+    Returns:
+        One shape more than there are layers.
+
+    Raises:
+        UserError: A layer does not fit what enters it.
+    """
+    found = [tuple(int(n) for n in shape)]
+    for i, layer in enumerate(layers):
+        entering = found[-1]
+        zeros = jax.ShapeDtypeStruct((1, *entering), np.float32)
+        try:
+            found.append(jax.eval_shape(lambda x, layer=layer: layer(x), zeros).shape[1:])
+            fits = 0 not in found[-1]
+        except (TypeError, ValueError, IndexError):
+            fits = False
+        if not fits:
+            raise UserError(
+                f"layer {i} with weights of shape {np.shape(layer.weight)} does not fit what "
+                f"enters it, of shape {entering}; is the order, a stride or a padding wrong, or is "
+                "something between the layers, such as pooling?"
+            )
+    return found
+
+
+def fits(layers: Sequence[Layer], shape: Sequence[int]) -> bool:
+    """Whether each layer takes what enters it."""
+    try:
+        return bool(shapes(layers, shape))
+    except UserError:
+        return False
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers with what they are called, and what was supposed when they were read.
+
+    Attributes:
+        layers: In their order, in float64.
+        names: Of each layer.
+        notes: What a reader should know, a sentence each.
+    """
+
+    layers: tuple[Layer, ...]
+    names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TwoLayerWeights:
+    """`f(x) = V [U x + hidden_bias]_+ + output_bias`.
+
+    The theory has no biases: they enter the outputs, and so the margins, and the count of
+    parameters, but no norm.
+
+    Attributes:
+        U: Hidden weights; row i is what enters unit i.
+        V: Output weights; column i is what leaves unit i.
+        hidden_bias: One number a unit, zeros where there are none.
+        output_bias: One number a class, zeros where there are none.
+    """
+
+    U: Float[np.ndarray, "hidden inputs"]
+    V: Float[np.ndarray, "classes hidden"]
+    hidden_bias: Float[np.ndarray, " hidden"]
+    output_bias: Float[np.ndarray, " classes"]
+
+    @property
+    def hidden(self) -> int:
+        """How many hidden units there are."""
+        return len(self.U)
+
+    @property
+    def inputs(self) -> int:
+        """The dimension of the inputs."""
+        return self.U.shape[1]
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are."""
+        return len(self.V)
+
+    def before(self, x: Float[np.ndarray, "example inputs"]) -> np.ndarray:
+        """What enters the hidden units without the bias, `U x`."""
+        return x @ self.U.T
+
+    def outputs(self, x: Float[np.ndarray, "example inputs"]) -> np.ndarray:
+        """The logits."""
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is told as such
+            hidden = self.before(x)
+            hidden += self.hidden_bias
+            return np.maximum(hidden, 0, out=hidden) @ self.V.T + self.output_bias
+
+    def network(self, of: str = "the network") -> Network:
+        """The same as a list of layers."""
+        arrays = {name: as_float64(array, f"{of}: {name}") for name, array in vars(self).items()}
+        for name, array in arrays.items():
+            if not np.isfinite(array).all():
+                raise UserError(f"{of}: {name!r} holds numbers that are not finite")
+        U, V, *biases = arrays.values()
+        fits = U.ndim == V.ndim == 2 and V.shape[1] == len(U)
+        if not fits or [bias.shape for bias in biases] != [(len(U),), (len(V),)]:
+            raise UserError(
+                f"{of}: U (hidden, inputs), V (classes, hidden) and their biases do not fit "
+                f"together: {', '.join(str(array.shape) for array in arrays.values())}"
+            )
+        layers = (Dense(U, biases[0]), Dense(V, biases[1]))
+        return Network(layers, ("hidden", "output"))
+
+
+def from_network(network: Network) -> TwoLayerWeights:
+    """The weights of two dense layers."""
+    if len(network.layers) != 2 or not all(isinstance(one, Dense) for one in network.layers):
+        raise UserError(
+            f"a two-layer network has two dense layers, this one {len(network.layers)} "
+            f"({', '.join(network.names)}); deep measures others"
+        )
+    U, V = (as_float64(layer.weight) for layer in network.layers)
+    shapes(network.layers, (U.shape[1],))  # refuses layers that do not fit together
+    biases = [
+        np.zeros(len(weight)) if layer.bias is None else as_float64(layer.bias)
+        for weight, layer in zip((U, V), network.layers, strict=True)
+    ]
+    return TwoLayerWeights(U, V, *biases)
