@@ -33,7 +33,10 @@ METHODS = {
 }
 
 
-@pytest.mark.parametrize("name", METHODS)
+NAMES = [pytest.param(name, marks=[pytest.mark.slow] * ("flow" in name)) for name in METHODS]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_the_package_s_own_methods(name):
     check_method(METHODS[name])
 
