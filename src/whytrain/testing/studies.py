@@ -114,7 +114,7 @@ def _run(study: Study, request: Request) -> None:
     for name, values in whole.data_vars.items():
         along = "run" in values.dims
         pieces = [part[name] for part in parts]
-        joined = xr.concat(pieces, "run") if along else pieces[0]
+        joined: Any = xr.concat(pieces, "run") if along else pieces[0]
         same = np.array_equal(joined.values, values.values, equal_nan=values.dtype.kind == "f")
         assert same, f"{what}: {name} depends on how the runs are cut into pieces"
     results = tried(f"{what}: its summary", experiment.results, whole, request.settings)
