@@ -11,14 +11,15 @@ from whytrain.dynamics import (
     Fresh,
     Full,
     GradientDescent,
+    GradientFlow,
     OptaxMethod,
     OverLoss,
     StochasticGradientDescent,
-    arguments,
     simulate,
 )
+from whytrain.dynamics.simulate import _engine
 from whytrain.errors import UserError
-from whytrain.landscapes import Landscape
+from whytrain.landscapes import Landscape, Outcome
 from whytrain.networks import EmpiricalRisk, Network, logistic, square
 
 
@@ -170,9 +171,82 @@ def test_single_precision_is_single_precision():
     assert not np.array_equal(single.final_w, double.final_w)
 
 
+def test_steps_are_plain_as_long_as_the_loss_is_large():
+    """The step size `size * max(1, c / loss)`, written out, from above `c` to below it."""
+    method = OptaxMethod(optax.sgd(0.2 * 0.05), gradient=OverLoss(most=0.05))
+    ended = simulate(SQUARES, method, STARTS, 30)
+    losses = []
+    for run, w in enumerate(STARTS["w"]):
+        for _ in range(30):
+            losses.append(np.mean((INPUTS @ w - VALUES) ** 2) / 2)
+            w = w - 0.2 * max(1, 0.05 / losses[-1]) * slope(w, np.arange(10))
+        np.testing.assert_allclose(ended.final_w[run], w, rtol=0, atol=1e-12)
+    assert min(losses) < 0.05 < max(losses)
+
+
 class Bowl(Landscape):
     def loss(self, params):
         return 0.5 * jnp.sum(params**2)
+
+
+class Faint(Landscape):
+    """A slope whose square is no number: 1e-200 in each of four directions."""
+
+    def loss(self, params):
+        return 1e-200 * jnp.sum(params)
+
+
+def test_a_gradient_whose_square_underflows_has_a_length():
+    far = simulate(
+        Faint(), GradientDescent(0.1), np.ones((1, 4)), 5, stop={"gradient_norm": 1.9e-200},
+        observables=("gradient_norm",), times=[0],
+    )  # fmt: skip
+    assert far.stopped == 0
+    np.testing.assert_allclose(far.gradient_norm, 2e-200, rtol=1e-12)
+
+
+def test_a_result_says_what_ended_each_run_also_at_its_last_point():
+    stop = {"loss": 0.5 * 0.125**2, "far away": lambda w: jnp.abs(w[0]) > 50}
+    starts = np.array([[1.0], [1.1], [60.0]])
+    ended = simulate(Bowl(), GradientDescent(0.5), starts, 3, stop=stop)
+    assert ended.stopped.values.tolist() == [1, 0, 2]
+    assert ended.stopped.flag_meanings == "no loss far_away"
+    assert ended.steps.values.tolist() == [3, 3, 0]
+    assert ended.final.values[2] == 60
+
+
+class Steep(Bowl):
+    def stable(self, rule, step_sizes):
+        return False
+
+
+@pytest.mark.filterwarnings("ignore::whytrain.errors.UnstableStepWarning")
+def test_a_run_that_ended_where_it_was_told_to_did_not_diverge():
+    starts = np.ones((2, 1)) * [[1.0], [1e9]]
+    ended = simulate(Steep(), GradientDescent(0.5), starts, 9, stop={"loss": 1e-3})
+    assert ended.stopped.values.tolist() == [1, 0]
+    assert ended.outcome.values.tolist() == [Outcome.UNDECIDED, Outcome.DIVERGED]
+
+
+def test_a_flow_on_plain_space_is_a_differential_equation():
+    """Against the exact solution, by the eigenvectors of the quadratic form."""
+    ended = simulate(SQUARES, GradientFlow(tolerance=1e-10), STARTS, 3.0)
+    curvatures, axes = np.linalg.eigh(INPUTS.T @ INPUTS / 10)
+    lowest = np.linalg.lstsq(INPUTS, VALUES, rcond=None)[0]
+    for run, w in enumerate(STARTS["w"]):
+        exact = lowest + axes @ (np.exp(-3.0 * curvatures) * (axes.T @ (w - lowest)))
+        np.testing.assert_allclose(ended.final_w[run], exact, rtol=0, atol=1e-8)
+
+
+def test_orders_of_many_examples_make_tiles_small():
+    many = EmpiricalRisk(Linear(), np.zeros((50_000, 3)), np.zeros(50_000), square)
+    method = OptaxMethod(optax.sgd(0.1), gradient=Epochs(4))
+    with jax.enable_x64(True):
+        lanes = [
+            _engine(risk, method, STARTS, 5, np.array([]), False, (), {}).lanes(STARTS)
+            for risk in (SQUARES, many)
+        ]
+    assert lanes == [64, 1]
 
 
 @pytest.mark.parametrize(
@@ -180,6 +254,11 @@ class Bowl(Landscape):
     [
         ({"stop": {"los": 1}}, "stop: 'los' is not known; known: gradient_norm, loss; did you"),
         ({"stop": {"loss": np.nan}}, "stop: the value of 'loss' must be a number, got nan"),
+        ({"stop": {"loss": 1e-40}, "dtype": np.float32}, "'loss' cannot be told from 0 at 1e-40"),
+        ({"stop": {"far": jnp.sum}}, r"'far' must say True or False .* got float64\[\]"),
+        ({"stop": {"far": lambda w: w > 1}}, r"'far' must say True or False .* got bool\[3\]"),
+        ({"stop": ["loss"]}, "stop must be values by name"),
+        ({"stop": {"loss": "low"}}, "stop: the value of 'loss' must be a number, got 'low'"),
         ({"dtype": "float16"}, "dtype must be float64 or float32, got 'float16'"),
         ({"dtype": "wide"}, "dtype must be float64 or float32, got 'wide'"),
         ({"gradient": Epochs(3)}, "Bowl has no examples to go through by epochs"),
@@ -193,10 +272,10 @@ def test_a_mistake_is_one_line(changes, message):
 
 
 def test_other_mistakes_are_one_line():
-    with pytest.raises(UserError, match="stop must be values by name"):
-        arguments.checked_stop(["loss"], Bowl())
-    with pytest.raises(UserError, match="stop: the value of 'loss' must be a number, got 'low'"):
-        arguments.checked_stop({"loss": "low"}, Bowl())
+    with pytest.raises(UserError, match="most must be above 0, got 0"):
+        OverLoss(most=0.0)
+    with pytest.raises(UserError, match="gradient must be a Gradient such as Full"):
+        OverLoss(Epochs)
     with pytest.raises(UserError, match="batch must be 1 to 10, the number of examples, got 11"):
         simulate(SQUARES, OptaxMethod(optax.sgd(0.1), gradient=Epochs(11)), STARTS, 5)
     with pytest.raises(UserError, match="batch must be 1 or more samples, got 0"):

@@ -19,7 +19,7 @@ def test_logits_statistics_and_gradients_have_their_shapes(network):
     params = network.init(jax.random.key(0))
     images = jax.random.normal(jax.random.key(1), (6, *network.shape), jnp.float32)
     labels = jnp.arange(6) % network.classes
-    risk = EmpiricalRisk(network, images, labels, quantizer(2))
+    risk = EmpiricalRisk(network, images, labels, activation=quantizer(2))
     loss, output = eqx.filter_jit(risk.loss_and_output)(params, risk.batch(jnp.arange(6)))
     assert output.logits.shape == (6, network.classes)
     assert loss.dtype == jnp.float32

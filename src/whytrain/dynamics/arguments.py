@@ -182,12 +182,16 @@ def numbers_of(landscape: Landscape) -> dict[str, Callable]:
     return known
 
 
-def checked_stop(stop: Any, landscape: Landscape) -> Mapping[str, float]:
-    """Values by the name of a number that every landscape of the kind has."""
+def checked_stop(stop: Any, landscape: Landscape, starts: PyTree) -> Mapping[str, Any]:
+    """By name: the value of a number that the landscape has, or a function that says whether."""
     if not isinstance(stop, Mapping):
         raise UserError(f"stop must be values by name, such as {{'loss': 1e-6}}, got {stop!r}")
     known = numbers_of(landscape)
+    least = np.finfo(jax.tree.leaves(starts)[0].dtype).tiny
     for name, value in stop.items():
+        if callable(value):
+            _check_says(name, value, starts)
+            continue
         if name not in known:
             raise UserError(
                 f"stop: {name!r} is not known; known: {', '.join(sorted(known))}"
@@ -196,7 +200,21 @@ def checked_stop(stop: Any, landscape: Landscape) -> Mapping[str, float]:
         number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
         if not number or np.isnan(value):
             raise UserError(f"stop: the value of {name!r} must be a number, got {value!r}")
+        if 0 < value < least:
+            raise UserError(
+                f"stop: {name!r} cannot be told from 0 at {value!r} in this precision, whose least "
+                f"number is {least:.2g}"
+            )
     return stop
+
+
+def _check_says(name: str, function: Callable, starts: PyTree) -> None:
+    one = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), starts)
+    said = _shape_of(f"stop: {name!r} cannot take one of the starts", function, one)
+    if getattr(said, "shape", None) != () or said.dtype != bool:
+        raise UserError(
+            f"stop: {name!r} must say True or False of the parameters of a run, got {_shapes(said)}"
+        )
 
 
 def checked_dtype(dtype: Any, flow: bool) -> Any:
@@ -213,7 +231,15 @@ def checked_dtype(dtype: Any, flow: bool) -> Any:
 
 
 def _length(tree: PyTree) -> Array:
-    return jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(tree)))
+    """The Euclidean length, right also where squares would underflow or overflow.
+
+    A power of two is taken out: elsewhere that changes no bit.
+    """
+    leaves = jax.tree.leaves(tree)
+    largest = jnp.max(jnp.stack([jnp.max(jnp.abs(leaf), initial=0) for leaf in leaves]))
+    power = jnp.frexp(largest)[1]
+    squares = sum(jnp.sum(jnp.ldexp(leaf, -power) ** 2) for leaf in leaves)
+    return jnp.ldexp(jnp.sqrt(squares), power)
 
 
 def explain(landscape: Landscape, method: Any, starts: PyTree, error: Exception) -> None:

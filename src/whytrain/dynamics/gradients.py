@@ -32,6 +32,10 @@ class Gradient(eqx.Module):
         del landscape
         return ()
 
+    def samples(self) -> int:
+        """How many samples a step holds in memory at a time. Default: none."""
+        return 0
+
     @abc.abstractmethod
     def __call__(
         self, landscape: Landscape, params: PyTree, memory: PyTree, step: Int[Array, ""], key: Array
@@ -61,6 +65,10 @@ class Fresh(Gradient):
 
     def __check_init__(self) -> None:
         check_batch(self.batch)
+
+    def samples(self) -> int:
+        """`batch`."""
+        return self.batch
 
     def __call__(
         self, landscape: Landscape, params: PyTree, memory: PyTree, step: Int[Array, ""], key: Array
@@ -93,6 +101,10 @@ class Epochs(Gradient):
     def __check_init__(self) -> None:
         check_batch(self.batch)
 
+    def samples(self) -> int:
+        """`batch`."""
+        return self.batch
+
     def init(self, landscape: Any) -> Int[Array, " example"]:
         """Any order: the first step draws one.
 
@@ -124,19 +136,52 @@ class Epochs(Gradient):
 
 
 class OverLoss(Gradient):
-    """The gradient over the loss, `grad(params) / loss(params)`: that of the loss's logarithm.
+    """A gradient over the loss, `gradient(params) / min(loss(params), most)`.
 
-    Where the loss falls to zero without reaching it, as on separable data, plain steps become ever
-    shorter; these do not. In float64 it holds for losses down to 1e-300.
+    Of the full gradient it is the gradient of the loss's logarithm. Where the loss falls to zero
+    without reaching it, as on separable data, plain steps become ever shorter; these do not. With a
+    `most` the steps are plain as long as the loss is larger: `OverLoss(most=c)` at step size
+    `size * c` is the step size `size * max(1, c / loss)`.
+
+    The loss is the landscape's own, over all examples, whatever the gradient is of. The precision
+    has to hold it: down to 1e-300 in float64, to 1e-37 in float32. A loss of 0 ends the run as
+    diverged.
+
+    Args:
+        gradient: What is divided.
+        most: The largest loss that the gradient is divided by.
+
+    Example:
+        >>> from whytrain.dynamics import OptaxMethod
+        >>> import optax
+        >>> OptaxMethod(optax.sgd(0.1), gradient=OverLoss(Epochs(32), most=0.1)).gradient.most
+        0.1
     """
+
+    gradient: Gradient = Full()
+    most: float = np.inf
+
+    def __check_init__(self) -> None:
+        if not isinstance(self.gradient, Gradient):
+            raise UserError(f"gradient must be a Gradient such as Full(), got {self.gradient!r}")
+        if not self.most > 0:
+            raise UserError(f"most must be above 0, got {self.most!r}")
+
+    def init(self, landscape: Landscape) -> PyTree:
+        """What the gradient remembers."""
+        return self.gradient.init(landscape)
+
+    def samples(self) -> int:
+        """Those of the gradient."""
+        return self.gradient.samples()
 
     def __call__(
         self, landscape: Landscape, params: PyTree, memory: PyTree, step: Int[Array, ""], key: Array
     ) -> tuple[PyTree, PyTree]:
-        """`grad(params) / loss(params)`; not finite where the loss is 0."""
-        del step, key
-        loss = landscape.loss(params)
-        return jax.tree.map(lambda g: g / loss, landscape.grad(params)), memory
+        """`gradient(params) / min(loss(params), most)`; not finite where the loss is 0."""
+        slope, kept = self.gradient(landscape, params, memory, step, key)
+        by = jnp.minimum(landscape.loss(params), self.most)
+        return jax.tree.map(lambda g: g / by, slope), kept
 
 
 class Moved(NamedTuple):

@@ -112,6 +112,14 @@ def advance(
     return jax.lax.while_loop(more, look, (jnp.asarray(start), _arrays(block)))[1]
 
 
+@eqx.filter_jit
+def reasons_at_the_end(
+    landscape: Landscape, method: WithStop, params: PyTree
+) -> Int[Array, " run"]:
+    """Why runs would stop at their last point, from which no step went."""
+    return each(lambda point: method.reason(landscape, point))(params)
+
+
 def _arrays(tree: PyTree) -> PyTree:
     return jax.tree.map(jnp.asarray, tree)
 

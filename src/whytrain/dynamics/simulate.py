@@ -17,9 +17,10 @@ from whytrain import _process
 from whytrain.dynamics import arguments, loop
 from whytrain.dynamics.arguments import Keys, count
 from whytrain.dynamics.extremes import WithExtremes
+from whytrain.dynamics.gradients import Gradient
 from whytrain.dynamics.methods import Flow, Method, StepSize, sizes_at
 from whytrain.dynamics.schedules import table
-from whytrain.dynamics.stopping import STOPPED, WithStop, inner_state, stopped
+from whytrain.dynamics.stopping import STOPPED, Stop, WithStop, inner_state, stopped
 from whytrain.errors import UnstableStepWarning, UserError
 from whytrain.landscapes import Landscape, Outcome, Reduction, VectorStep, Weights
 from whytrain.landscapes.reduction import pair
@@ -41,7 +42,7 @@ def simulate(
     times: Int[np.ndarray, " time"] | Sequence[float] | None = None,
     early: bool | None = None,
     extremes: Sequence[str] = (),
-    stop: Mapping[str, float] | None = None,
+    stop: Stop | None = None,
     dtype: Any = np.float64,
     keys: Array | None = None,
     block: int | None = None,
@@ -64,13 +65,14 @@ def simulate(
             the parameters that are numbers.
         times: When to save: steps (times, for a flow). Default: 0 and up to 64 log-spaced ones.
         early: Whether a run may stop inside a region that is proved to lead to one minimum.
-            Default: only where nothing is saved over time. What is saved of a stopped run is NaN
-            from then on.
+            Default: only where nothing is saved over time and there is no `stop`. What is saved of
+            a run that has ended is NaN from then on.
         extremes: Observables of the landscape (`landscape.observables()`) to watch at every step:
             the least value on the way is `least_NAME`, the largest rise in one step `rise_NAME`.
-        stop: Ends a run at the first point at which one of these numbers is at or below its value,
-            such as `{"gradient_norm": 1e-8}`: `gradient_norm`, or an observable of the landscape.
-            The result then has `stopped`, whether a run ended so.
+        stop: Ends each run at the first point at which a number is at or below its value, such as
+            `{"gradient_norm": 1e-8}`: `gradient_norm`, or an observable of the landscape; or at
+            which a function of the parameters says so, under a name of your own. The result then
+            has `stopped`: which of them ended the run, counted from 1, or 0.
         dtype: The precision of all numbers, float64 or float32.
         keys: One random key a run, for methods that draw. Default: key `i` for run `i`.
         block: Runs that a thread takes at a time, rounded up to whole tiles. Default: what fits a
@@ -104,7 +106,6 @@ def simulate(
     flow = isinstance(method, Flow)
     precision = arguments.checked_dtype(dtype, flow)
     starts = arguments.checked_starts(landscape, starts, precision)
-    stop = arguments.checked_stop(stop or {}, landscape)
     steps = arguments.checked_steps(steps, flow)
     times = log_times(steps) if times is None else arguments.checked_times(times, steps, flow)
     extremes = arguments.checked_extremes(extremes)
@@ -113,6 +114,7 @@ def simulate(
     given = arguments.checked_keys(keys, count(starts))
     with jax.enable_x64(precision == np.float64):
         functions = arguments.checked_observables(observables, landscape, starts)
+        stop = arguments.checked_stop({} if stop is None else stop, landscape, starts)
         try:
             return _ended(
                 landscape, method, starts, steps, _Observe(functions), times, early, extremes,
@@ -127,12 +129,12 @@ def simulate(
 
 def _ended(
     landscape: Landscape, method: Method | Flow, starts: PyTree, steps: float, observe: "_Observe",
-    times: np.ndarray, early: bool | None, extremes: Sequence[str], stop: Mapping[str, float],
+    times: np.ndarray, early: bool | None, extremes: Sequence[str], stop: Stop,
     keys: Keys, block: int | None, threads: int | None,
 ) -> xr.Dataset:  # fmt: skip
     """What `simulate` gives, for arguments that have been looked at."""
     runs, wide = count(starts), jax.tree.leaves(starts)[0].dtype == np.float64
-    early = not observe.functions if early is None else bool(early)
+    early = not (observe.functions or stop) if early is None else bool(early)
     stable = _warn_if_unstable(landscape, method, steps)
     landscape, method = _as_arrays(landscape), _as_arrays(method)
     kept = times if observe.functions else times[:0]
@@ -151,9 +153,13 @@ def _ended(
     final, codes, taken, saved = _join_all(parts)
     codes = np.where(codes == STOPPED, Outcome.UNDECIDED, codes)
     codes = np.where(codes == Outcome.UNDECIDED, _settled(landscape, final, codes), codes)
-    if not stable:
-        codes = np.where(codes == Outcome.UNDECIDED, Outcome.DIVERGED, codes)
-    return _dataset(final, codes.astype(np.int8), taken, saved, times, landscape, method, steps)
+    if not stable:  # a run that ended where it was told to is no run that never settled
+        lost = (codes == Outcome.UNDECIDED) & (saved.get("stopped", 0) == 0)
+        codes = np.where(lost, Outcome.DIVERGED, codes)
+    ended = _dataset(final, codes.astype(np.int8), taken, saved, times, landscape, method, steps)
+    if stop:
+        ended.stopped.attrs |= _reasons(stop)
+    return ended
 
 
 def log_times(steps: float, count: int = 64) -> np.ndarray:
@@ -255,18 +261,19 @@ class _JaxLoop(_Tiled):
 
     def __init__(
         self, landscape: Landscape, method: Any, steps: int, times: np.ndarray,
-        proof: Any, batch: int,
+        proof: Any, samples: int, remembered: int,
     ) -> None:  # fmt: skip
         self.landscape, self.method, self.times, self.proof = landscape, method, times, proof
-        self.batch = batch
+        self.samples, self.remembered = samples, remembered
         self.edges = np.unique([0, steps, *times]).astype(int).tolist()
 
     def lanes(self, starts: PyTree) -> int:
-        """Runs of a tile: a power of two whose parameters and samples fit the cache; 1 if large."""
+        """Runs of a tile: a power of two that fits the cache with its samples; 1 if large."""
         one = max(8, loop.size_of_one(starts))
         if one > loop.LARGE:
             return 1
-        return min(TILE, 1 << int(np.log2(max(1, CACHE // (one + self.batch * one)))))
+        each = one + self.samples * one + self.remembered
+        return min(TILE, 1 << int(np.log2(max(1, CACHE // each))))
 
     def tile(self, starts: PyTree, keys: Keys, observe: "_Observe") -> tuple:
         """Move a tile, and stop between two times to save."""
@@ -283,8 +290,11 @@ class _JaxLoop(_Tiled):
                 saved.record(block.state.params, np.asarray(block.outcome)[None] == 0)
         found, steps = saved.values(count(starts)), block.steps
         if (ended := stopped(block.state)) is not None:
-            found["stopped"], counted = ended
-            steps = np.where(found["stopped"], counted, steps)
+            reason, counted = ended
+            steps = np.where(reason, counted, steps)
+            last = loop.reasons_at_the_end(self.landscape, self.method, block.state.params)
+            on = (reason == 0) & (np.asarray(block.outcome) == Outcome.UNDECIDED)
+            found["stopped"] = np.where(on, last, reason)
         watching = self.method.method if isinstance(self.method, WithStop) else self.method
         if isinstance(watching, WithExtremes):
             found |= watching.extremes(inner_state(block.state))
@@ -357,7 +367,7 @@ class _Saved:
 
 def _engine(
     landscape: Landscape, method: Method | Flow, starts: PyTree, steps: float,
-    times: np.ndarray, early: bool, extremes: Sequence[str], stop: Mapping[str, float],
+    times: np.ndarray, early: bool, extremes: Sequence[str], stop: Stop,
 ) -> "_Compiled | _JaxLoop | _Flow":  # fmt: skip
     if isinstance(method, Flow):
         if isinstance(landscape, Reduction):
@@ -378,8 +388,23 @@ def _engine(
                 return _Compiled(step, _as_numbers(pair(sizes)), early, steps, times)
         proof = landscape.proof(method.rule, largest) if early else None
     watching = WithExtremes.of(landscape, method, extremes) if extremes else method
-    batch = getattr(getattr(method, "gradient", method), "batch", 0)
-    return _JaxLoop(landscape, WithStop.of(watching, stop), steps, times, _as_arrays(proof), batch)
+    return _JaxLoop(
+        landscape,
+        WithStop.of(watching, stop),
+        steps,
+        times,
+        _as_arrays(proof),
+        *_load(landscape, method),
+    )
+
+
+def _load(landscape: Landscape, method: Method) -> tuple[int, int]:
+    """Samples that a run draws a step, and bytes that its gradient remembers."""
+    gradient = getattr(method, "gradient", None)
+    if not isinstance(gradient, Gradient):
+        return getattr(method, "batch", 0), 0
+    kept = jax.tree.leaves(jax.eval_shape(lambda: gradient.init(landscape)))
+    return gradient.samples(), sum(leaf.size * leaf.dtype.itemsize for leaf in kept)
 
 
 def largest_sizes(sizes: StepSize, steps: int) -> PyTree:
@@ -467,6 +492,11 @@ def _dataset(
 def _flags() -> dict[str, Any]:
     meanings = " ".join(outcome.word for outcome in Outcome)
     return {"flag_values": list(map(int, Outcome)), "flag_meanings": meanings}
+
+
+def _reasons(stop: Stop) -> dict[str, Any]:
+    names = " ".join(["no", *(name.replace(" ", "_") for name in stop)])
+    return {"flag_values": list(range(len(stop) + 1)), "flag_meanings": names}
 
 
 def _word(part: Any) -> str:

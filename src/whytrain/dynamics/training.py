@@ -21,8 +21,7 @@ from whytrain.dynamics.checkpoints import Checkpoint, CheckpointFile
 from whytrain.dynamics.schedules import Schedule, table
 from whytrain.dynamics.trained import METRICS, MOMENTUM, Position, Trained, begin, from_arrays
 from whytrain.errors import UserError
-from whytrain.networks import EmpiricalRisk, ImageNetwork
-from whytrain.networks.network import cross_entropy
+from whytrain.networks import EmpiricalRisk, ImageNetwork, cross_entropy
 
 FORGET = 0.1  # weight of a batch in the running statistics, as other libraries have it
 CHUNK = 64  # test examples at a time
@@ -282,7 +281,7 @@ def _step(
     network: ImageNetwork, optimizer: optax.GradientTransformation, activation: Any, batch: Any,
     position: Position, size: Array,
 ) -> tuple[Position, tuple[Array, Array]]:  # fmt: skip
-    risk = EmpiricalRisk(network, batch.inputs, batch.targets, activation)
+    risk = EmpiricalRisk(network, batch.inputs, batch.targets, activation=activation)
     (loss, output), slope = jax.value_and_grad(risk.loss_and_output, has_aux=True)(
         position.params, batch
     )

@@ -1,8 +1,9 @@
-"""Finite networks: pure functions of parameters and images, trained or not."""
+"""Finite networks: pure functions of parameters and inputs, trained or not."""
 
+from whytrain.networks.costs import cross_entropy, logistic, square
 from whytrain.networks.dense import FullyConnected, ResidualDense
 from whytrain.networks.lenet import LeNet5
-from whytrain.networks.network import ImageNetwork, Network, Output, cross_entropy, logistic, square
+from whytrain.networks.network import ImageNetwork, Network, Output
 from whytrain.networks.quantizer import Quantizer, quantizer, resolution, stack
 from whytrain.networks.residual import ResNet8, ResNet18
 from whytrain.networks.risk import Batch, EmpiricalRisk

@@ -1,4 +1,4 @@
-"""What every network offers: initial parameters, and logits as a function of them."""
+"""What every network offers: initial parameters, and outputs as a function of them."""
 
 import abc
 from collections.abc import Callable
@@ -6,9 +6,7 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
-import optax
-from jaxtyping import Array, Float, Int, Shaped
+from jaxtyping import Array, Float
 
 Activation = Callable[[Any], Any]
 Params = dict[str, Any]  # arrays, of JAX or NumPy
@@ -84,39 +82,3 @@ class ImageNetwork(Network):
             statistics: What batch normalization uses in evaluation; None for the moments of this
                 batch, as in training.
         """
-
-
-def cross_entropy(
-    logits: Float[Array, "batch class"], labels: Int[Array, " batch"]
-) -> Float[Array, ""]:
-    """`mean_i [ log sum_c exp(logits[i, c]) - logits[i, labels[i]] ]`, in nats.
-
-    Example:
-        >>> print(f"{cross_entropy(jnp.zeros((3, 10)), jnp.arange(3)):.4f}")
-        2.3026
-    """
-    return jnp.mean(optax.losses.softmax_cross_entropy_with_integer_labels(logits, labels))
-
-
-def square(
-    outputs: Float[Array, "batch ..."], targets: Shaped[Array, "batch ..."]
-) -> Float[Array, ""]:
-    """`mean_i |outputs[i] - targets[i]|^2 / 2`.
-
-    Example:
-        >>> print(f"{square(jnp.zeros((2, 1)), jnp.array([[1.0], [3.0]])):.1f}")
-        2.5
-    """
-    gap = (outputs - targets).reshape(len(targets), -1)
-    return 0.5 * jnp.mean(jnp.sum(gap**2, axis=-1))
-
-
-def logistic(outputs: Float[Array, " batch"], signs: Shaped[Array, " batch"]) -> Float[Array, ""]:
-    """`mean_i log(1 + exp(-signs[i] * outputs[i]))`, in nats, right also where it is tiny.
-
-    Example:
-        >>> with jax.enable_x64(True):
-        ...     print(f"{logistic(jnp.array([400.0]), jnp.array([1.0])):.3g}")
-        1.92e-174
-    """
-    return jnp.mean(jax.nn.softplus(-signs * outputs))

@@ -1,6 +1,5 @@
 """Empirical risk: the landscape of a network on given data."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -9,17 +8,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree, Shaped
 
 from whytrain._types import Numeric
+from whytrain.errors import UserError
 from whytrain.landscapes import Landscape
-from whytrain.networks.network import (
-    Activation,
-    ImageNetwork,
-    Network,
-    Output,
-    Params,
-    cross_entropy,
-)
-
-Loss = Callable[[Any, Any], Any]
+from whytrain.networks.costs import Cost, check_targets, cross_entropy
+from whytrain.networks.network import Activation, ImageNetwork, Network, Output, Params
 
 
 class Batch(NamedTuple):
@@ -42,10 +34,14 @@ class EmpiricalRisk(Landscape):
         network: The network.
         inputs: All inputs, an array over examples.
         targets: What is to be said of each: classes, values, or signs.
-        activation: The activation of an image network. With a `Quantizer`, `grad` is the coarse
-            gradient.
         cost: `cost(outputs, targets)`, a mean over examples: `cross_entropy` of logits and classes,
             `square` of values, `logistic` of signs, or a function of your own.
+        activation: The activation of an image network, by default the ReLU. With a `Quantizer`,
+            `grad` is the coarse gradient. A network of another kind has its own.
+
+    Raises:
+        UserError: There is not one target an input, the targets are not of the cost's kind, or the
+            network takes no activation.
 
     Example:
         >>> from whytrain.networks import TwoLayer
@@ -58,9 +54,22 @@ class EmpiricalRisk(Landscape):
 
     network: Network
     inputs: Shaped[Numeric, "example ..."]
-    targets: Shaped[Numeric, "example ..."]
-    activation: Activation = jax.nn.relu
-    cost: Loss = eqx.field(static=True, default=cross_entropy)
+    targets: Shaped[Numeric, "target ..."]
+    cost: Cost = eqx.field(static=True, default=cross_entropy)
+    activation: Activation | None = None
+
+    def __check_init__(self) -> None:
+        if len(self.inputs) != len(self.targets):
+            raise UserError(
+                f"inputs and targets must be as many, got {len(self.inputs)} and "
+                f"{len(self.targets)}"
+            )
+        if self.activation is not None and not isinstance(self.network, ImageNetwork):
+            raise UserError(
+                f"activation is for image networks; {type(self.network).__name__} has its own"
+            )
+        classes = self.network.classes if isinstance(self.network, ImageNetwork) else None
+        check_targets(self.cost, self.targets, classes)
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -87,10 +96,10 @@ class EmpiricalRisk(Landscape):
     def loss_and_output(self, params: Params, batch: Batch) -> tuple[Float[Array, ""], Output]:
         """The mean cost over a batch, and all that an image network says about it."""
         assert isinstance(self.network, ImageNetwork)
-        output = self.network(params, batch.inputs, self.activation)
+        output = self.network(params, batch.inputs, self.activation or jax.nn.relu)
         return self.cost(output.logits, batch.targets), output
 
     def _outputs(self, params: Params, batch: Batch) -> Any:
         if isinstance(self.network, ImageNetwork):
-            return self.network(params, batch.inputs, self.activation).logits
+            return self.network(params, batch.inputs, self.activation or jax.nn.relu).logits
         return self.network(params, batch.inputs)
