@@ -1,17 +1,7 @@
-import atexit
 import os
-import shutil
 import sys
-import tempfile
 from importlib.machinery import PathFinder
 from pathlib import Path
-
-# What one test has compiled another one need not, nor a process that it starts. The first process
-# makes the place, those that it starts find it. Before JAX is imported, which reads this then.
-if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="whytrain-tests-")
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
-    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 import jax
 import numpy as np

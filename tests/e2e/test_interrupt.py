@@ -43,7 +43,7 @@ def wait_for_pieces(out, count):
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.slow), "2"])
 def test_interrupted_and_resumed_is_as_undisturbed(workers, tmp_path):
     out = tmp_path / "interrupted"
     process = start(out, "--workers", workers)

@@ -162,8 +162,14 @@ def test_the_plain_valley_passes():
     check_landscape(Valley(), AT, keys=jax.random.split(jax.random.key(0), 60))
 
 
+QUICK = ("relu", "step and relu")  # closed forms, which compile in seconds
+
+
 @pytest.mark.parametrize("shortcut", [False, True], ids=["plain", "shortcut"])
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize(
+    "name",
+    [one if one in QUICK else pytest.param(one, marks=pytest.mark.slow) for one in ACTIVATIONS],
+)
 def test_the_package_s_own_landscape(name, shortcut):
     addition = np.full(4, 0.5) if shortcut else None
     landscape = SharedFilter(*teacher(3, 4), ACTIVATIONS[name], shortcut=addition)

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-FAR = 6.0
-"""Standard errors, beyond which no right number lies: once in 5e8 numbers."""
+FAR = 5.0
+"""Standard errors, beyond which no right number lies: once in two million numbers."""
 
 
 def name_of(thing: Any) -> str:
