@@ -33,13 +33,13 @@ def compare(network: ImageNetwork, dataset: Dataset) -> dict[str, float]:
     starts = train(network, dataset, keys, epochs=1, step_size=0.0).initial
     risk = EmpiricalRisk(network, dataset.train_images, dataset.train_labels)
 
-    def trained(epochs: int, batch: int):  # noqa: ANN202
+    def trained(epochs: int, batch: int):
         return train(
             network, dataset, keys, epochs=epochs, step_size=STEP_SIZE, batch=batch, starts=starts,
             test_every=1000,
         ).params  # fmt: skip
 
-    def simulated(epochs: int, batch: int):  # noqa: ANN202
+    def simulated(epochs: int, batch: int):
         method = OptaxMethod(METHOD, gradient=Epochs(batch))
         ended = simulate(
             risk, method, {name: leaf[:, 0] for name, leaf in starts.items()},
