@@ -15,6 +15,7 @@ from whytrain.dynamics import (
     OptaxMethod,
     OverLoss,
     StochasticGradientDescent,
+    arguments,
     simulate,
 )
 from whytrain.dynamics.simulate import _engine
@@ -257,7 +258,6 @@ def test_orders_of_many_examples_make_tiles_small():
         ({"stop": {"loss": 1e-40}, "dtype": np.float32}, "'loss' cannot be told from 0 at 1e-40"),
         ({"stop": {"far": jnp.sum}}, r"'far' must say True or False .* got float64\[\]"),
         ({"stop": {"far": lambda w: w > 1}}, r"'far' must say True or False .* got bool\[3\]"),
-        ({"stop": ["loss"]}, "stop must be values by name"),
         ({"stop": {"loss": "low"}}, "stop: the value of 'loss' must be a number, got 'low'"),
         ({"dtype": "float16"}, "dtype must be float64 or float32, got 'float16'"),
         ({"dtype": "wide"}, "dtype must be float64 or float32, got 'wide'"),
@@ -274,8 +274,8 @@ def test_a_mistake_is_one_line(changes, message):
 def test_other_mistakes_are_one_line():
     with pytest.raises(UserError, match="most must be above 0, got 0"):
         OverLoss(most=0.0)
-    with pytest.raises(UserError, match="gradient must be a Gradient such as Full"):
-        OverLoss(Epochs)
+    with pytest.raises(UserError, match="stop must be values by name"):
+        arguments.checked_stop(["loss"], Bowl(), np.ones((2, 3)))
     with pytest.raises(UserError, match="batch must be 1 to 10, the number of examples, got 11"):
         simulate(SQUARES, OptaxMethod(optax.sgd(0.1), gradient=Epochs(11)), STARTS, 5)
     with pytest.raises(UserError, match="batch must be 1 or more samples, got 0"):

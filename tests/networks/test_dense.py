@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from whytrain.errors import UserError
-from whytrain.networks import FullyConnected, ResidualDense
+from whytrain.networks import FullyConnected, LeakyTwoLayer, ResidualDense
 
 
 def values(params):
@@ -18,17 +18,58 @@ def test_a_fully_connected_network_is_its_formula():
         x = np.random.default_rng(0).normal(size=(6, 3))
         found = network(params, x)
     w = values(params)
-    first = np.sqrt(1.5 / 3) * np.tanh(x @ w["W1"].T)
-    second = np.sqrt(1.5 / 5) * np.tanh(first @ w["W2"].T)
+    first = np.sqrt(1.5) * np.tanh(x @ w["W1"].T / np.sqrt(3))
+    second = np.sqrt(1.5) * np.tanh(first @ w["W2"].T / np.sqrt(5))
     np.testing.assert_allclose(found, second @ w["a"].T / np.sqrt(4), rtol=1e-12)
 
 
-def test_with_a_gain_of_two_the_relu_keeps_lengths():
-    network, x = FullyConnected((4, 3000, 3000)), jnp.array([[1.0, 2.0, -1.0, 0.5]])
-    params = network.init(jax.random.key(1))
-    hidden = jnp.sqrt(2 / 4) * jax.nn.relu(x @ params["W1"].T)
-    # a standard deviation of the mean square is about 1.5 / sqrt(3000) = 3 % of it
-    assert float((hidden**2).mean()) == pytest.approx(float((x**2).mean()), rel=0.12)
+def test_both_parametrizations_are_one_random_function():
+    with jax.enable_x64(True):
+        x = np.random.default_rng(0).normal(size=(6, 3))
+        found, slopes = [], []
+        for name in ("ntk", "standard"):
+            network = FullyConnected((3, 5, 4), activation=jnp.tanh, parametrization=name)
+            params = network.init(jax.random.key(0))
+            found.append(network(params, x))
+            slopes.append(values(jax.grad(lambda p, n=network: n(p, x).sum())(params)))
+    np.testing.assert_allclose(*found, rtol=1e-12)
+    for layer, width in (("W1", 3), ("W2", 5), ("a", 4)):
+        np.testing.assert_allclose(
+            slopes[1][layer], np.sqrt(width) * slopes[0][layer], rtol=1e-10, atol=1e-14
+        )
+
+
+@pytest.mark.parametrize(("activation", "gain"), [(jax.nn.relu, 2.0), (jnp.tanh, 2.536175)])
+def test_units_keep_their_mean_square_at_any_width(activation, gain):
+    """Also where the activation is not homogeneous: a root in the wrong place saturates it."""
+    network = FullyConnected((4, 2000, 2000), activation=activation, gain=gain)
+    x = jnp.array([[1.0, -1.0, 1.0, 1.0]])
+    hidden = x
+    for name, weights in network.init(jax.random.key(1)).items():
+        if name != "a":
+            hidden = gain**0.5 * activation(hidden @ weights.T / weights.shape[1] ** 0.5)
+    # the mean square of 2000 units of variance at most 5, twice: a deviation of at most 7 %
+    assert float((hidden**2).mean()) == pytest.approx(1, abs=0.35)
+
+
+def test_a_leaky_network_is_its_formula_and_homogeneous():
+    with jax.enable_x64(True):
+        network = LeakyTwoLayer(3, width=5, slope=0.2, deviation=0.5)
+        params = network.init(jax.random.key(0))
+        x = np.random.default_rng(0).normal(size=(6, 3))
+        found = network(params, x)
+        slope = values(jax.grad(lambda p: network(p, x[:1])[0])(params))
+        other = LeakyTwoLayer(3, width=5, slope=0.2, output=2.0)(params, x)
+    w = values(params)
+    leaky = lambda z: np.maximum(z, 0.2 * z)  # noqa: E731
+    exact = leaky(x @ w["w"].T).sum(1) - leaky(x @ w["u"].T).sum(1)
+    np.testing.assert_allclose(found, exact / np.sqrt(10), rtol=1e-12)
+    np.testing.assert_allclose(other, 2 * exact, rtol=1e-12)
+    euler = sum(float((slope[name] * w[name]).sum()) for name in w)
+    assert euler == pytest.approx(float(found[0]), rel=1e-12)
+    # 30 draws: six deviations of their root mean square
+    drawn = np.concatenate([w["w"], w["u"]]).std()
+    assert drawn == pytest.approx(0.5, abs=6 * 0.5 / np.sqrt(60))
 
 
 def test_a_residual_network_is_its_formula():
@@ -57,3 +98,13 @@ def test_sizes_that_make_no_network_are_refused():
         FullyConnected((3,))
     with pytest.raises(UserError, match="must be 1 or more, got 3, 0 and 2"):
         ResidualDense(3, width=0, depth=2)
+    with pytest.raises(UserError, match="parametrization must be 'ntk' or 'standard', got 'mup'"):
+        FullyConnected((3, 4), parametrization="mup")
+    with pytest.raises(UserError, match="outputs must be 1 or more, or None for one number, got 0"):
+        FullyConnected((3, 4), outputs=0)
+    with pytest.raises(UserError, match="slope must lie between 0 and 1, got 1"):
+        LeakyTwoLayer(3, width=2, slope=1.0)
+    with pytest.raises(UserError, match="inputs and width must be 1 or more, got 3 and 0"):
+        LeakyTwoLayer(3, width=0)
+    with pytest.raises(UserError, match="deviation and output must be above 0, got 0"):
+        LeakyTwoLayer(3, width=2, output=-1.0)

@@ -1,7 +1,7 @@
 """Finite networks: pure functions of parameters and inputs, trained or not."""
 
 from whytrain.networks.costs import cross_entropy, logistic, square
-from whytrain.networks.dense import FullyConnected, ResidualDense
+from whytrain.networks.dense import FullyConnected, LeakyTwoLayer, ResidualDense
 from whytrain.networks.lenet import LeNet5
 from whytrain.networks.network import ImageNetwork, Network, Output
 from whytrain.networks.quantizer import Quantizer, quantizer, resolution, stack
@@ -15,6 +15,7 @@ __all__ = [
     "FullyConnected",
     "ImageNetwork",
     "LeNet5",
+    "LeakyTwoLayer",
     "Network",
     "Output",
     "Quantizer",
