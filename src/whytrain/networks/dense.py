@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float
 
+from whytrain._types import Numeric
 from whytrain.errors import UserError
 from whytrain.networks.network import Network, Params
 
@@ -36,7 +37,7 @@ class FullyConnected(Network):
     Example:
         >>> network = FullyConnected((3, 50, 50))
         >>> params = network.init(jax.random.key(0))
-        >>> network(params, jnp.ones((7, 3))).shape
+        >>> network(params, jax.numpy.ones((7, 3))).shape
         (7,)
     """
 
@@ -74,7 +75,7 @@ class FullyConnected(Network):
             for each, (name, shape) in zip(keys, shapes.items(), strict=True)
         }
 
-    def __call__(self, params: Params, x: Float[Array, "batch n"]) -> Float[Array, "batch ..."]:
+    def __call__(self, params: Params, x: Float[Numeric, "batch n"]) -> Float[Array, "batch ..."]:
         """The outputs at a batch of vectors."""
         for number, before in enumerate(self.widths[:-1], start=1):
             sums = self._root(before, drawn=False) * (x @ params[f"W{number}"].T)
@@ -105,7 +106,7 @@ class LeakyTwoLayer(Network):
     Example:
         >>> network = LeakyTwoLayer(3, width=20)
         >>> params = network.init(jax.random.key(0))
-        >>> network(params, jnp.ones((7, 3))).shape
+        >>> network(params, jax.numpy.ones((7, 3))).shape
         (7,)
     """
 
@@ -136,7 +137,7 @@ class LeakyTwoLayer(Network):
             "u": self.deviation * jax.random.normal(of_u, shape),
         }
 
-    def __call__(self, params: Params, x: Float[Array, "batch n"]) -> Float[Array, " batch"]:
+    def __call__(self, params: Params, x: Float[Numeric, "batch n"]) -> Float[Array, " batch"]:
         """The output at each of a batch of vectors."""
         v = (2 * self.width) ** -0.5 if self.output is None else self.output
         plus, minus = (jax.nn.leaky_relu(x @ params[name].T, self.slope) for name in ("w", "u"))
@@ -162,7 +163,7 @@ class ResidualDense(Network):
     Example:
         >>> network = ResidualDense(3, width=20, depth=5)
         >>> params = network.init(jax.random.key(0))
-        >>> network(params, jnp.ones((7, 3))).shape
+        >>> network(params, jax.numpy.ones((7, 3))).shape
         (7,)
     """
 
@@ -188,7 +189,7 @@ class ResidualDense(Network):
             "a": jax.random.normal(keys[2], (self.width,)),
         }
 
-    def __call__(self, params: Params, x: Float[Array, "batch n"]) -> Float[Array, " batch"]:
+    def __call__(self, params: Params, x: Float[Numeric, "batch n"]) -> Float[Array, " batch"]:
         """The output at each of a batch of vectors."""
 
         def layer(x: Array, weights: Array) -> tuple[Array, None]:
