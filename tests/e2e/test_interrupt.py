@@ -54,7 +54,7 @@ def test_interrupted_and_resumed_is_as_undisturbed(workers, tmp_path):
 
     assert process.returncode == 130
     assert output == ""
-    [line] = errors.splitlines()
+    *_, line = errors.splitlines()  # before it, on a busy machine, how far the work is
     assert line.startswith("whytrain: interrupted; what is finished is kept, go on with: ")
     assert f"whytrain reproduce {STUDY} --json --out {out} --workers {workers}" in line
     assert 2 <= kept < 8
