@@ -29,7 +29,7 @@ def worker_environment(threads: int) -> dict[str, str]:
     Args:
         threads: How many threads it may use.
     """
-    return dict.fromkeys(_THREADS, str(threads)) | dict.fromkeys(_OF_XLA, "1")
+    return {name: str(threads) for name in _THREADS} | dict.fromkeys(_OF_XLA, "1")
 
 
 def sum_in_one_order() -> None:

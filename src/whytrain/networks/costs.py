@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int, Shaped
 
 from whytrain.errors import UserError
@@ -80,7 +81,7 @@ def check_targets(cost: Cost, targets: Any, classes: int | None) -> None:
     Raises:
         UserError: The targets are not of the cost's kind.
     """
-    if isinstance(targets, jax.core.Tracer):
+    if isinstance(targets, Tracer):
         return
     if cost is logistic and not np.isin(values := np.asarray(targets), (-1, 1)).all():
         raise UserError(f"targets of logistic must be -1 or 1, got {_other(values, (-1, 1))}")

@@ -18,7 +18,7 @@ from whytrain import lab
 from whytrain.data import Dataset, load, normalize, subset
 from whytrain.dynamics.training import Trained, train
 from whytrain.errors import UserError
-from whytrain.networks import LeNet5, Network, ResNet8, quantizer, stack
+from whytrain.networks import ImageNetwork, LeNet5, ResNet8, quantizer, stack
 from whytrain.report import figures as draw
 from whytrain.studies.yin2019.setup import LABELS, YIN, series
 from whytrain.studies.yin2019.setup import THEOREM as ESTIMATORS
@@ -70,7 +70,7 @@ def prepared(data: str, examples: int, tested: int) -> Dataset:
     )
 
 
-def architecture(settings: NetworkSettings, dataset: Dataset) -> Network:
+def architecture(settings: NetworkSettings, dataset: Dataset) -> ImageNetwork:
     """The network of a setting."""
     kinds = {"lenet5": LeNet5, "resnet8": ResNet8}
     return kinds[settings.network](dataset.shape, classes=len(dataset.classes))
