@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float
 
+from whytrain._types import Numeric
 from whytrain.errors import UserError
 from whytrain.networks.network import Network, Params
 
@@ -74,7 +75,7 @@ class FullyConnected(Network):
             for each, (name, shape) in zip(keys, shapes.items(), strict=True)
         }
 
-    def __call__(self, params: Params, x: Float[Array, "batch n"]) -> Float[Array, "batch ..."]:
+    def __call__(self, params: Params, x: Float[Numeric, "batch n"]) -> Float[Array, "batch ..."]:
         """The outputs at a batch of vectors."""
         for number, before in enumerate(self.widths[:-1], start=1):
             sums = self._root(before, drawn=False) * (x @ params[f"W{number}"].T)
@@ -136,7 +137,7 @@ class LeakyTwoLayer(Network):
             "u": self.deviation * jax.random.normal(of_u, shape),
         }
 
-    def __call__(self, params: Params, x: Float[Array, "batch n"]) -> Float[Array, " batch"]:
+    def __call__(self, params: Params, x: Float[Numeric, "batch n"]) -> Float[Array, " batch"]:
         """The output at each of a batch of vectors."""
         v = (2 * self.width) ** -0.5 if self.output is None else self.output
         plus, minus = (jax.nn.leaky_relu(x @ params[name].T, self.slope) for name in ("w", "u"))
@@ -188,7 +189,7 @@ class ResidualDense(Network):
             "a": jax.random.normal(keys[2], (self.width,)),
         }
 
-    def __call__(self, params: Params, x: Float[Array, "batch n"]) -> Float[Array, " batch"]:
+    def __call__(self, params: Params, x: Float[Numeric, "batch n"]) -> Float[Array, " batch"]:
         """The output at each of a batch of vectors."""
 
         def layer(x: Array, weights: Array) -> tuple[Array, None]:
