@@ -102,7 +102,9 @@ def advance(
         state = moved  # a run that is alone goes on, or the loop would have ended
         if len(going) > 1:
             state = jax.tree.map(lambda new, old: _where(going, new, old), moved, block.state)
-        judged = jnp.where(has_stopped(state), STOPPED, _judge(state.params, proof))
+        judged = _judge(state.params, proof)
+        if (halted := has_stopped(state)) is not None:
+            judged = jnp.where(halted, STOPPED, judged)
         outcome = jnp.where(going, judged, block.outcome).astype(jnp.int8)
         return after, Block(state, outcome, block.steps + jnp.where(going, after - t, 0))
 

@@ -72,9 +72,9 @@ class WithStop(eqx.Module):
         return State(params, _Stop(inner, reason, steps.astype(stop.steps.dtype)))
 
 
-def has_stopped(state: State) -> Bool[Array, " run"] | bool:
-    """Which of a batch of runs have stopped; none where none may."""
-    return state.memory.reason > 0 if isinstance(state.memory, _Stop) else False
+def has_stopped(state: State) -> Bool[Array, " run"] | None:
+    """Which of a batch of runs have stopped; None if none may."""
+    return state.memory.reason > 0 if isinstance(state.memory, _Stop) else None
 
 
 def inner_state(state: State) -> State:
