@@ -67,8 +67,8 @@ def compare(network: ImageNetwork, dataset: Dataset, repeats: int) -> dict:
     ]
     ours, theirs = trained(6, EXAMPLES), simulated(6, EXAMPLES)
     return {
-        **{name: [round(each[name], 2) for each in spent] for name in engines},
-        "ratio": statistics.median(each["train"] / each["simulate"] for each in spent),
+        **{name: [round(float(each[name]), 2) for each in spent] for name in engines},
+        "ratio": float(statistics.median(each["train"] / each["simulate"] for each in spent)),
         "moved": _apart(ours, first),
         "apart": _apart(ours, theirs),
     }
