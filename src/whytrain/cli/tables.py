@@ -42,12 +42,7 @@ def show_claims(reproduction: Reproduction, report: Path) -> None:
     for claim, verdict in reproduction.outcomes:
         table.add_row(*_claim_row(claim, verdict))
     console.print(table)
-    console.print(
-        escape(
-            "measured: estimate [interval] at the confidence in %, or [range found] where nothing "
-            "is random; all > t: in every run, which shows it for more than this share of all"
-        )
-    )
+    console.print(escape(_legend([verdict.deciding for _, verdict in reproduction.outcomes])))
     for (claim, verdict), kept in zip(reproduction.outcomes, reproduction.corrected, strict=True):
         if verdict.word != claim.expected and not reproduction.settings:
             console.print(f"[red]{escape(claim.id)}[/]: {escape(_why(claim, verdict))}")
@@ -243,6 +238,18 @@ def _claim_row(claim: Claim, verdict: Verdict) -> list[str]:
         f"[{color}]{SIGNS[verdict.word]} {verdict.word}[/]",
         *_finding_cells(verdict.deciding),
     ]
+
+
+def _legend(findings: Sequence[Finding | None]) -> str:
+    """What the columns mean, as far as something stands in them."""
+    shown = [finding for finding in findings if finding is not None]
+    words = ["measured: estimate [interval] at the confidence in %"]
+    if any(finding.estimate.level is None for finding in shown):
+        words.append("or [range found] where nothing is random")
+    legend = ", ".join(words)
+    if any(finding.rule.relation == "every" for finding in shown):
+        legend += "; all > t: in every run, which shows it for more than this share of all"
+    return legend
 
 
 def _finding_cells(finding: Finding | None) -> list[str]:

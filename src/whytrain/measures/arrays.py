@@ -62,6 +62,7 @@ def as_float64(array: Any, of: str = "an array") -> np.ndarray:
         return array.astype(np.float64, copy=False)
     except UserError:
         raise
+    # What NumPy, JAX and PyTorch raise for what has no numbers, among them sparse and meta tensors.
     except (TypeError, ValueError, RuntimeError, NotImplementedError) as error:
         raise UserError(f"{of} must be an array of real numbers ({words(error)})") from error
 

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from whytrain.errors import UserError
 from whytrain.measures.arrays import plain, words
 
+# What zipfile and NumPy raise for a file that is damaged, encrypted or packed in another way.
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, NotImplementedError)
 _LOCAL_HEADER = 30  # bytes of a zip member's header before its name
 
