@@ -13,6 +13,10 @@ class UserError(ValueError):
     """
 
 
+class KinkWarning(UserWarning):
+    """A derivative was taken where there is none, and is what a convention says."""
+
+
 class UnstableStepWarning(UserWarning):
     """A step size at which the linearized update does not contract."""
 

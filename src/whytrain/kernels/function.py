@@ -1,0 +1,180 @@
+"""A user's network as the kernels see it: a function of arrays and a batch, looked at first."""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PyTree
+
+from whytrain.errors import UserError
+from whytrain.measures.arrays import a, words
+from whytrain.measures.trained import trained
+
+
+@dataclass(frozen=True)
+class Function:
+    """A network at its parameters.
+
+    Attributes:
+        call: `call(leaves, batch)`, (example, ...).
+        leaves: The parameters, arrays of one precision.
+        names: What each is called.
+        dtype: float64 if a parameter is, else float32.
+        outputs: How many outputs an example has.
+    """
+
+    call: Callable[[list, Any], Any]
+    leaves: list
+    names: tuple[str, ...]
+    dtype: Any
+    outputs: int
+
+    @property
+    def shapes(self) -> tuple[jax.ShapeDtypeStruct, ...]:
+        """Of the parameters."""
+        return tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in self.leaves)
+
+
+@contextlib.contextmanager
+def precision(dtype: Any) -> Iterator[None]:
+    """Let float64 be float64 for parameters in it, whatever the process has set."""
+    if dtype != np.float64:
+        yield
+        return
+    with jax.enable_x64(True):
+        yield
+
+
+def precision_of(params: PyTree) -> Any:
+    """float64 if a parameter is in it, else float32."""
+    kinds = {getattr(leaf, "dtype", None) for leaf in jax.tree.leaves(params)}
+    return np.float64 if np.dtype(np.float64) in kinds else np.float32
+
+
+def function(f: Any, params: PyTree, x: np.ndarray, dtype: Any) -> Function:
+    """Look at a network, at its parameters and some examples.
+
+    Args:
+        f: `f(params, batch)`: one array, whose first axis is that of the batch.
+        params: A pytree of arrays, or an Equinox module.
+        x: Examples, as `examples` gives them.
+        dtype: The precision; `precision` must hold.
+
+    Raises:
+        UserError: It is no function of one example at a time, or not finite.
+    """
+    found = trained(f, params)
+    leaves, structure = jax.tree.flatten(found.arrays)
+    call = _Call(found.loss, structure)
+    leaves = [jnp.asarray(leaf, dtype) for leaf in leaves]
+    outputs = _outputs(call, leaves, x)
+    _check_alone(call, leaves, x)
+    return Function(call, leaves, found.names, dtype, outputs)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """The network as a function of a list of arrays; equal to its like, so that it is cached."""
+
+    f: Callable[..., Any]
+    structure: Any
+
+    def __call__(self, leaves: list, batch: Any) -> Any:
+        return self.f(jax.tree.unflatten(self.structure, leaves), batch)
+
+
+def examples(x: Any, dtype: Any, name: str) -> np.ndarray:
+    """A batch of inputs, finite, in the precision of the network.
+
+    Raises:
+        UserError: It is none.
+    """
+    try:
+        array = np.asarray(x)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{name} must be an array of examples ({words(error)})") from error
+    if array.dtype.kind not in "fiub" and not jnp.issubdtype(array.dtype, jnp.floating):
+        raise UserError(f"{name} must be numbers, got {a(x)} of {array.dtype}")
+    if array.ndim < 1 or len(array) < 1:
+        raise UserError(
+            f"{name} must be a batch of one example or more (the first axis counts them), got the "
+            f"shape {array.shape}"
+        )
+    if jnp.issubdtype(array.dtype, jnp.floating):
+        array = array.astype(dtype, copy=False)
+        if not np.isfinite(array).all():
+            count = int((~np.isfinite(array)).sum())
+            raise UserError(f"{name} holds {count} numbers that are not finite")
+    return array
+
+
+@contextlib.contextmanager
+def _told(batch: Any) -> Iterator[None]:
+    """Tell in one line that a network, which runs in the block, does not run in JAX."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # whatever the user's code or JAX makes of it
+        raise UserError(
+            f"f(params, x) cannot be computed for a batch of shape {batch.shape}, {batch.dtype}: "
+            f"{type(error).__name__}: {words(error)}; it takes a batch (jax.vmap a function of one "
+            "example) and must be written with jax.numpy"
+        ) from error
+
+
+def _outputs(call: Callable, leaves: list, x: np.ndarray) -> int:
+    """How many outputs an example has."""
+    shapes = []
+    for n in (1, 2):
+        batch = jax.ShapeDtypeStruct((n, *x.shape[1:]), x.dtype)
+        with _told(batch):
+            made = jax.eval_shape(call, leaves, batch)
+        if not isinstance(made, jax.ShapeDtypeStruct):
+            raise UserError(
+                f"f(params, x) must give one array of outputs, got {a(made)}; return the logits "
+                "alone (in Flax model.apply without mutable=...)"
+            )
+        shapes.append(made.shape)
+    if not jnp.issubdtype(made.dtype, jnp.floating):
+        raise UserError(f"f(params, x) must give real numbers, got {made.dtype}")
+    one, two = shapes
+    if one[:1] != (1,) or two[:1] != (2,) or one[1:] != two[1:]:
+        raise UserError(
+            f"f(params, x) must give outputs for each example: of batches of 1 and 2 it gives the "
+            f"shapes {one} and {two}; keep the first axis (squeeze with axis=-1), and jax.vmap a "
+            "function of one example"
+        )
+    return math.prod(one[1:])
+
+
+def _check_alone(call: Callable, leaves: list, x: np.ndarray) -> None:
+    """Refuse outputs that depend on the other examples of the batch."""
+    few = x[np.unique([0, len(x) // 2, len(x) - 1])]
+    few = np.concatenate([few, few[:1] // 2 if x.dtype.kind in "iub" else few[:1] / 2])  # another
+    with _told(few):
+        together, alone = map(np.asarray, _together(call, leaves, few))
+    if not np.isfinite(alone).all():
+        raise UserError(
+            "the network's outputs are not finite at these inputs; are parameters or inputs too "
+            "large?"
+        )
+    gap, size = np.abs(together - alone).max(), np.abs(alone).max()
+    if gap > 1e-3 * max(size, np.abs(together).max()):
+        raise UserError(
+            "an example's outputs depend on the batch it is in, so that there is no tangent kernel "
+            f"(they change by {gap:.2g} of {size:.2g}); put normalization and dropout into their "
+            "evaluation mode (Flax use_running_average=True, Equinox eqx.nn.inference_mode, "
+            "PyTorch model.eval())"
+        )
+
+
+@partial(jax.jit, static_argnums=0)
+def _together(call: Callable, leaves: list, x: Any) -> tuple[Any, Any]:
+    return call(leaves, x), jax.lax.map(lambda one: call(leaves, one[None])[0], x)

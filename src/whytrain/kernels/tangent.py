@@ -1,0 +1,252 @@
+"""The tangent kernel of any network: exact, in blocks that fit a memory."""
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PyTree
+
+from whytrain.errors import KinkWarning, UserError
+from whytrain.kernels.function import Function, examples, function, precision, precision_of
+from whytrain.kernels.plan import Wanted, bytes_of, choose
+from whytrain.kernels.program import Program, Signals, block, program
+
+
+def tangent_kernel(
+    f: Any,
+    params: PyTree,
+    x1: Any,
+    x2: Any = None,
+    *,
+    outputs: str = "full",
+    method: str = "auto",
+    memory: str | int = "1GiB",
+    by_layer: bool = False,
+    explain: bool = False,
+    out: str | Path | None = None,
+) -> Any:
+    """The empirical tangent kernel `K[a, b] = <df(x_a)/dparams, df(x_b)/dparams>`.
+
+    Exact: what `structured` does not recognize goes through a Jacobian. For a layer `y = W h` the
+    derivative is an outer product, so that its part of the kernel is
+
+        <h(x_a), h(x_b)> <df(x_a)/dy, df(x_b)/dy>
+
+    and no Jacobian is made. A convolution, and a weight that is used more than once, is a sum of
+    such products over places; its gradient is summed over them, a matrix of the weight's size for
+    each output. Dense and convolutional layers and the biases added to them are found in the
+    function as JAX traces it, through `jit`, `checkpoint`, transposition, slices and written-out
+    `scan`s; norms and whatever else has parameters goes through the Jacobian.
+
+    A rectifier's derivative at exactly 0 is what JAX gives the function that was used: 0 for
+    `jax.nn.relu`, 1/2 for `jnp.maximum(x, 0)`.
+
+    Args:
+        f: `f(params, batch)`: an array of outputs, (example,) or (example, ...), each of which
+            depends on its own example alone. `jax.vmap` makes it of a function of one example.
+        params: The parameters: a pytree of arrays, or an Equinox module. Its arrays of floating
+            point are differentiated in. One in float64 makes all computations float64, float32
+            otherwise.
+        x1: A batch of inputs: an array whose first axis counts them.
+        x2: Another; None for the same.
+        outputs: `"full"` for all pairs of outputs, `"trace"` for the sum over equal outputs,
+            `"diagonal"` for each output by itself.
+        method: `"structured"` as above; `"jacobian"`: whole gradients, contracted; `"products"`:
+            a row at a time, the least memory; `"auto"`: the one with the fewest operations of
+            those that fit.
+        memory: Bytes that may be used, the result among them and the interpreter not: a number, or
+            words such as `"1GiB"`.
+        by_layer: Whether each parameter's contribution is wanted.
+        explain: Whether the plan is wanted too.
+        out: A directory for the kernel as a Zarr array, written a block at a time; it must not be
+            there.
+
+    Returns:
+        The kernel, a NumPy array: `"full"`: (n1 m, n2 m), with rows and columns in the order
+        (example, output), for m outputs; `"trace"`: (n1, n2); `"diagonal"`: (m, n1, n2). With
+        `by_layer` a dictionary of such arrays by parameter; with `out` the Zarr array; with
+        `explain` a pair with the `Plan`.
+
+    Raises:
+        UserError: An argument is not as said, an example's outputs depend on others (batch
+            normalization in training), or the memory does not suffice.
+
+    Warns:
+        KinkWarning: A rectifier is at exactly 0.
+
+    Source: Jacot, Gabriel and Hongler, "Neural tangent kernel", 2018 (arXiv 1806.07572).
+
+    Example:
+        >>> linear = lambda w, x: x @ w
+        >>> x = np.array([[1.0, 2.0], [0.0, 1.0]])
+        >>> tangent_kernel(linear, np.ones(2), x).tolist()
+        [[5.0, 2.0], [2.0, 1.0]]
+    """
+    if outputs not in ("full", "trace", "diagonal"):
+        raise UserError(f"outputs must be 'full', 'trace' or 'diagonal', got {outputs!r}")
+    if by_layer and out is not None:
+        raise UserError("out= takes one kernel; leave by_layer out, or keep the kernels in memory")
+    room, dtype = bytes_of(memory), precision_of(params)
+    with precision(dtype):
+        a = examples(x1, dtype, "x1")
+        b = a if x2 is None else examples(x2, dtype, "x2")
+        if a.shape[1:] != b.shape[1:] or a.dtype != b.dtype:
+            raise UserError(f"x1 and x2 must be alike, got {_kind(a)} and {_kind(b)}")
+        network = function(f, params, a, dtype)
+        names = network.names if by_layer else ("",)
+        shape = _shape(outputs, len(a), len(b), network.outputs)
+        room = _beside(room, len(names) * math.prod(shape) * np.dtype(dtype).itemsize, out)
+        want = Wanted(len(a), len(b), x2 is None, outputs, by_layer, room, np.dtype(dtype).itemsize)
+        layered, dense = (_program(network, a, layers) for layers in (True, False))
+        plan = choose(method, layered, dense, network.names, want)
+        found = [_empty(shape, dtype, plan.points * network.outputs, out) for _ in names]
+        if plan.method == "products":
+            zeros = _by_products(network, dense, want, plan.points, a, b, found[0])
+        else:
+            used = layered if plan.method == "structured" else dense
+            zeros = _by_signals(network, used, want, plan.points, a, b, found)
+    if zeros:
+        warnings.warn(_at_kinks(zeros), KinkWarning, stacklevel=2)
+    kernel = dict(zip(names, found, strict=True)) if by_layer else found[0]
+    return (kernel, plan) if explain else kernel
+
+
+def _program(network: Function, x: np.ndarray, layers: bool) -> Program:
+    return program(network.call, network.shapes, jax.ShapeDtypeStruct(x.shape[1:], x.dtype), layers)
+
+
+def _batch(x: np.ndarray, at: int, points: int) -> np.ndarray:
+    """Some examples; the last is repeated at the end, so that all batches are of one size."""
+    return x[np.minimum(np.arange(at, at + points), len(x) - 1)]
+
+
+def _shape(outputs: str, rows: int, columns: int, m: int) -> tuple[int, ...]:
+    if outputs == "full":
+        return rows * m, columns * m
+    return (rows, columns) if outputs == "trace" else (m, rows, columns)
+
+
+def _beside(memory: int, result: int, out: Any) -> int:
+    """The bytes that the result leaves over."""
+    if out is None and result > memory / 2:
+        raise UserError(
+            f"the kernel itself takes {result / 2**20:.0f} MiB, more than half of memory= "
+            f"({memory / 2**20:.0f} MiB); raise it, take outputs='trace', or give out='K.zarr'"
+        )
+    return memory if out is not None else memory - result
+
+
+def _empty(shape: tuple[int, ...], dtype: Any, side: int, out: Any) -> Any:
+    if out is None:
+        return np.zeros(shape, dtype)
+    import zarr
+
+    if Path(out).exists():
+        raise UserError(f"{str(out)!r} is there already; nothing is written over it")
+    chunks = tuple(min(size, side) for size in shape)
+    return zarr.create_array(store=str(out), shape=shape, chunks=chunks, dtype=dtype)
+
+
+def _kind(x: np.ndarray) -> str:
+    return f"{x.dtype} of shape {x.shape}"
+
+
+def _at_kinks(examples: int) -> str:
+    count = "one example puts" if examples == 1 else f"{examples} examples put"
+    return (
+        f"{count} exactly 0 into a rectifier (an input without bias that is all zero?); its "
+        "derivative there is a convention: 0 for jax.nn.relu, 1/2 for jnp.maximum(x, 0)"
+    )
+
+
+def _by_signals(
+    network: Function,
+    used: Program,
+    want: Wanted,
+    points: int,
+    a: np.ndarray,
+    b: np.ndarray,
+    found: Sequence[Any],
+) -> int:
+    """Fill in the kernel block by block; give the examples with a rectifier at 0."""
+
+    def signals(x: np.ndarray, at: int) -> Signals:
+        return used.signals(network.leaves, _batch(x, at, points))
+
+    kept = len(b) * used.kept * want.itemsize < want.memory / 3
+    columns = [signals(b, at) if kept else None for at in range(0, len(b), points)]
+    zeros = 0
+    for i, row in enumerate(range(0, len(a), points)):
+        rows = columns[i] if want.same and kept else signals(a, row)
+        zeros += int((rows["zeros"][: len(a) - row] > 0).sum())
+        for j, column in enumerate(range(0, len(b), points)):
+            if want.same and j < i:
+                continue
+            others = rows if want.same and i == j else columns[j] or signals(b, column)
+            parts = block(rows, others, want.outputs, want.by_layer)
+            for name, kernel in enumerate(found):
+                if (key := name if want.by_layer else -1) in parts:
+                    _write(kernel, parts[key], row, column, want)
+    return zeros
+
+
+def _write(kernel: Any, part: Any, row: int, column: int, want: Wanted) -> None:
+    """Put a block where it belongs, and its mirror image where both batches are one."""
+    part = np.asarray(part)
+    if want.outputs == "full":
+        m = part.shape[1]
+        part = part.reshape(part.shape[0] * m, -1)
+        row, column = row * m, column * m
+    part = part[..., : kernel.shape[-2] - row, : kernel.shape[-1] - column]
+    height, width = part.shape[-2:]
+    low, high = max(row, column), min(row + height, column + width)
+    if want.same and low < high:  # equal to its mirror image but for rounding
+        part = np.array(part)
+        own = part[..., low - row : high - row, low - column : high - column]
+        own[:] = (own + np.swapaxes(own, -1, -2)) / 2
+    kernel[..., row : row + height, column : column + width] = part
+    if want.same:
+        kernel[..., column : column + width, row : row + height] = np.swapaxes(part, -1, -2)
+
+
+def _by_products(
+    network: Function,
+    used: Program,
+    want: Wanted,
+    points: int,
+    a: np.ndarray,
+    b: np.ndarray,
+    kernel: Any,
+) -> int:
+    """Fill in the kernel column by column: a gradient, and how the outputs change along it."""
+    zeros = 0
+    for row in range(0, len(a), points):
+        rows = _batch(a, row, points)
+        zeros += int((used.zeros(network.leaves, rows)[: len(a) - row] > 0).sum())
+        for column in range(row if want.same else 0, len(b)):
+            part = _column(network.call, network.leaves, rows, b[column], want.outputs)
+            _write(kernel, part, row, column, want)
+    return zeros
+
+
+@partial(jax.jit, static_argnames=("call", "outputs"))
+def _column(call: Callable, leaves: list, rows: Any, x: Any, outputs: str) -> Any:
+    """The kernel of a batch with one example."""
+    value, pull = jax.vjp(lambda p: call(p, x[None])[0].reshape(-1), leaves)
+
+    def along(chosen: Any) -> Any:
+        [gradient] = pull(chosen)
+        change = jax.jvp(lambda p: call(p, rows), (leaves,), (gradient,))[1]
+        return change.reshape(len(rows), -1)
+
+    part = jax.lax.map(along, jnp.eye(value.size, dtype=value.dtype))  # (output', example, output)
+    if outputs == "full":
+        return part.transpose(1, 2, 0)[:, :, None]
+    same = jnp.diagonal(part, axis1=0, axis2=2)  # (example, output)
+    return same.sum(axis=1)[:, None] if outputs == "trace" else same.T[:, :, None]
