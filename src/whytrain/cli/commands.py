@@ -11,6 +11,7 @@ import typer
 import whytrain
 from whytrain._process import cores
 from whytrain.cli.measure_capacity import capacity
+from whytrain.cli.measure_kernel import kernel
 from whytrain.cli.status import Status
 from whytrain.errors import UserError
 
@@ -28,6 +29,7 @@ measure = typer.Typer(
     help="Measure a network, or a part of one, of your own.", rich_markup_mode=None
 )
 measure.command("capacity")(capacity)
+measure.command("kernel")(kernel)
 app.add_typer(measure, name="measure")
 
 

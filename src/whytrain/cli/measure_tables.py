@@ -62,5 +62,53 @@ def show_capacity(document: Mapping[str, Any]) -> None:
         console.print(f"note: {escape(note)}")
 
 
+def show_kernel(document: Mapping[str, Any]) -> None:
+    """Print how far a network has left its tangent kernel.
+
+    Args:
+        document: What `Regime.document` returned.
+    """
+    console = _console()
+    console.print(f"[bold]{escape(document['sentence'])}[/]")
+    console.print(f"rule: {document['rule']}")
+    if not document["checked"]:
+        console.print("[bold]not checked against the model[/]: give its outputs")
+    states = _table("tangent kernel", ">at the start", ">at the end")
+    for key, title in (
+        ("largest", "largest eigenvalue"),
+        ("smallest", "smallest eigenvalue"),
+        ("condition", "condition number"),
+        ("rank", "rank"),
+        ("effective_dimension", "effective dimension (ridge: largest / 1000)"),
+        ("alignment", "alignment with the targets"),
+    ):
+        states.add_row(title, *(_number(document[at][key]) for at in ("initial", "trained")))
+    console.print(states)
+    moved = _table("what moved", ">by", "of")
+    moved.add_row("parameters", _number(document["moved"]), "their norm")
+    drift = document["drift"]
+    for key, title, of in (
+        ("frobenius", "kernel, Frobenius norm", "its norm"),
+        ("operator", "kernel, spectral norm", "its norm"),
+        ("largest", "kernel, any entry", "its largest entry"),
+    ):
+        moved.add_row(title, _number(drift[key]), of)
+    gap = _number(document["linearization_gap"])
+    moved.add_row("outputs off the linearized network's", gap, "their change")
+    console.print(moved)
+    says = document["predictions"]
+    kind = "training examples left out of the regression" if says["held_out"] else "test examples"
+    console.print(
+        f"On {says['examples']} {kind}: error of kernel regression {says['kernel_error']:.3g}, of "
+        f"the network {says['network_error']:.3g}, agreement {_number(says['agreement'])}"
+    )
+    for note in document["notes"]:
+        console.print(f"note: {escape(note)}")
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4g}"
+
+
 def _errors(document: Mapping[str, Any]) -> dict[str, float]:
     return {f"error_{name}": value for name, value in document["errors"].items()}

@@ -1,5 +1,29 @@
 """The linearized view: tangent kernels, their hierarchy, and how far a network leaves them."""
 
+from whytrain.kernels.plan import Plan
+from whytrain.kernels.regime import Regime, kernel_regime, network_regime
+from whytrain.kernels.spectrum import (
+    Drift,
+    Spectrum,
+    alignment,
+    drift,
+    kernel_regression,
+    similarity,
+    spectrum,
+)
 from whytrain.kernels.tangent import tangent_kernel
 
-__all__ = ["tangent_kernel"]
+__all__ = [
+    "Drift",
+    "Plan",
+    "Regime",
+    "Spectrum",
+    "alignment",
+    "drift",
+    "kernel_regime",
+    "kernel_regression",
+    "network_regime",
+    "similarity",
+    "spectrum",
+    "tangent_kernel",
+]

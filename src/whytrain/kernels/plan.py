@@ -128,8 +128,8 @@ def choose(
         chosen = min(able, key=lambda name: costs[name].operations, default="products")
     if not points[chosen]:
         raise UserError(
-            f"method {chosen!r} needs {costs[chosen].need(1) / 2**20:.0f} MiB for one example, more "
-            f"than memory= leaves ({want.memory / 2**20:.0f} MiB beside the result); raise it"
+            f"method {chosen!r} needs {costs[chosen].need(1) / 2**20:.0f} MiB for one example, and "
+            f"memory= leaves {want.memory / 2**20:.0f} MiB beside the result; raise it"
         )
     return Plan(
         method=chosen,

@@ -1,0 +1,77 @@
+"""`whytrain measure kernel`: is the user's own network near its tangent kernel?"""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def kernel(
+    initial: Annotated[
+        Path, typer.Option(metavar="FILE", help="Weights before training, .safetensors.")
+    ],
+    trained: Annotated[Path, typer.Option(metavar="FILE", help="Weights after it, .safetensors.")],
+    data: Annotated[
+        Path, typer.Option(metavar="FILE", help="Training set, .npz with inputs and labels.")
+    ],
+    python: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE:FUNCTION",
+            help="Your network, function(params, batch) in JAX; params are the entries by name.",
+        ),
+    ] = None,
+    order: Annotated[
+        str | None, typer.Option(metavar="A,B", help="The layers in their order, if need be.")
+    ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="An entry not to use, or a pattern; may be repeated."),
+    ] = None,
+    outputs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Logits of the first examples, .npy or .npz, to check the network."
+        ),
+    ] = None,
+    points: Annotated[
+        int, typer.Option(metavar="N", min=10, help="Training examples measured at most.")
+    ] = 1000,
+    memory: Annotated[str, typer.Option(metavar="BYTES", help="That may be used.")] = "1GiB",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Measure how far a trained network has left its tangent kernel."""
+    from whytrain import kernels, measures
+    from whytrain._user_code import find_callable
+    from whytrain.cli import measure_tables
+    from whytrain.errors import UserError
+
+    arrays = measures.read_data(data)
+    before, after = measures.read_checkpoint(initial), measures.read_checkpoint(trained)
+    test = None
+    if "test_inputs" in arrays and "test_labels" in arrays:
+        test = arrays["test_inputs"], arrays["test_labels"]
+    if python is not None:
+        if order or ignore or outputs:
+            raise UserError(
+                "--python names the network itself; leave out --order, --ignore, --outputs"
+            )
+        found = kernels.kernel_regime(
+            find_callable(python)[0], before, after, arrays["inputs"], arrays["labels"],
+            test=test, points=points, memory=memory,
+        )  # fmt: skip
+    else:
+        found = kernels.network_regime(
+            before, after, arrays["inputs"], arrays["labels"],
+            test=test,
+            outputs=arrays.get("outputs") if outputs is None else measures.read_outputs(outputs),
+            order=order and [name.strip() for name in order.split(",")],
+            ignore=ignore or [],
+            points=points,
+            memory=memory,
+        )  # fmt: skip
+    if as_json:
+        print(json.dumps(found.document(), indent=2, allow_nan=False))
+    else:
+        measure_tables.show_kernel(found.document())

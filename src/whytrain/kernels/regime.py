@@ -1,0 +1,395 @@
+"""Whether a trained network is near its tangent kernel: a word, and the number that decides."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+from jaxtyping import PyTree
+
+from whytrain.errors import UserError
+from whytrain.kernels.function import examples, function, precision, precision_of
+from whytrain.kernels.spectrum import (
+    Drift,
+    Spectrum,
+    alignment,
+    drift,
+    kernel_regression,
+    spectrum,
+)
+from whytrain.kernels.tangent import tangent_kernel
+from whytrain.measures.building import Hints
+from whytrain.measures.network import Padding, forward
+from whytrain.measures.pairs import check_same as check_same_network
+from whytrain.measures.pairs import read_pair
+from whytrain.measures.trained import check_same
+
+INSIDE, NEAR = 0.1, 0.5  # of the deciding number
+RULE = (
+    "in the kernel regime if both the kernel's drift |K - K0| / |K0| (Frobenius) and the gap of "
+    "the linearized network |f - f_lin| / |f - f_0| are at most 0.1, near it if at most 0.5"
+)
+
+
+@dataclass(frozen=True)
+class State:
+    """A network at one time.
+
+    Attributes:
+        spectrum: Of its kernel on the training examples, summed over outputs.
+        alignment: Of that kernel with the targets, centered; None where either is constant.
+    """
+
+    spectrum: Spectrum
+    alignment: float | None
+
+    def document(self) -> dict[str, Any]:
+        """The numbers as values that JSON can hold."""
+        values, condition = self.spectrum.values, self.spectrum.condition
+        ridge = float(values[0]) / (1000 * len(values))
+        return {
+            "eigenvalues": [float(value) for value in values[:10]],
+            "largest": float(values[0]),
+            "smallest": float(values[-1]),
+            "condition": condition if np.isfinite(condition) else None,
+            "rank": self.spectrum.rank,
+            "effective_dimension": self.spectrum.effective_dimension(ridge) if ridge > 0 else 0.0,
+            "alignment": self.alignment,
+        }
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What kernel regression with the initial kernel says beside what the network says.
+
+    Attributes:
+        examples: On how many examples, none of which was fitted.
+        held_out: Whether they are a part of the training examples, which the network has seen.
+        kernel_error: Of kernel regression: the share of wrong classes, or the mean squared error.
+        network_error: Of the trained network.
+        agreement: Share of equal classes, or the correlation of the two.
+    """
+
+    examples: int
+    held_out: bool
+    kernel_error: float
+    network_error: float
+    agreement: float | None
+
+
+@dataclass(frozen=True)
+class Regime:
+    """How far a network has left its tangent kernel.
+
+    Attributes:
+        initial: At the start.
+        trained: At the end.
+        drift: Of the kernel on the training examples.
+        linearization_gap: `|f - f_lin| / |f - f_0|` on them, with `f_lin = f_0 + df_0/dparams
+            (params - params_0)`: 0 for a network that trained as its linearization would; None
+            where the outputs did not change.
+        moved: `|params - params_0| / |params_0|`.
+        predictions: Of kernel regression and the network.
+        examples: How many training examples there are.
+        outputs: How many outputs.
+        notes: What is not to be trusted about the numbers, a sentence each.
+        checked: Whether the network is known to be the user's.
+    """
+
+    initial: State
+    trained: State
+    drift: Drift
+    linearization_gap: float | None
+    moved: float
+    predictions: Predictions
+    examples: int
+    outputs: int
+    notes: tuple[str, ...]
+    checked: bool
+
+    @property
+    def deciding(self) -> float:
+        """The larger one of drift and gap."""
+        return max(self.drift.frobenius, self.linearization_gap or 0.0)
+
+    @property
+    def word(self) -> str:
+        """`"in"`, `"near"` or `"out of"` the kernel regime, by `RULE`."""
+        return "in" if self.deciding <= INSIDE else "near" if self.deciding <= NEAR else "out of"
+
+    @property
+    def sentence(self) -> str:
+        """The answer in words, with the number that decides."""
+        if not self.moved:
+            return "The parameters did not move: there is no training to speak of."
+        gap = self.linearization_gap
+        drifts = gap is None or self.drift.frobenius >= gap
+        what = "its kernel drifted by" if drifts else "its outputs left the linearized network's by"
+        return f"The network is {self.word} the kernel regime: {what} {self.deciding:.3g}."
+
+    def document(self) -> dict[str, Any]:
+        """The numbers as values that JSON can hold."""
+        return {
+            "regime": self.word,
+            "sentence": self.sentence,
+            "rule": RULE,
+            "deciding": self.deciding,
+            "drift": vars(self.drift),
+            "linearization_gap": self.linearization_gap,
+            "moved": self.moved,
+            "initial": self.initial.document(),
+            "trained": self.trained.document(),
+            "predictions": vars(self.predictions),
+            "examples": self.examples,
+            "outputs": self.outputs,
+            "checked": self.checked,
+            "notes": list(self.notes),
+        }
+
+
+def kernel_regime(
+    f: Any,
+    initial: PyTree,
+    trained: PyTree,
+    inputs: Any,
+    targets: Any,
+    *,
+    test: tuple[Any, Any] | None = None,
+    points: int = 1000,
+    memory: str | int = "1GiB",
+    notes: tuple[str, ...] = (),
+    checked: bool = True,
+) -> Regime:
+    """Measure how far a network has left its tangent kernel.
+
+    Args:
+        f: `f(params, batch)`, as `tangent_kernel` takes it.
+        initial: The parameters before training.
+        trained: The parameters after it.
+        inputs: The training examples.
+        targets: Classes (whole numbers, of as many outputs, or of one output with two classes), or
+            values, of the shape of the outputs.
+        test: Inputs and targets that were not trained on; None to hold out every fifth training
+            example from kernel regression.
+        points: How many training examples are measured at most, evenly chosen.
+        memory: As `tangent_kernel` takes it.
+        notes: What to say beside the numbers.
+        checked: Whether `f` is known to be the user's network.
+
+    Returns:
+        The measures, and the sentence.
+
+    Raises:
+        UserError: The parameters are not those of one network, or what `tangent_kernel` refuses.
+
+    Source: Jacot et al. 2018 for kernel regression; Chizat, Oyallon and Bach, "On lazy training in
+    differentiable programming", 2019, for the linearized network.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> x, w = rng.normal(size=(20, 3)), np.ones(3)
+        >>> found = kernel_regime(lambda w, x: x @ w, w, w + 1, x, x @ (w + 1))
+        >>> found.sentence
+        'The network is in the kernel regime: its kernel drifted by 0.'
+    """
+    check_same(initial, trained)
+    dtype = precision_of((initial, trained))
+    x = examples(inputs, dtype, "inputs")
+    if len(x) < 10:
+        raise UserError(f"10 training examples or more are needed, got {len(x)}")
+    if len(targets) != len(x):
+        raise UserError(f"there must be one target an input, got {len(targets)} and {len(x)}")
+    (x, given), said = _few(x, targets, points, "training")
+    notes, wanted = (*notes, *said), _Targets.of(given)
+    if test is not None:
+        test, said = _few(examples(test[0], dtype, "test inputs"), test[1], points, "test")
+        notes = (*notes, *said)
+    with precision(dtype):
+        start, end = (function(f, params, x, dtype) for params in (initial, trained))
+        before, after = (_rows(one.call(one.leaves, x)) for one in (start, end))
+        step = [b - a for a, b in zip(start.leaves, end.leaves, strict=True)]
+        slope = jax.jvp(lambda leaves: start.call(leaves, x), (start.leaves,), (step,))[1]
+        sizes = [float(optax.tree.norm(leaves)) for leaves in (step, start.leaves)]
+    change = np.linalg.norm(after - before)
+    gap = np.linalg.norm(after - before - _rows(slope)) / change if change else None
+    kernels = [
+        tangent_kernel(f, params, x, outputs="trace", memory=memory)
+        for params in (initial, trained)
+    ]
+    rows = wanted.rows(before.shape[1])
+    return Regime(
+        initial=State(spectrum(kernels[0]), _alignment(kernels[0], rows)),
+        trained=State(spectrum(kernels[1]), _alignment(kernels[1], rows)),
+        drift=drift(*kernels),
+        linearization_gap=None if gap is None else float(gap),
+        moved=sizes[0] / sizes[1],
+        predictions=_predict(f, initial, trained, x, kernels[0], before, wanted, test, memory),
+        examples=len(x),
+        outputs=before.shape[1],
+        notes=notes,
+        checked=checked,
+    )
+
+
+def network_regime(
+    initial: Any,
+    trained: Any,
+    inputs: Any,
+    targets: Any,
+    *,
+    test: tuple[Any, Any] | None = None,
+    outputs: Any = None,
+    order: Sequence[str] | None = None,
+    stride: Mapping[str, int] | None = None,
+    padding: Mapping[str, Padding] | None = None,
+    ignore: Sequence[str] = (),
+    points: int = 1000,
+    memory: str | int = "1GiB",
+) -> Regime:
+    """The same for a network that `whytrain.measures` reads: dense and convolutional, with ReLU.
+
+    Args:
+        initial: The network before training: a state dict, a module, an estimator, or layers.
+        trained: The network after it.
+        inputs: As in `kernel_regime`.
+        targets: As there.
+        test: As there.
+        outputs: The model's outputs of the first examples, or the model: the network that was read
+            is held against them, as `measures.deep` does.
+        order: As in `measures.layers`.
+        stride: As there.
+        padding: As there.
+        ignore: As there.
+        points: As in `kernel_regime`.
+        memory: As there.
+
+    Returns:
+        The measures, and the sentence; `checked` says whether outputs were compared.
+
+    Raises:
+        UserError: The network cannot be read, or its outputs are not the model's.
+    """
+    pair = read_pair(initial, trained, inputs, outputs, Hints(order, stride, padding), ignore)
+    check_same_network(pair)
+    return kernel_regime(
+        forward, list(pair.initial.layers), list(pair.trained.layers), inputs, targets,
+        test=test, points=points, memory=memory, notes=tuple(pair.notes()),
+        checked=bool(pair.compared),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Targets:
+    """What is to be said of examples: classes, signs, or values."""
+
+    given: np.ndarray
+    kind: str
+
+    @classmethod
+    def of(cls, given: np.ndarray) -> "_Targets":
+        whole = given.ndim == 1 and given.dtype.kind in "iub"
+        if not whole:
+            return cls(given.astype(np.float64), "values")
+        signs = set(np.unique(given).tolist()) <= {-1, 1}
+        return cls(given.astype(int), "signs" if signs else "classes")
+
+    def rows(self, outputs: int) -> np.ndarray:
+        """As a network's outputs should be."""
+        if self.kind == "classes" and outputs > 1:
+            if self.given.min() < 0 or self.given.max() >= outputs:
+                raise UserError(
+                    f"targets must be classes from 0 to {outputs - 1}, got {self.given.min()} to "
+                    f"{self.given.max()}"
+                )
+            return np.eye(outputs)[self.given]
+        if self.kind == "classes":  # of one output: its sign tells
+            return np.where(self.given > 0, 1.0, -1.0)[:, None]
+        rows = self.given.reshape(len(self.given), -1).astype(np.float64)
+        if rows.shape[1] != outputs:
+            raise UserError(
+                f"targets must be one number for each of {outputs} outputs, or classes (whole "
+                f"numbers), got the shape {self.given.shape}"
+            )
+        return rows
+
+    def says(self, outputs: np.ndarray) -> np.ndarray:
+        """What outputs say in the targets' kind."""
+        if self.kind == "values":
+            return outputs
+        return outputs.argmax(axis=1) if outputs.shape[1] > 1 else np.sign(outputs[:, 0])
+
+    def error(self, outputs: np.ndarray) -> float:
+        """The share of wrong classes, or the mean squared error."""
+        rows = self.rows(outputs.shape[1])
+        if self.kind == "values":
+            return float(((outputs - rows) ** 2).mean())
+        return float((self.says(outputs) != self.says(rows)).mean())
+
+
+def _few(
+    x: np.ndarray, targets: Any, points: int, which: str
+) -> tuple[tuple[np.ndarray, np.ndarray], list[str]]:
+    """At most so many examples, evenly chosen, and what to say of that."""
+    if len(x) <= points:
+        return (x, np.asarray(targets)), []
+    chosen = np.linspace(0, len(x) - 1, points).astype(int)
+    said = f"measured on {points} of {len(x)} {which} examples, evenly chosen"
+    return (x[chosen], np.asarray(targets)[chosen]), [said]
+
+
+def _predict(
+    f: Any,
+    initial: PyTree,
+    trained: PyTree,
+    x: np.ndarray,
+    kernel: np.ndarray,
+    before: np.ndarray,
+    wanted: _Targets,
+    test: tuple[Any, Any] | None,
+    memory: Any,
+) -> Predictions:
+    rows = wanted.rows(before.shape[1])
+    if test is None:
+        out = np.arange(len(x)) % 5 == 4
+        said, others, kept = _Targets(wanted.given[out], wanted.kind), x[out], ~out
+        across = kernel[np.ix_(out, kept)]
+    else:
+        others, said, kept = test[0], _Targets.of(test[1]), np.full(len(x), True)
+        across = tangent_kernel(f, initial, others, x, outputs="trace", memory=memory)
+    with precision(x.dtype):
+        start, end = (
+            _rows(one.call(one.leaves, others))
+            for one in (function(f, params, others, x.dtype) for params in (initial, trained))
+        )
+    regressed = kernel_regression(
+        kernel[np.ix_(kept, kept)], rows[kept], across,
+        initial=before[kept], initial_others=start,
+    )  # fmt: skip
+    return Predictions(
+        examples=len(others),
+        held_out=test is None,
+        kernel_error=said.error(regressed),
+        network_error=said.error(end),
+        agreement=_agreement(said, regressed, end),
+    )
+
+
+def _agreement(said: _Targets, one: np.ndarray, other: np.ndarray) -> float | None:
+    if said.kind != "values":
+        return float((said.says(one) == said.says(other)).mean())
+    if np.ptp(one) == 0 or np.ptp(other) == 0:
+        return None
+    return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
+
+
+def _alignment(kernel: np.ndarray, rows: np.ndarray) -> float | None:
+    try:
+        return alignment(kernel, rows)
+    except UserError:  # constant targets
+        return None
+
+
+def _rows(outputs: Any) -> np.ndarray:
+    return np.asarray(outputs, np.float64).reshape(len(outputs), -1)
