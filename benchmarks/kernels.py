@@ -1,0 +1,180 @@
+"""The tangent kernel beside PyTorch: layer by layer as one would write it down, and Jacobians."""
+
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.timing import best_threads, seconds
+from whytrain.kernels import tangent_kernel
+
+SIZES, CHANNELS, BLOCKS, IMAGE, CLASSES = (64, 512, 512, 1), 16, 3, (3, 32, 32), 10
+
+
+def measure(repeats: int) -> dict:
+    """Seconds of each contender, by turns, in float32 and without the first call."""
+    rng = np.random.default_rng(0)
+    weights = [
+        (rng.standard_normal((i, o), np.float32) * (2 / i) ** 0.5, np.zeros(o, np.float32))
+        for i, o in zip(SIZES, SIZES[1:], strict=False)
+    ]
+    found = {}
+    for n in (256, 2048):
+        x = rng.standard_normal((n, SIZES[0]), np.float32)
+        ours = lambda x=x: tangent_kernel(dense, weights, x)  # noqa: E731
+        peers = dense_peers(weights, x)
+        found[f"dense, {n} points"] = compare(ours, peers, repeats, slow={"torch.func Jacobians"})
+    state = draw_residual(rng)
+    x = rng.standard_normal((64, *IMAGE), np.float32)
+    ours = lambda: tangent_kernel(residual, state, x)  # noqa: E731
+    found["residual, 64 images"] = compare(
+        ours, residual_peers(state, x), repeats, slow={"torch.func Jacobians"}
+    )
+    return found
+
+
+def compare(ours: Callable, peers: dict[str, Callable], repeats: int, slow: set[str]) -> dict:
+    """Our time and the peers', by turns, and whether all kernels are one."""
+    right = np.asarray(ours(), np.float64)
+    apart, times = {}, {name: [] for name in ("whytrain", *peers)}
+    for name, peer in peers.items():
+        there = np.asarray(peer(), np.float64).reshape(right.shape)
+        apart[name] = float(np.abs(there - right).max() / np.abs(right).max())
+    for turn in range(repeats):
+        times["whytrain"].append(seconds(ours))
+        for name, peer in peers.items():
+            if name not in slow or turn < 2:
+                times[name].append(seconds(peer))
+    medians = {name: statistics.median(each) for name, each in times.items()}
+    ratios = {name: medians[name] / medians["whytrain"] for name in peers}
+    return {"seconds": medians, "ratio": ratios, "apart": apart}
+
+
+def dense(params: list, x: Any) -> Any:
+    """The network of the table, in JAX."""
+    for weight, bias in params[:-1]:
+        x = jax.nn.relu(x @ weight + bias)
+    return (x @ params[-1][0] + params[-1][1])[:, 0]
+
+
+def dense_peers(weights: list, x: np.ndarray) -> dict[str, Callable]:
+    """The same in PyTorch."""
+    import torch
+
+    inputs = torch.from_numpy(x)
+    layers: list = []
+    for weight, bias in weights:
+        layer = torch.nn.Linear(*weight.shape)
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(weight.T))
+            layer.bias.copy_(torch.from_numpy(bias))
+        layers += [layer, torch.nn.ReLU()]
+    model = torch.nn.Sequential(*layers[:-1])
+    linear = [layer for layer in model if isinstance(layer, torch.nn.Linear)]
+
+    @torch.no_grad()
+    def layerwise() -> Any:
+        """Inputs' Gram times backward signals' Gram, layer by layer."""
+        seen, h = [], inputs
+        for i, layer in enumerate(linear):
+            seen.append(h)
+            h = layer(h)
+            if i < len(linear) - 1:
+                h = torch.relu(h)
+        signal, kernel = torch.ones(len(inputs), 1), 0
+        for i in reversed(range(len(linear))):
+            kernel = kernel + (seen[i] @ seen[i].T + 1) * (signal @ signal.T)
+            if i:
+                signal = (signal @ linear[i].weight) * (seen[i] > 0)
+        return kernel
+
+    best_threads(lambda: layerwise)
+    peers = {"PyTorch, layer by layer": layerwise, "torch.func Jacobians": jacobians(model, inputs)}
+    return peers | gram(model, inputs)
+
+
+def jacobians(model: Any, inputs: Any) -> Callable[[], Any]:
+    """The contraction of whole Jacobians that PyTorch's documentation has."""
+    import torch
+
+    params = {name: leaf.detach() for name, leaf in model.named_parameters()}
+
+    def single(params: dict, x: Any) -> Any:
+        return torch.func.functional_call(model, params, (x[None],))[0]
+
+    def run() -> Any:
+        found = torch.func.vmap(torch.func.jacrev(single), (None, 0))(params, inputs)
+        rows = [leaf.flatten(2) for leaf in found.values()]
+        return sum(torch.einsum("aop,bqp->aobq", row, row) for row in rows)
+
+    return run
+
+
+def gram(model: Any, inputs: Any) -> dict[str, Callable]:
+    """nngeometry's Gram matrix, where it is installed."""
+    try:
+        from nngeometry.backend import TorchHooksJacobianBackend
+        from nngeometry.layercollection import LayerCollection
+        from nngeometry.object.fspace import FMatDense
+    except ImportError:
+        return {}
+    layers = LayerCollection.from_model(model)
+
+    def run() -> Any:
+        backend = TorchHooksJacobianBackend(model, lambda x: model(x), layer_collection=layers)
+        data = FMatDense(backend, examples=(inputs,)).data  # (output, example, output, example)
+        return data.detach().permute(1, 0, 3, 2)
+
+    return {"nngeometry": run}
+
+
+def draw_residual(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """A stem, residual blocks of two convolutions, an average and a linear layer."""
+    shapes = {"stem": (CHANNELS, IMAGE[0], 3, 3)}
+    for block in range(BLOCKS):
+        shapes |= {f"{block}a": (CHANNELS, CHANNELS, 3, 3), f"{block}b": (CHANNELS, CHANNELS, 3, 3)}
+    shapes["linear"] = (CLASSES, CHANNELS)
+    return {
+        name: rng.standard_normal(shape, np.float32) / np.prod(shape[1:]) ** 0.5
+        for name, shape in shapes.items()
+    }
+
+
+def residual(params: dict, x: Any) -> Any:
+    """The residual network, in JAX."""
+
+    def convolve(x: Any, name: str) -> Any:
+        return jax.lax.conv(x, params[name], (1, 1), "SAME")
+
+    x = convolve(x, "stem")
+    for block in range(BLOCKS):
+        x = x + convolve(jnp.tanh(convolve(jnp.tanh(x), f"{block}a")), f"{block}b")
+    return jnp.tanh(x).mean(axis=(2, 3)) @ params["linear"].T
+
+
+def residual_peers(state: dict[str, np.ndarray], x: np.ndarray) -> dict[str, Callable]:
+    """The same in PyTorch."""
+    import torch
+
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weights = torch.nn.ParameterDict(
+                {f"w{name}": torch.from_numpy(leaf) for name, leaf in state.items()}
+            )
+
+        def forward(self, x: Any) -> Any:
+            def convolve(x: Any, name: str) -> Any:
+                return torch.nn.functional.conv2d(x, self.weights[f"w{name}"], padding=1)
+
+            x = convolve(x, "stem")
+            for block in range(BLOCKS):
+                x = x + convolve(torch.tanh(convolve(torch.tanh(x), f"{block}a")), f"{block}b")
+            return torch.tanh(x).mean(dim=(2, 3)) @ self.weights["wlinear"].T
+
+    run = jacobians(Net(), torch.from_numpy(x))
+    best_threads(lambda: run)
+    return {"torch.func Jacobians": run}
