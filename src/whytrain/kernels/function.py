@@ -53,8 +53,8 @@ def precision(dtype: Any) -> Iterator[None]:
 
 def precision_of(params: PyTree) -> Any:
     """float64 if a parameter is in it, else float32."""
-    kinds = {getattr(leaf, "dtype", None) for leaf in jax.tree.leaves(params)}
-    return np.float64 if np.dtype(np.float64) in kinds else np.float32
+    kinds = {str(getattr(leaf, "dtype", "")) for leaf in jax.tree.leaves(params)}
+    return np.float64 if kinds & {"float64", "torch.float64"} else np.float32
 
 
 def function(f: Any, params: PyTree, x: np.ndarray, dtype: Any) -> Function:

@@ -140,6 +140,29 @@ def choose(
     )
 
 
+def choose_jacobian(names: Sequence[str], parameters: int, outputs: int, want: Wanted) -> Plan:
+    """The plan where there is no other way than the Jacobian.
+
+    Raises:
+        UserError: The gradients of one example do not fit the memory.
+    """
+
+    def need(points: int) -> float:
+        # Gradients of two batches, and one more copy while they are made.
+        return want.itemsize * (3 * points * outputs * parameters + 4 * (points * outputs) ** 2)
+
+    pairs = outputs ** (2 if want.outputs == "full" else 1)
+    cost = Cost(2.0 * want.rows * want.columns * pairs * parameters, need)
+    points = _points(cost, outputs, want)
+    if not points:
+        raise UserError(
+            f"the gradients of one example need {need(1) / 2**20:.0f} MiB, and memory= leaves "
+            f"{want.memory / 2**20:.0f} MiB beside the result; raise it"
+        )
+    how = dict.fromkeys(names, "Jacobian")
+    return Plan("jacobian", points, int(need(points)), {"jacobian": cost.operations}, how)
+
+
 def _by_signals(program: Program, want: Wanted) -> Cost:
     outputs, pairs = program.outputs, program.outputs ** (2 if want.outputs == "full" else 1)
     kept, each, pair = program.kept, _passing(program), _pair(program, pairs)

@@ -14,8 +14,9 @@ from jaxtyping import PyTree
 
 from whytrain.errors import KinkWarning, UserError
 from whytrain.kernels.function import Function, examples, function, precision, precision_of
-from whytrain.kernels.plan import Wanted, bytes_of, choose
+from whytrain.kernels.plan import Plan, Wanted, bytes_of, choose, choose_jacobian
 from whytrain.kernels.program import Program, Signals, block, program
+from whytrain.kernels.pytorch import Module, is_module, module
 
 
 def tangent_kernel(
@@ -49,10 +50,11 @@ def tangent_kernel(
 
     Args:
         f: `f(params, batch)`: an array of outputs, (example,) or (example, ...), each of which
-            depends on its own example alone. `jax.vmap` makes it of a function of one example.
+            depends on its own example alone. `jax.vmap` makes it of a function of one example. Or
+            a module of PyTorch, in evaluation mode; its kernel goes through `torch.func`.
         params: The parameters: a pytree of arrays, or an Equinox module. Its arrays of floating
             point are differentiated in. One in float64 makes all computations float64, float32
-            otherwise.
+            otherwise. Of a module its parameters by name, or None for its own.
         x1: A batch of inputs: an array whose first axis counts them.
         x2: Another; None for the same.
         outputs: `"full"` for all pairs of outputs, `"trace"` for the sum over equal outputs,
@@ -92,29 +94,54 @@ def tangent_kernel(
         raise UserError(f"outputs must be 'full', 'trace' or 'diagonal', got {outputs!r}")
     if by_layer and out is not None:
         raise UserError("out= takes one kernel; leave by_layer out, or keep the kernels in memory")
-    room, dtype = bytes_of(memory), precision_of(params)
+    room, torch = bytes_of(memory), is_module(f)
+    dtype = precision_of(list(f.parameters()) if torch and params is None else params)
     with precision(dtype):
         a = examples(x1, dtype, "x1")
         b = a if x2 is None else examples(x2, dtype, "x2")
         if a.shape[1:] != b.shape[1:] or a.dtype != b.dtype:
             raise UserError(f"x1 and x2 must be alike, got {_kind(a)} and {_kind(b)}")
-        network = function(f, params, a, dtype)
+        network = module(f, params, a) if torch else function(f, params, a, dtype)
         names = network.names if by_layer else ("",)
         shape = _shape(outputs, len(a), len(b), network.outputs)
-        room = _beside(room, len(names) * math.prod(shape) * np.dtype(dtype).itemsize, out)
-        want = Wanted(len(a), len(b), x2 is None, outputs, by_layer, room, np.dtype(dtype).itemsize)
-        layered, dense = (_program(network, a, layers) for layers in (True, False))
-        plan = choose(method, layered, dense, network.names, want)
-        found = [_empty(shape, dtype, plan.points * network.outputs, out) for _ in names]
-        if plan.method == "products":
-            zeros = _by_products(network, dense, want, plan.points, a, b, found[0])
+        itemsize = np.dtype(dtype).itemsize
+        room = _beside(room, len(names) * math.prod(shape) * itemsize, out)
+        want = Wanted(len(a), len(b), x2 is None, outputs, by_layer, room, itemsize)
+        if isinstance(network, Module):
+            plan, fill = _of_module(network, method, want)
         else:
-            used = layered if plan.method == "structured" else dense
-            zeros = _by_signals(network, used, want, plan.points, a, b, found)
+            plan, fill = _of_function(network, method, want, a)
+        found = [_empty(shape, dtype, plan.points * network.outputs, out) for _ in names]
+        zeros = fill(want, plan.points, a, b, found)
     if zeros:
         warnings.warn(_at_kinks(zeros), KinkWarning, stacklevel=2)
     kernel = dict(zip(names, found, strict=True)) if by_layer else found[0]
     return (kernel, plan) if explain else kernel
+
+
+def _of_function(
+    network: Function, method: str, want: Wanted, x: np.ndarray
+) -> tuple[Plan, Callable]:
+    """How the kernel of a function is computed, and what fills it in."""
+    layered, dense = (_program(network, x, layers) for layers in (True, False))
+    plan = choose(method, layered, dense, network.names, want)
+    if plan.method == "products":
+        return plan, partial(_by_products, network, dense)
+    used = layered if plan.method == "structured" else dense
+    return plan, partial(_by_signals, partial(used.signals, network.leaves), used.kept)
+
+
+def _of_module(network: Module, method: str, want: Wanted) -> tuple[Plan, Callable]:
+    """The same for a module of PyTorch: its Jacobian."""
+    if method not in ("auto", "jacobian"):
+        raise UserError(f"a module of PyTorch goes through its Jacobian; got method={method!r}")
+    plan = choose_jacobian(network.names, sum(network.sizes), network.outputs, want)
+
+    def signals(x: np.ndarray) -> Signals:
+        gradients = dict(enumerate(network.gradients(x)))
+        return {"single": {}, "gradients": gradients, "zeros": np.zeros(len(x))}
+
+    return plan, partial(_by_signals, signals, network.outputs * sum(network.sizes))
 
 
 def _program(network: Function, x: np.ndarray, layers: bool) -> Program:
@@ -166,29 +193,32 @@ def _at_kinks(examples: int) -> str:
 
 
 def _by_signals(
-    network: Function,
-    used: Program,
+    signals: Callable[[np.ndarray], Signals],
+    size: int,
     want: Wanted,
     points: int,
     a: np.ndarray,
     b: np.ndarray,
     found: Sequence[Any],
 ) -> int:
-    """Fill in the kernel block by block; give the examples with a rectifier at 0."""
+    """Fill in the kernel block by block; give the examples with a rectifier at 0.
 
-    def signals(x: np.ndarray, at: int) -> Signals:
-        return used.signals(network.leaves, _batch(x, at, points))
+    `size` numbers are kept of an example: those of all of them, where the memory allows.
+    """
 
-    kept = len(b) * used.kept * want.itemsize < want.memory / 3
-    columns = [signals(b, at) if kept else None for at in range(0, len(b), points)]
+    def at(x: np.ndarray, place: int) -> Signals:
+        return signals(_batch(x, place, points))
+
+    kept = len(b) * size * want.itemsize < want.memory / 3
+    columns = [at(b, place) if kept else None for place in range(0, len(b), points)]
     zeros = 0
     for i, row in enumerate(range(0, len(a), points)):
-        rows = columns[i] if want.same and kept else signals(a, row)
+        rows = columns[i] if want.same and kept else at(a, row)
         zeros += int((rows["zeros"][: len(a) - row] > 0).sum())
         for j, column in enumerate(range(0, len(b), points)):
             if want.same and j < i:
                 continue
-            others = rows if want.same and i == j else columns[j] or signals(b, column)
+            others = rows if want.same and i == j else columns[j] or at(b, column)
             parts = block(rows, others, want.outputs, want.by_layer)
             for name, kernel in enumerate(found):
                 if (key := name if want.by_layer else -1) in parts:
@@ -222,7 +252,7 @@ def _by_products(
     points: int,
     a: np.ndarray,
     b: np.ndarray,
-    kernel: Any,
+    found: Sequence[Any],
 ) -> int:
     """Fill in the kernel column by column: a gradient, and how the outputs change along it."""
     zeros = 0
@@ -231,7 +261,7 @@ def _by_products(
         zeros += int((used.zeros(network.leaves, rows)[: len(a) - row] > 0).sum())
         for column in range(row if want.same else 0, len(b)):
             part = _column(network.call, network.leaves, rows, b[column], want.outputs)
-            _write(kernel, part, row, column, want)
+            _write(found[0], part, row, column, want)
     return zeros
 
 
