@@ -15,7 +15,13 @@ def loaded_by(statement: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "statement", ["import whytrain", "import whytrain.cli", "import whytrain._process"]
+    "statement",
+    [
+        "import whytrain",
+        "import whytrain.cli",
+        "import whytrain._process",
+        "import whytrain.kernels",
+    ],
 )
 def test_nothing_heavy_is_imported(statement):
     assert not loaded_by(statement) & set(HEAVY)

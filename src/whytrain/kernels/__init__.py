@@ -1,29 +1,24 @@
-"""The linearized view: tangent kernels, their hierarchy, and how far a network leaves them."""
+"""The linearized view: tangent kernels, their hierarchy, and how far a network leaves them.
 
-from whytrain.kernels.plan import Plan
-from whytrain.kernels.regime import Regime, kernel_regime, network_regime
-from whytrain.kernels.spectrum import (
-    Drift,
-    Spectrum,
-    alignment,
-    drift,
-    kernel_regression,
-    similarity,
-    spectrum,
-)
-from whytrain.kernels.tangent import tangent_kernel
+Names are loaded when they are first used.
+"""
 
-__all__ = [
-    "Drift",
-    "Plan",
-    "Regime",
-    "Spectrum",
-    "alignment",
-    "drift",
-    "kernel_regime",
-    "kernel_regression",
-    "network_regime",
-    "similarity",
-    "spectrum",
-    "tangent_kernel",
-]
+from whytrain._lazy import lazily
+
+_HOME = {
+    "Drift": "whytrain.kernels.spectra",
+    "Plan": "whytrain.kernels.plan",
+    "Regime": "whytrain.kernels.regime",
+    "Spectrum": "whytrain.kernels.spectra",
+    "alignment": "whytrain.kernels.spectra",
+    "drift": "whytrain.kernels.spectra",
+    "kernel_regime": "whytrain.kernels.regime",
+    "kernel_regression": "whytrain.kernels.spectra",
+    "network_regime": "whytrain.kernels.regime",
+    "similarity": "whytrain.kernels.spectra",
+    "spectrum": "whytrain.kernels.spectra",
+    "tangent_kernel": "whytrain.kernels.tangent",
+}
+
+__all__ = [*_HOME]  # pyright: ignore[reportUnsupportedDunderAll]
+__getattr__, __dir__ = lazily(__name__, _HOME)

@@ -11,7 +11,7 @@ from jaxtyping import PyTree
 
 from whytrain.errors import UserError
 from whytrain.kernels.function import examples, function, precision, precision_of
-from whytrain.kernels.spectrum import (
+from whytrain.kernels.spectra import (
     Drift,
     Spectrum,
     alignment,

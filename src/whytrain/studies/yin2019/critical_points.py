@@ -64,7 +64,7 @@ def _teacher(settings: PointSettings, rng: np.random.Generator) -> dict[str, flo
         "saddle_error": abs(found - stated) if exists and found is not None else 0.0,
         "residual": max(place.residual(angle) for angle in _critical(exists, stated)),
         "both_sides_fall": (not exists) or bool(settled.max() <= saddle_loss + 1e-12),
-        "least_rise": place.least_change(*spurious, rng, settings.tries),
+        "least_rise": place.least_change(*spurious, rng, settings.tries, abs(1 - 2 * u)),
         "profile_error": float(np.abs(profile - settled).max()),
         "values_error": max(
             abs(float(place.loss(*spurious)) - total**2 / (2 * (m + 1))),
@@ -171,10 +171,19 @@ class _Place:
         return along / (2 * ROOT), -overlap * passed * sin / (2 * ROOT)
 
     def least_change(
-        self, v: Float[np.ndarray, " m"], kappa: Many, rng: np.random.Generator, tries: int
+        self,
+        v: Float[np.ndarray, " m"],
+        kappa: Many,
+        rng: np.random.Generator,
+        tries: int,
+        reach: float,
     ) -> float:
-        """The least change of the loss under small random moves, over the size of the move."""
-        far = 10 ** rng.uniform(-4, -1, tries)
+        """The least change of the loss under small random moves, over the size of the move.
+
+        Where a spurious minimum ends, at u = 1/2, its basin shrinks to nothing, as |1 - 2 u|: moves
+        are of no more than a tenth of this reach.
+        """
+        far = reach * 10 ** rng.uniform(-4, -1, tries)
         turn = far * np.abs(rng.normal(size=tries))
         size = far * (rng.uniform(size=tries) < 0.5)  # half of the moves only turn
         moved = v + size[:, None] * rng.normal(size=(tries, self.m))
@@ -185,7 +194,7 @@ class _Place:
 CRITICAL_POINTS = lab.Experiment(
     "critical-points",
     "minima, saddles and joint zeros of the coarse gradients, at random teachers",
-    PointSettings, compute, lab.summarize, runs=200, block=256, version=3,
+    PointSettings, compute, lab.summarize, runs=200, block=256, version=4,
 )  # fmt: skip
 
 TEACHERS = CRITICAL_POINTS.grid(
