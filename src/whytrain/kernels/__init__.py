@@ -1,5 +1,6 @@
 """The linearized view: tangent kernels, their hierarchy, and how far a network leaves them."""
 
+from whytrain.kernels.hierarchy import hierarchy, hierarchy_along, hierarchy_blocks
 from whytrain.kernels.plan import Plan
 from whytrain.kernels.regime import Regime, kernel_regime, network_regime
 from whytrain.kernels.spectrum import (
@@ -20,6 +21,9 @@ __all__ = [
     "Spectrum",
     "alignment",
     "drift",
+    "hierarchy",
+    "hierarchy_along",
+    "hierarchy_blocks",
     "kernel_regime",
     "kernel_regression",
     "network_regime",
