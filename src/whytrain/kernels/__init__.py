@@ -1,5 +1,6 @@
 """The linearized view: tangent kernels, their hierarchy, and how far a network leaves them."""
 
+from whytrain.kernels.flows import FlowPath, gradient_flow, truncated_flow
 from whytrain.kernels.hierarchy import hierarchy, hierarchy_along, hierarchy_blocks
 from whytrain.kernels.plan import Plan
 from whytrain.kernels.regime import Regime, kernel_regime, network_regime
@@ -16,11 +17,13 @@ from whytrain.kernels.tangent import tangent_kernel
 
 __all__ = [
     "Drift",
+    "FlowPath",
     "Plan",
     "Regime",
     "Spectrum",
     "alignment",
     "drift",
+    "gradient_flow",
     "hierarchy",
     "hierarchy_along",
     "hierarchy_blocks",
@@ -30,4 +33,5 @@ __all__ = [
     "similarity",
     "spectrum",
     "tangent_kernel",
+    "truncated_flow",
 ]

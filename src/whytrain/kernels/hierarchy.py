@@ -70,8 +70,8 @@ def hierarchy(
     """
     check_whole("order", order, 2)
     model = Model.of(f, params, x, x_test)
-    entries = _entries(order, model.rows, model.indices)
-    model.check_memory(entries, _gradients(order, model.rows), memory)
+    entries = entries_of(order, model.rows, model.indices)
+    model.check_memory(entries, gradients_of(order, model.rows), memory)
     return finite(kernels, model.f, model.params, model.x, order, model.x_test)
 
 
@@ -116,8 +116,7 @@ def hierarchy_along(
     """
     check_whole("order", order, 2)
     model = Model.of(f, params, x, x_test)
-    entries = model.rows * model.indices
-    model.check_memory(entries, _gradients(order, model.rows), memory)
+    model.check_memory(model.pairs, gradients_of(order, model.rows), memory)
     v = model.numbers(vector, "vector")
     return finite(along, model.f, model.params, model.x, order, v, model.x_test)
 
@@ -158,8 +157,8 @@ def hierarchy_blocks(
     model = Model.of(f, params, x)
     sets = model.sets(points)
     indices = sets.shape[1] * model.indices // model.shape[0]
-    entries = len(sets) * _entries(order, indices, indices)
-    model.check_memory(entries, _gradients(order, indices), memory)
+    entries = len(sets) * entries_of(order, indices, indices)
+    model.check_memory(entries, gradients_of(order, indices), memory)
     return finite(blocks, model.f, model.params, model.x, order, sets)
 
 
@@ -233,11 +232,11 @@ def _taken(x: PyTree, points: Any) -> PyTree:
     return jax.tree.map(lambda leaf: leaf[points], x)
 
 
-def _entries(order: int, rows: int, indices: int) -> int:
+def entries_of(order: int, rows: int, indices: int) -> int:
     """How many numbers the kernels up to an order hold."""
     return sum(rows * indices ** (r - 1) for r in range(2, order + 1))
 
 
-def _gradients(order: int, rows: int) -> int:
-    """How many gradients are held, with what leads to them; each derivative doubles their number."""
+def gradients_of(order: int, rows: int) -> int:
+    """How many gradients are held, with what leads to them: each derivative doubles them."""
     return 2**order * rows

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
 from whytrain.errors import UserError
 from whytrain.measures.arrays import as_float64
@@ -54,6 +54,11 @@ class Model:
     def indices(self) -> int:
         """How many outputs there are at `x`."""
         return int(np.prod(self.shape))
+
+    @property
+    def pairs(self) -> int:
+        """How many entries the tangent kernel has."""
+        return self.rows * self.indices
 
     def numbers(self, values: Any, of: str) -> Float[np.ndarray, "..."]:
         """Read finite numbers that must have the shape of the outputs at `x`."""
@@ -113,7 +118,7 @@ def _outputs_shape(f: Callable[..., Any], params: PyTree, x: PyTree, of: str) ->
     """The shape of the outputs at a batch, after a look whether they are what kernels are of."""
     count = _count(x, of)
     with told():
-        outputs = jnp.asarray(f(params, x))
+        outputs = jax.jit(f)(params, x)
     shape = outputs.shape
     if len(shape) not in (1, 2) or shape[0] != count or not outputs.size:
         raise UserError(
@@ -128,7 +133,7 @@ def _outputs_shape(f: Callable[..., Any], params: PyTree, x: PyTree, of: str) ->
     if not np.isfinite(outputs).all():
         raise UserError(f"f(params, {of}) is not finite; there is nothing to measure")
     with told():
-        apart = np.abs(outputs - jax.vmap(lambda point: f(params, alone(point))[0])(x)).max()
+        apart = np.abs(outputs - jax.jit(_each_alone, static_argnums=0)(f, params, x)).max()
     if not apart <= _ALIKE * np.abs(outputs).max():
         raise UserError(
             f"what f says of an example of {of} changes with the rest of the batch, or from call "
@@ -145,6 +150,10 @@ def _count(x: PyTree, of: str) -> int:
             f"(1 or more); got first axes {sorted(counts) or 'none'}"
         )
     return counts.pop()
+
+
+def _each_alone(f: Callable[..., Any], params: PyTree, x: PyTree) -> Array:
+    return jax.vmap(lambda point: f(params, alone(point))[0])(x)
 
 
 def alone(point: PyTree) -> PyTree:
