@@ -2,6 +2,7 @@
 
 from whytrain.kernels.flows import FlowPath, gradient_flow, truncated_flow
 from whytrain.kernels.hierarchy import hierarchy, hierarchy_along, hierarchy_blocks
+from whytrain.kernels.infinite import InfiniteKernel, infinite_kernel
 from whytrain.kernels.plan import Plan
 from whytrain.kernels.regime import Regime, kernel_regime, network_regime
 from whytrain.kernels.spectrum import (
@@ -18,6 +19,7 @@ from whytrain.kernels.tangent import tangent_kernel
 __all__ = [
     "Drift",
     "FlowPath",
+    "InfiniteKernel",
     "Plan",
     "Regime",
     "Spectrum",
@@ -27,6 +29,7 @@ __all__ = [
     "hierarchy",
     "hierarchy_along",
     "hierarchy_blocks",
+    "infinite_kernel",
     "kernel_regime",
     "kernel_regression",
     "network_regime",

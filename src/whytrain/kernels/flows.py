@@ -1,26 +1,19 @@
 """Training in continuous time: the true flow, and that of the hierarchy cut off at an order."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
-import diffrax
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Float, PyTree
 
-from whytrain._types import Numeric
 from whytrain.errors import UserError
 from whytrain.kernels.hierarchy import entries_of, gradients_of, kernels
 from whytrain.kernels.model import MEMORY, Model, finite
+from whytrain.kernels.solve import MOST_STEPS, STAGES, Path, flow, outputs, truncated
 from whytrain.measures.arrays import as_float64, check_whole
 from whytrain.measures.loss import told
-
-_TOLERANCE = 1e-10  # of a step of the solver, relative and absolute
-_MOST_STEPS = 10_000
-_STAGES = 16  # copies of its state that the solver keeps
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +81,7 @@ def truncated_flow(
     """
     check_whole("order", order, 2)
     model, y, times = _given(f, params, x, y, times, x_test)
-    held = _STAGES * entries_of(order - 1, model.rows, model.indices) + len(times) * model.pairs
+    held = STAGES * entries_of(order - 1, model.rows, model.indices) + len(times) * model.pairs
     entries = held + entries_of(order, model.rows, model.indices)
     model.check_memory(entries, gradients_of(order, model.rows), memory)
     tensors = finite(kernels, model.f, model.params, model.x, order, model.x_test)
@@ -134,100 +127,10 @@ def gradient_flow(
     """
     model, y, times = _given(f, params, x, y, times, x_test)
     held = len(times) * model.pairs if kernel else 0
-    model.check_memory(held, _STAGES + (gradients_of(2, model.rows) if kernel else 0), memory)
+    model.check_memory(held, STAGES + (gradients_of(2, model.rows) if kernel else 0), memory)
     with jax.enable_x64(True), told():
         path = flow(model.f, model.params, model.x, y, times, model.x_test, kernel=kernel)
         return _seen(model, y, times, path)
-
-
-class Path(NamedTuple):
-    """A flow as arrays of JAX.
-
-    Attributes:
-        times: The times; infinite from the first on that was not reached.
-        outputs: Those at test and training points.
-        kernel: `K2`, or None.
-    """
-
-    times: Float[Array, " time"]
-    outputs: Float[Array, "time row"]
-    kernel: Float[Array, "time row index"] | None
-
-
-@jax.jit
-def truncated(
-    tensors: tuple[Any, ...],
-    start: Float[Numeric, " row"],
-    y: Float[Numeric, "n ..."],
-    times: Float[Numeric, " time"],
-) -> Path:
-    """`truncated_flow` unchecked, from what `kernels` and `outputs` give: for `jax.vmap`."""
-    *moving, held = (start, *tensors)
-
-    def velocity(_t: Any, state: tuple, _args: Any) -> tuple:
-        residual = state[0][-y.size :] - y.ravel()
-        return tuple(-(kernel @ residual) / len(y) for kernel in (*state[1:], held))
-
-    # With the kernel held, of order 2, there is no second part.
-    reached, (rows, *second) = _solve(velocity, tuple(moving), times, lambda state: state[:2])
-    constant = jnp.broadcast_to(held, (len(times), *held.shape))
-    return Path(reached, rows, second[0] if second else constant)
-
-
-@partial(jax.jit, static_argnames=("f", "kernel"))
-def flow(
-    f: Callable[..., Any],
-    params: PyTree,
-    x: PyTree,
-    y: Float[Numeric, "n ..."],
-    times: Float[Numeric, " time"],
-    x_test: PyTree = None,
-    *,
-    kernel: bool = False,
-) -> Path:
-    """`gradient_flow` unchecked, as a function of arrays: for `jax.vmap` over parameters."""
-
-    def risk(params: PyTree) -> Array:
-        return jnp.sum((f(params, x) - y) ** 2) / (2 * len(y))
-
-    def velocity(_t: Any, params: PyTree, _args: Any) -> PyTree:
-        return jax.tree.map(jnp.negative, jax.grad(risk)(params))
-
-    def seen(params: PyTree) -> tuple[Array, Array | None]:
-        there = kernels(f, params, x, 2, x_test)[0] if kernel else None
-        return outputs(f, params, x, x_test), there
-
-    reached, (rows, tangent) = _solve(velocity, params, times, seen)
-    return Path(reached, rows, tangent)
-
-
-@partial(jax.jit, static_argnames="f")
-def outputs(
-    f: Callable[..., Any], params: PyTree, x: PyTree, x_test: PyTree = None
-) -> Float[Array, " row"]:
-    """The outputs at test and training points, in the order of the kernels' first index."""
-    parts = [f(params, points).ravel() for points in (x_test, x) if points is not None]
-    return jnp.concatenate(parts)
-
-
-def _solve(
-    velocity: Callable, start: PyTree, times: Array, seen: Callable[[PyTree], Any]
-) -> tuple[Array, Any]:
-    """What is to be seen of a solution at the times, each of which ends a step."""
-    steps = diffrax.PIDController(rtol=_TOLERANCE, atol=_TOLERANCE)
-    solution = diffrax.diffeqsolve(
-        diffrax.ODETerm(velocity),
-        diffrax.Dopri8(),
-        t0=0.0,
-        t1=times[-1],
-        dt0=None,
-        y0=start,
-        saveat=diffrax.SaveAt(ts=times, fn=lambda _t, state, _args: seen(state)),
-        stepsize_controller=diffrax.ClipStepSizeController(steps, step_ts=times),
-        max_steps=_MOST_STEPS,
-        throw=False,
-    )
-    return solution.ts, solution.ys
 
 
 def _given(
@@ -259,6 +162,6 @@ def _ended(times: Sequence[float], first: int) -> str:
     last = times[first - 1] if first else 0.0
     return (
         f"the solution cannot be followed from t = {last:g} to {times[first]:g}: it leaves all "
-        f"bounds, or changes too fast for {_MOST_STEPS} steps; look at earlier times, and for a "
+        f"bounds, or changes too fast for {MOST_STEPS} steps; look at earlier times, and for a "
         "truncated flow take a wider network or order 2"
     )
