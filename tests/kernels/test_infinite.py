@@ -42,10 +42,9 @@ def check_finite(network, seeds, bias):
         assert error.max() < 0.02 * kernel.diagonal().max()
 
 
-@pytest.mark.parametrize("activation", [jax.nn.relu, jax.lax.erf, jax.nn.softplus, jnp.tanh])
-def test_with_one_hidden_layer_it_is_the_mean_at_any_width(activation):
+def test_with_one_hidden_layer_it_is_the_mean_at_any_width():
     """Tangent kernel and read-out part are means over units: nothing is lost at width 5."""
-    check_finite(FullyConnected((4, 5), activation=activation, gain=1.7), 20_000, bias=0)
+    check_finite(FullyConnected((4, 5), activation=jnp.tanh, gain=1.7), 20_000, bias=0)
 
 
 @pytest.mark.parametrize(
@@ -53,9 +52,7 @@ def test_with_one_hidden_layer_it_is_the_mean_at_any_width(activation):
     [
         FullyConnected((4, 64, 64)),
         FullyConnected((4, 64, 64, 64), **SOFTPLUS),
-        FullyConnected((4, 64, 64), activation=jax.lax.erf, gain=2.0),
         ResidualDense(4, width=64, depth=4),
-        ResidualDense(4, width=64, depth=3, activation=jax.nn.relu, first=2.0),
     ],
 )
 def test_wide_networks_are_near(network):
@@ -64,24 +61,23 @@ def test_wide_networks_are_near(network):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("depth", [2, 5])
-@pytest.mark.parametrize("activation", [jax.nn.softplus, jnp.tanh, jax.nn.relu])
-def test_wider_networks_are_nearer(activation, depth):
-    for width in (128, 512):
-        network = ResidualDense(4, width=width, depth=depth, activation=activation, first=1.5)
-        check_finite(network, 400, bias=1 / width)
+@pytest.mark.parametrize("activation", [jax.nn.softplus, jnp.tanh, jax.nn.relu, jax.lax.erf])
+def test_wider_networks_are_nearer(activation):
+    for width in (128, 384):
+        for network in (
+            ResidualDense(4, width=width, depth=2, activation=activation, first=1.5),
+            ResidualDense(4, width=width, depth=5, activation=activation, first=1.5),
+            FullyConnected((4, width, width), activation=activation, gain=1.5),
+        ):
+            check_finite(network, 400, bias=1 / width)
 
 
 @pytest.mark.parametrize("closed", [jax.nn.relu, jax.lax.erf])
-@pytest.mark.parametrize("residual", [False, True])
-def test_closed_forms_are_the_quadrature(closed, residual):
-    def network(activation):
-        if residual:
-            return ResidualDense(4, width=2, depth=3, activation=activation, first=1.3)
-        return FullyConnected((4, 2, 2), activation=activation, gain=1.3)
-
-    exact = infinite_kernel(network(closed), X, X[:2] * 1.5)
-    slow = infinite_kernel(network(lambda z: closed(z)), X, X[:2] * 1.5)
+def test_closed_forms_are_the_quadrature(closed):
+    exact, slow = (
+        infinite_kernel(ResidualDense(4, 2, depth=3, activation=s, first=1.3), X, X[:2] * 1.5)
+        for s in (closed, lambda z: closed(z))
+    )
     np.testing.assert_allclose(exact.tangent, slow.tangent, rtol=1e-9, atol=1e-11)
     np.testing.assert_allclose(exact.covariance, slow.covariance, rtol=1e-9, atol=1e-11)
 
@@ -99,19 +95,19 @@ def test_linear_networks_are_powers():
     np.testing.assert_allclose(found.tangent, 0.7 * each * gram, rtol=1e-10)
 
 
-@pytest.mark.parametrize("apart", [0.0, 1e-9, 1e-7, 1e-5, 1e-3, 1.0, 2.0, math.pi])
-def test_relu_at_any_angle(apart):
+def test_relu_at_any_angle():
     """Against the recursion of the angle, `1 - cos(next) = (pi - g(angle)) / pi`, kept apart."""
-    x = np.array([[1.0, 0.0], [np.cos(apart), np.sin(apart)]]) * [[1.0], [3.0]]
+    apart = np.array([0.0, 1e-9, 1e-5, 1e-3, 2.0, math.pi])
+    x = 3 * np.stack([np.cos(apart), np.sin(apart)], axis=1)
     angle, tangent, size = apart, 0.0, 3 / 2
     for _ in range(3):
-        covariance = np.cos(angle) * size
-        tangent = (1 - angle / np.pi) * (covariance + tangent)
-        angle = 2 * np.arcsin(np.sqrt(float(arc_cosine_shortfall(angle)) / (2 * np.pi)))
-    found = infinite_kernel(FullyConnected((2, 9, 9, 9)), x[:1], x[1:])
-    near = 4e-8 if 0 < apart < 1e-6 else 1e-10
-    np.testing.assert_allclose(found.covariance.item(), np.cos(angle) * size, rtol=1e-14)
-    np.testing.assert_allclose(found.tangent.item(), np.cos(angle) * size + tangent, rtol=near)
+        tangent = (1 - angle / np.pi) * (np.cos(angle) * size + tangent)
+        shortfall = np.array([float(arc_cosine_shortfall(each)) for each in angle])
+        angle = 2 * np.arcsin(np.sqrt(shortfall / (2 * np.pi)))
+    found = infinite_kernel(FullyConnected((2, 9, 9, 9)), np.array([[1.0, 0.0]]), x)
+    np.testing.assert_allclose(found.covariance[0], np.cos(angle) * size, rtol=1e-14)
+    error = np.abs(found.tangent[0] / (np.cos(angle) * size + tangent) - 1)
+    assert np.all(error < [1e-15, 1e-8, 1e-10, 1e-12, 1e-14, 1e-14])
 
 
 def test_the_same_inputs_given_twice_are_the_same_inputs():
@@ -119,33 +115,33 @@ def test_the_same_inputs_given_twice_are_the_same_inputs():
         FullyConnected((4, 9, 9)),
         ResidualDense(4, 9, depth=3, activation=jax.nn.relu),
     ):
-        once, twice = infinite_kernel(network, X), infinite_kernel(network, X, X.copy())
-        np.testing.assert_allclose(once.tangent, twice.tangent, rtol=1e-14)
+        once, twice = infinite_kernel(network, X), infinite_kernel(network, X, X[:2].copy())
+        np.testing.assert_allclose(once.tangent[:, :2], twice.tangent, rtol=1e-14)
         np.testing.assert_array_equal(once.tangent, once.tangent.T)
 
 
 def test_an_input_of_zeros_and_several_outputs():
-    x = np.concatenate([X[:1], np.zeros((1, 4))])
+    x = X * [[1], [0], [1]]
     found = infinite_kernel(FullyConnected((4, 5, 5)), x)
-    assert found.tangent[1].tolist() == [0, 0]
+    assert found.tangent[1].tolist() == [0, 0, 0]
     network = ResidualDense(4, 5, depth=2)
     assert infinite_kernel(network, x).covariance[1, 1] > 0.4  # softplus(0) is not 0
-    one = infinite_kernel(FullyConnected((4, 5)), X[:2])
-    two = infinite_kernel(FullyConnected((4, 5), outputs=2), X[:2])
+    one = infinite_kernel(FullyConnected((4, 5)), X)
+    two = infinite_kernel(FullyConnected((4, 5), outputs=2), X)
     np.testing.assert_array_equal(two.tangent[::2, ::2], one.tangent)
     np.testing.assert_array_equal(two.tangent[1::2, 1::2], one.tangent)
     assert not two.tangent[::2, 1::2].any()
 
 
 def test_kinks_must_be_declared():
-    network = FullyConnected((4, 5), activation=jax.nn.hard_tanh)
+    network = FullyConnected((4, 5), activation=lambda z: jnp.minimum(z, 0.5))
     with pytest.raises(UserError, match="name the places where it bends"):
-        infinite_kernel(network, 3 * X[:1])
-    found = infinite_kernel(network, 3 * X[:1], kinks=(-1, 1)).covariance.item()
-    length = np.linalg.norm(3 * X[0]) / 2
+        infinite_kernel(network, X)
+    found = infinite_kernel(network, X, kinks=(0.5,)).covariance[0, 0]
     z = np.linspace(-10, 10, 2_000_001)
-    slow = 2 * np.trapezoid(np.clip(length * z, -1, 1) ** 2 * np.exp(-(z**2) / 2), z)
-    assert found == pytest.approx(slow / math.sqrt(2 * math.pi), rel=1e-9)
+    units = np.minimum(np.linalg.norm(X[0]) / 2 * z, 0.5)
+    slow = 2 * np.trapezoid(units**2 * np.exp(-(z**2) / 2), z) / math.sqrt(2 * math.pi)
+    assert found == pytest.approx(slow, rel=1e-9)
 
 
 @pytest.mark.parametrize(

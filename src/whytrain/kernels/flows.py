@@ -1,6 +1,5 @@
 """Training in continuous time: the true flow, and that of the hierarchy cut off at an order."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -158,7 +157,7 @@ def _seen(model: Model, y: np.ndarray, times: np.ndarray, path: Path) -> FlowPat
     return FlowPath(times, found, tests, kernel, (residual**2).sum(axis=1) / (2 * len(y)))
 
 
-def _ended(times: Sequence[float], first: int) -> str:
+def _ended(times: np.ndarray, first: int) -> str:
     last = times[first - 1] if first else 0.0
     return (
         f"the solution cannot be followed from t = {last:g} to {times[first]:g}: it leaves all "

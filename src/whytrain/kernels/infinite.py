@@ -93,7 +93,7 @@ def infinite_kernel(
     shape = len(rows), len(others)
     i, j = np.triu_indices(len(rows)) if x2 is None else np.indices(shape).reshape(2, -1)
     with jax.enable_x64(True):
-        _check_exact(network, np.concatenate([rows, others]), tuple(kinks))
+        _check_exact(network, rows if x2 is None else np.r_[rows, others], tuple(kinks))
         found = _limit(network, rows[i], others[j], tuple(kinks))
     return InfiniteKernel(*(_matrix(network, shape, i, j, values, x2 is None) for values in found))
 
