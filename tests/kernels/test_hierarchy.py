@@ -18,6 +18,8 @@ N = 4
 RESIDUAL = ResidualDense(3, width=4, depth=3, activation=jnp.tanh, first=2.536175)
 CONNECTED = FullyConnected((3, 4, 4), activation=jax.nn.softplus, gain=1.085487)
 SMALL = FullyConnected((3, 4), activation=jnp.tanh)
+# What takes the time is compiling kernels of order four.
+DEEP_SLOWLY = [pytest.param(network, marks=pytest.mark.slow) for network in (RESIDUAL, CONNECTED)]
 
 
 def example(network, seed=0, n=N):
@@ -46,7 +48,7 @@ def by_hand(network, params, x):
     return g @ g.T, half3 + half3.swapaxes(0, 1), half4 + half4.swapaxes(0, 1)
 
 
-@pytest.mark.parametrize("network", [CONNECTED, pytest.param(RESIDUAL, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("network", [SMALL, *DEEP_SLOWLY])
 def test_kernels_are_sums_over_full_derivatives(network):
     params, x, _ = example(network)
     found = hierarchy(network, params, x, 4)
@@ -54,7 +56,7 @@ def test_kernels_are_sums_over_full_derivatives(network):
         np.testing.assert_allclose(kernel, slow, rtol=1e-11, atol=1e-12)
 
 
-@pytest.mark.parametrize("network", [RESIDUAL, CONNECTED])
+@pytest.mark.parametrize("network", [RESIDUAL, DEEP_SLOWLY[1]])
 def test_the_flow_moves_each_kernel_by_the_next(network):
     """A-1: central differences of steps of Runge and Kutta, of an error of `dt^2`."""
     params, x, y = example(network)
@@ -77,7 +79,7 @@ def test_the_flow_moves_each_kernel_by_the_next(network):
         assert np.linalg.norm(slope - expected) < 1e-5 * np.linalg.norm(expected)
 
 
-@pytest.mark.parametrize("network", [RESIDUAL, CONNECTED])
+@pytest.mark.parametrize("network", [RESIDUAL, DEEP_SLOWLY[1]])
 def test_symmetric_in_the_first_two_indices_bit_for_bit_and_in_no_others(network):
     params, x, _ = example(network)
     for kernel in hierarchy(network, params, x, 4):
@@ -87,7 +89,7 @@ def test_symmetric_in_the_first_two_indices_bit_for_bit_and_in_no_others(network
             assert apart > 0.02 * np.linalg.norm(kernel)
 
 
-@pytest.mark.parametrize("network", [RESIDUAL, CONNECTED])
+@pytest.mark.parametrize("network", [RESIDUAL, DEEP_SLOWLY[1]])
 def test_the_read_out_turned_round_flips_odd_kernels_exactly(network):
     """A-2."""
     params, x, _ = example(network)
