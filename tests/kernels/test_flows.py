@@ -6,7 +6,7 @@ from scipy.linalg import expm
 
 from whytrain.errors import UserError
 from whytrain.kernels import gradient_flow, hierarchy, truncated_flow
-from whytrain.kernels.hierarchy import kernels
+from whytrain.kernels.higher import kernels
 from whytrain.kernels.solve import flow, outputs, truncated
 from whytrain.networks import FullyConnected
 

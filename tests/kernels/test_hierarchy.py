@@ -10,7 +10,7 @@ from jax.flatten_util import ravel_pytree
 
 from whytrain.errors import UserError
 from whytrain.kernels import hierarchy, hierarchy_along, hierarchy_blocks
-from whytrain.kernels.hierarchy import kernels
+from whytrain.kernels.higher import AT_A_TIME, kernels
 from whytrain.kernels.model import Model
 from whytrain.networks import FullyConnected, ResidualDense
 
@@ -125,6 +125,17 @@ def test_contractions_and_blocks_are_those_of_the_full_kernels():
     np.testing.assert_allclose(diagonal.ravel(), np.einsum("aaa->a", k3), rtol=1e-11)
 
 
+def test_a_contraction_of_many_points_goes_through_parts_of_them():
+    network = FullyConnected((3, 40), activation=jnp.tanh)
+    params, x, v = example(network, n=AT_A_TIME + 3)
+    found = hierarchy_along(network, params, x, 2, v, x_test=x[:2], memory=1e6)
+    [k2] = hierarchy(network, params, x, 2, x_test=x[:2])
+    np.testing.assert_allclose(found, k2, rtol=1e-12)
+    np.testing.assert_array_equal(found[2:], found[2:].T)
+    with pytest.raises(UserError, match="more than memory"):
+        hierarchy_along(network, params, x, 2, v, memory=1e3)
+
+
 def test_the_second_derivative_of_the_kernel_along_the_flow_is_two_contractions():
     params, x, y = example(SMALL)
     theta, unravel = ravel_pytree(params)
@@ -180,7 +191,7 @@ def test_many_networks_at_once():
 @pytest.mark.slow
 @pytest.mark.parametrize("network", [RESIDUAL, CONNECTED, ResidualDense(3, width=64, depth=5)])
 def test_the_estimate_of_memory_is_above_what_a_compiled_kernel_takes(network):
-    """And not above four times of it."""
+    """And not above four times it."""
     params, x, _ = example(network)
     for order in (2, 3, 4):
         compiled = kernels.lower(network, params, x, order).compile().memory_analysis()

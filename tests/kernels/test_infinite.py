@@ -63,7 +63,7 @@ def test_wide_networks_are_near(network):
 @pytest.mark.slow
 @pytest.mark.parametrize("activation", [jax.nn.softplus, jnp.tanh, jax.nn.relu, jax.lax.erf])
 def test_wider_networks_are_nearer(activation):
-    for width in (128, 384):
+    for width in (128, 256):
         for network in (
             ResidualDense(4, width=width, depth=2, activation=activation, first=1.5),
             ResidualDense(4, width=width, depth=5, activation=activation, first=1.5),

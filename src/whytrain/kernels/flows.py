@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, PyTree
 
 from whytrain.errors import UserError
-from whytrain.kernels.hierarchy import entries_of, gradients_of, kernels
+from whytrain.kernels.higher import entries_of, gradients_of, kernels
 from whytrain.kernels.model import MEMORY, Model, finite
 from whytrain.kernels.solve import MOST_STEPS, STAGES, Path, flow, outputs, truncated
 from whytrain.measures.arrays import as_float64, check_whole

@@ -1,21 +1,13 @@
 """The kernel hierarchy: the tangent kernel, how it moves along gradients, how that moves, ..."""
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Float, PyTree
 
-from whytrain._types import Numeric
-from whytrain.kernels.model import MEMORY, Model, alone, finite
+from whytrain.kernels.higher import AT_A_TIME, along, blocks, entries_of, gradients_of, kernels
+from whytrain.kernels.model import MEMORY, Model, finite
 from whytrain.measures.arrays import check_whole
-
-Function = Callable[..., Any]
-Kernel = Callable[[Array], Array]  # of the parameters as one vector
 
 
 def hierarchy(
@@ -101,7 +93,7 @@ def hierarchy_along(
         order: That of the kernel, 2 or more.
         vector: A number for each output at `x`, in the outputs' shape.
         x_test: As for `hierarchy`.
-        memory: As for `hierarchy`; of no more than a few Jacobians.
+        memory: As for `hierarchy`. Few gradients are held at a time.
 
     Returns:
         The contraction, with the axes of `K2`.
@@ -116,7 +108,8 @@ def hierarchy_along(
     """
     check_whole("order", order, 2)
     model = Model.of(f, params, x, x_test)
-    model.check_memory(model.pairs, gradients_of(order, model.rows), memory)
+    held = min(model.shape[0], AT_A_TIME) * model.indices // model.shape[0]
+    model.check_memory(2 * model.pairs, gradients_of(order, held), memory)
     v = model.numbers(vector, "vector")
     return finite(along, model.f, model.params, model.x, order, v, model.x_test)
 
@@ -160,83 +153,3 @@ def hierarchy_blocks(
     entries = len(sets) * entries_of(order, indices, indices)
     model.check_memory(entries, gradients_of(order, indices), memory)
     return finite(blocks, model.f, model.params, model.x, order, sets)
-
-
-@partial(jax.jit, static_argnames=("f", "order"))
-def kernels(
-    f: Function, params: PyTree, x: PyTree, order: int, x_test: PyTree = None
-) -> tuple[Array, ...]:
-    """`hierarchy` unchecked, as a function of arrays: for `jax.vmap` over parameters."""
-    theta, rows, kernel = _start(f, params, x, x_test)
-    found = [kernel]
-    for _ in range(order - 2):
-        found.append(_raised(found[-1], rows))
-    return tuple(each(theta) for each in found)
-
-
-@partial(jax.jit, static_argnames=("f", "order"))
-def along(
-    f: Function, params: PyTree, x: PyTree, order: int, vector: Array, x_test: PyTree = None
-) -> Array:
-    """`hierarchy_along` unchecked, as a function of arrays."""
-    theta, rows, kernel = _start(f, params, x, x_test)
-    for _ in range(order - 2):
-        kernel = _moved(kernel, lambda theta: vector.ravel() @ rows(theta))
-    return kernel(theta)
-
-
-@partial(jax.jit, static_argnames=("f", "order"))
-def blocks(
-    f: Function, params: PyTree, x: PyTree, order: int, sets: Int[Numeric, "block size"]
-) -> tuple[Array, ...]:
-    """`hierarchy_blocks` unchecked, as a function of arrays."""
-    return jax.lax.map(lambda points: kernels(f, params, _taken(x, points), order), sets)
-
-
-def _start(f: Function, params: PyTree, x: PyTree, x_test: PyTree) -> tuple[Array, Kernel, Kernel]:
-    """The parameters as one vector; as functions of it the gradients at `x`, and `K2`."""
-    theta, unravel = ravel_pytree(params)
-
-    def gradients(theta: Array, points: PyTree) -> Float[Array, "index parameter"]:
-        def at(point: PyTree) -> Array:
-            return jax.jacrev(lambda theta: f(unravel(theta), alone(point)).ravel())(theta)
-
-        return jax.vmap(at)(points).reshape(-1, theta.size)
-
-    def kernel(theta: Array) -> Float[Array, "row index"]:
-        g = gradients(theta, x)
-        square = g @ g.T
-        # A product need not be symmetric to the last bit. This is, and so are its derivatives.
-        square = (square + square.T) / 2
-        return square if x_test is None else jnp.r_[gradients(theta, x_test) @ g.T, square]
-
-    return theta, lambda theta: gradients(theta, x), kernel
-
-
-def _raised(kernel: Kernel, rows: Kernel) -> Kernel:
-    """The next kernel: its last index is that of the gradient that the one before moves along."""
-
-    def higher(theta: Array) -> Array:
-        slopes = jax.lax.map(lambda g: jax.jvp(kernel, (theta,), (g,))[1], rows(theta))
-        return jnp.moveaxis(slopes, 0, -1)
-
-    return higher
-
-
-def _moved(kernel: Kernel, field: Kernel) -> Kernel:
-    """The derivative of a kernel along a field of directions."""
-    return lambda theta: jax.jvp(kernel, (theta,), (field(theta),))[1]
-
-
-def _taken(x: PyTree, points: Any) -> PyTree:
-    return jax.tree.map(lambda leaf: leaf[points], x)
-
-
-def entries_of(order: int, rows: int, indices: int) -> int:
-    """How many numbers the kernels up to an order hold."""
-    return sum(rows * indices ** (r - 1) for r in range(2, order + 1))
-
-
-def gradients_of(order: int, rows: int) -> int:
-    """How many gradients are held, with what leads to them: each derivative doubles them."""
-    return 2**order * rows

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from whytrain._types import Numeric
-from whytrain.kernels.hierarchy import kernels
+from whytrain.kernels.higher import kernels
 
 TOLERANCE = 1e-10  # of a step of the solver, relative and absolute
 MOST_STEPS = 10_000
