@@ -165,10 +165,10 @@ def test_every_output_of_an_example_is_an_index_of_its_own():
     np.testing.assert_allclose(block[0, 2:, 2:], k2[6:, 4:], rtol=1e-12)
 
 
-def test_modules_pytrees_of_data_and_single_precision_are_taken():
+def test_modules_and_single_precision_are_taken():
     network = eqx.nn.MLP(3, "scalar", 4, 1, activation=jnp.tanh, key=jax.random.key(0))
     x = np.random.default_rng(0).normal(size=(3, 3))
-    found = hierarchy(lambda net, batch: jax.vmap(net)(batch["x"]), network, {"x": x}, 3)
+    found = hierarchy(lambda net, batch: jax.vmap(net)(batch), network, x, 3)
     assert [kernel.dtype for kernel in found] == [np.float64] * 2
     weights = [(layer.weight, layer.bias) for layer in network.layers]
 
@@ -209,20 +209,20 @@ X = np.ones((2, 3))
     ("call", "words"),
     [
         (lambda: hierarchy(LINEAR, np.ones(3), X, 1), "order must be 2 or more"),
-        (lambda: hierarchy(LINEAR, np.ones(3), 1.0, 2), "first axis counts the examples"),
-        (lambda: hierarchy(LINEAR, np.ones(3), X[:0], 2), "first axis counts the examples"),
+        (lambda: hierarchy(LINEAR, np.ones(3), 1.0, 2), "first axis counts them"),
+        (lambda: hierarchy(LINEAR, np.ones(3), X[:0], 2), "first axis counts them"),
         (lambda: hierarchy(LINEAR, np.ones(4), X, 2), "cannot be computed"),
         (lambda: hierarchy(LINEAR, np.ones(3), X * np.inf, 2), "not finite"),
         (lambda: hierarchy(LINEAR, np.arange(3), X, 2), "floating-point"),
-        (lambda: hierarchy(LINEAR, np.ones(3), X, 2, x_test=X[:, :2]), "cannot be computed"),
-        (lambda: hierarchy(lambda w, x: (x @ w).sum(), np.ones(3), X, 2), r"shape \(\)"),
+        (lambda: hierarchy(LINEAR, np.ones(3), X, 2, x_test=X[:, :2]), "the shape of those"),
+        (lambda: hierarchy(lambda w, x: (x @ w).sum(), np.ones(3), X, 2), "for each example"),
         (
             lambda: hierarchy(lambda w, x: (x @ w).astype(np.float32), np.ones(3), X, 2),
             "gives float32",
         ),
         (
             lambda: hierarchy(lambda w, x: x @ w - (x @ w).mean(), np.ones(3), X * [[1], [2]], 2),
-            "rest of the batch",
+            "depend on the batch",
         ),
         (lambda: hierarchy(lambda w, x: jnp.sqrt(x @ w), np.zeros(3), X, 2), "not finite at these"),
         (lambda: hierarchy_along(LINEAR, np.ones(3), X, 3, np.ones(3)), r"vector must have"),

@@ -38,11 +38,11 @@ class FlowPath:
 def truncated_flow(
     f: Any,
     params: PyTree,
-    x: PyTree,
+    x: Any,
     y: Any,
     order: int,
     times: Any,
-    x_test: PyTree = None,
+    x_test: Any = None,
     *,
     memory: float = MEMORY,
 ) -> FlowPath:
@@ -92,10 +92,10 @@ def truncated_flow(
 def gradient_flow(
     f: Any,
     params: PyTree,
-    x: PyTree,
+    x: Any,
     y: Any,
     times: Any,
-    x_test: PyTree = None,
+    x_test: Any = None,
     *,
     kernel: bool = False,
     memory: float = MEMORY,
@@ -133,7 +133,7 @@ def gradient_flow(
 
 
 def _given(
-    f: Any, params: PyTree, x: PyTree, y: Any, times: Any, x_test: PyTree
+    f: Any, params: PyTree, x: Any, y: Any, times: Any, x_test: Any
 ) -> tuple[Model, np.ndarray, np.ndarray]:
     """What both flows take, checked."""
     model, times = Model.of(f, params, x, x_test), as_float64(times, "times")

@@ -11,7 +11,7 @@ from whytrain.measures.arrays import check_whole
 
 
 def hierarchy(
-    f: Any, params: PyTree, x: PyTree, order: int, x_test: PyTree = None, *, memory: float = MEMORY
+    f: Any, params: PyTree, x: Any, order: int, x_test: Any = None, *, memory: float = MEMORY
 ) -> tuple[Float[np.ndarray, "..."], ...]:
     """Give the kernels `K2, ..., K_order` of a function at its parameters.
 
@@ -34,8 +34,8 @@ def hierarchy(
             example must depend on that example alone.
         params: A pytree of arrays, or an Equinox module, of which the arrays of floating-point
             numbers are differentiated in and nothing else.
-        x: The batch, an array or a pytree of arrays whose first axis counts the examples. Each
-            output of each example is an index: example after example.
+        x: The examples, by the first axis. Each output of each example is an index: example after
+            example.
         order: How far the hierarchy goes, 2 or more. Each step costs as many derivatives of the
             one before as there are indices.
         x_test: More examples. They go before those of `x` in the first index, and stand in no
@@ -54,8 +54,9 @@ def hierarchy(
     2020 (arXiv 1909.08156).
 
     Example:
+        >>> import jax.numpy as jnp
         >>> def f(params, x):
-        ...     return params["a"] * jax.numpy.tanh(params["w"] * x)
+        ...     return params["a"] * jnp.tanh(params["w"] * x)
         >>> k2, k3 = hierarchy(f, {"a": 1.0, "w": 0.0}, np.array([1.0, 2.0]), order=3)
         >>> k2.tolist(), k3.shape
         ([[1.0, 2.0], [2.0, 4.0]], (2, 2, 2))
@@ -70,10 +71,10 @@ def hierarchy(
 def hierarchy_along(
     f: Any,
     params: PyTree,
-    x: PyTree,
+    x: Any,
     order: int,
     vector: Any,
-    x_test: PyTree = None,
+    x_test: Any = None,
     *,
     memory: float = MEMORY,
 ) -> Float[np.ndarray, "row index"]:
@@ -117,7 +118,7 @@ def hierarchy_along(
 def hierarchy_blocks(
     f: Any,
     params: PyTree,
-    x: PyTree,
+    x: Any,
     order: int,
     points: Any = None,
     *,

@@ -10,7 +10,6 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, PyTree
 
 from whytrain._types import Numeric
-from whytrain.kernels.model import alone
 
 AT_A_TIME = 16  # points whose gradients are held where not all are
 
@@ -20,7 +19,7 @@ Kernel = Callable[[Array], Array]  # of the parameters as one vector
 
 @partial(jax.jit, static_argnames=("f", "order"))
 def kernels(
-    f: Function, params: PyTree, x: PyTree, order: int, x_test: PyTree = None
+    f: Function, params: PyTree, x: Any, order: int, x_test: Any = None
 ) -> tuple[Array, ...]:
     """`hierarchy` unchecked, as a function of arrays: for `jax.vmap` over parameters."""
     theta, rows, kernel = _start(f, params, x, x_test)
@@ -32,7 +31,7 @@ def kernels(
 
 @partial(jax.jit, static_argnames=("f", "order"))
 def along(
-    f: Function, params: PyTree, x: PyTree, order: int, vector: Array, x_test: PyTree = None
+    f: Function, params: PyTree, x: Any, order: int, vector: Array, x_test: Any = None
 ) -> Array:
     """`hierarchy_along` unchecked, as a function of arrays."""
     theta, unravel = ravel_pytree(params)
@@ -48,17 +47,17 @@ def along(
 
 @partial(jax.jit, static_argnames=("f", "order"))
 def blocks(
-    f: Function, params: PyTree, x: PyTree, order: int, sets: Int[Numeric, "block size"]
+    f: Function, params: PyTree, x: Any, order: int, sets: Int[Numeric, "block size"]
 ) -> tuple[Array, ...]:
     """`hierarchy_blocks` unchecked, as a function of arrays."""
-    return jax.lax.map(lambda points: kernels(f, params, _taken(x, points), order), sets)
+    return jax.lax.map(lambda points: kernels(f, params, x[points], order), sets)
 
 
-def _start(f: Function, params: PyTree, x: PyTree, x_test: PyTree) -> tuple[Array, Kernel, Kernel]:
+def _start(f: Function, params: PyTree, x: Any, x_test: Any) -> tuple[Array, Kernel, Kernel]:
     """The parameters as one vector; as functions of it the gradients at `x`, and `K2`."""
     theta, unravel = ravel_pytree(params)
 
-    def rows(theta: Array, points: PyTree) -> Float[Array, "index parameter"]:
+    def rows(theta: Array, points: Array) -> Float[Array, "index parameter"]:
         found = jax.vmap(lambda point: _gradients(f, unravel, theta, point))(points)
         return found.reshape(-1, theta.size)
 
@@ -69,14 +68,14 @@ def _start(f: Function, params: PyTree, x: PyTree, x_test: PyTree) -> tuple[Arra
     return theta, lambda theta: rows(theta, x), kernel
 
 
-def _by_rows(f: Function, unravel: Callable, x: PyTree, x_test: PyTree) -> Kernel:
+def _by_rows(f: Function, unravel: Callable, x: Any, x_test: Any) -> Kernel:
     """`K2` as products of the Jacobian with a gradient: the gradients of one point at a time."""
 
-    def rows(theta: Array, points: PyTree) -> Float[Array, "row index"]:
+    def rows(theta: Array, points: Array) -> Float[Array, "row index"]:
         def along(g: Array) -> Array:
             return jax.jvp(lambda theta: f(unravel(theta), x).ravel(), (theta,), (g,))[1]
 
-        def at(point: PyTree) -> Array:
+        def at(point: Array) -> Array:
             return jax.vmap(along)(_gradients(f, unravel, theta, point))
 
         found = jax.lax.map(at, points, batch_size=AT_A_TIME)
@@ -86,9 +85,9 @@ def _by_rows(f: Function, unravel: Callable, x: PyTree, x_test: PyTree) -> Kerne
 
 
 def _gradients(
-    f: Function, unravel: Callable, theta: Array, point: PyTree
+    f: Function, unravel: Callable, theta: Array, point: Array
 ) -> Float[Array, "output parameter"]:
-    return jax.jacrev(lambda theta: f(unravel(theta), alone(point)).ravel())(theta)
+    return jax.jacrev(lambda theta: f(unravel(theta), point[None]).ravel())(theta)
 
 
 def _joined(tests: Array | None, square: Float[Array, "index index"]) -> Float[Array, "row index"]:
@@ -110,10 +109,6 @@ def _raised(kernel: Kernel, rows: Kernel) -> Kernel:
 def _moved(kernel: Kernel, field: Kernel) -> Kernel:
     """The derivative of a kernel along a field of directions."""
     return lambda theta: jax.jvp(kernel, (theta,), (field(theta),))[1]
-
-
-def _taken(x: PyTree, points: Any) -> PyTree:
-    return jax.tree.map(lambda leaf: leaf[points], x)
 
 
 def entries_of(order: int, rows: int, indices: int) -> int:

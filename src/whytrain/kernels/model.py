@@ -1,54 +1,61 @@
-"""A function of parameters and a batch, checked before kernels or flows are made of it."""
+"""A function with all that the hierarchy and the flows are asked at, checked."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Float, Int, PyTree
 
 from whytrain.errors import UserError
+from whytrain.kernels.function import examples, function
 from whytrain.measures.arrays import as_float64
-from whytrain.measures.hessian import cast
 from whytrain.measures.loss import told
-from whytrain.measures.trained import trained
 
 MEMORY = 2**30  # bytes, unless told otherwise
-_ALIKE = 1e-8  # relative; an output computed in another order differs by less in float64
 
 
 @dataclass(frozen=True)
 class Model:
-    """A function `f(params, x)` at its parameters, in float64, with the points it is asked at.
+    """A function at its parameters, in float64, with the points it is asked at.
 
     Attributes:
-        f: The function of the arrays in `params` alone; it can be hashed.
-        params: A pytree of arrays of floating-point numbers.
+        f: `f(params, x)`; it can be hashed.
+        params: Arrays.
         x: The examples.
         x_test: More examples, or None.
-        shape: That of the outputs at `x`: (batch,) or (batch, outputs).
+        shape: That of the outputs at `x`.
         rows: How many outputs there are at `x_test` and `x`.
     """
 
     f: Callable[..., Any]
-    params: PyTree
-    x: PyTree
-    x_test: PyTree
+    params: list
+    x: np.ndarray
+    x_test: np.ndarray | None
     shape: tuple[int, ...]
     rows: int
 
     @classmethod
-    def of(cls, f: Any, params: PyTree, x: PyTree, x_test: PyTree = None) -> "Model":
+    def of(cls, f: Any, params: PyTree, x: Any, x_test: Any = None) -> "Model":
         """Check a function and what it is called with."""
+        x = examples(x, np.float64, "x")
+        x_test = None if x_test is None else examples(x_test, np.float64, "x_test")
+        if x_test is not None and x_test.shape[1:] != x.shape[1:]:
+            raise UserError(
+                f"examples of x_test must have the shape of those of x, {x.shape[1:]}, got "
+                f"{x_test.shape[1:]}"
+            )
         with jax.enable_x64(True):
-            found = trained(f, params)
-            arrays, x, x_test = (cast(tree, jnp.float64) for tree in (found.arrays, x, x_test))
-            shape = _outputs_shape(found.loss, arrays, x, "x")
-            tests = () if x_test is None else _outputs_shape(found.loss, arrays, x_test, "x_test")
-        rows = int(np.prod(shape)) + (int(np.prod(tests)) if tests else 0)
-        return cls(found.loss, arrays, x, x_test, shape, rows)
+            found = function(f, params, x, np.float64)
+            values = finite(jax.jit(found.call), found.leaves, x)
+        if values.dtype != np.float64:
+            raise UserError(
+                f"f gives {values.dtype} where parameters and x are float64; let it keep the "
+                "precision of what it is given (in Flax dtype=None, no astype)"
+            )
+        rows = values.size + (0 if x_test is None else len(x_test) * found.outputs)
+        return cls(found.call, found.leaves, x, x_test, values.shape, rows)
 
     @property
     def indices(self) -> int:
@@ -99,7 +106,7 @@ class Model:
     @property
     def size(self) -> int:
         """How many parameters there are."""
-        return sum(leaf.size for leaf in jax.tree.leaves(self.params))
+        return sum(leaf.size for leaf in self.params)
 
 
 def finite(compute: Callable[..., Any], *arguments: Any) -> Any:
@@ -108,54 +115,7 @@ def finite(compute: Callable[..., Any], *arguments: Any) -> Any:
         found = jax.tree.map(np.asarray, compute(*arguments))
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found)):
         raise UserError(
-            "a kernel is not finite at these parameters: autodiff has no derivative of a norm or a "
-            "root at 0 (add a small number under the root), and numbers beyond 1e308 overflow"
+            "outputs or kernels are not finite at these parameters: autodiff has no derivative of "
+            "a norm or root at 0 (add a small number under it), and numbers beyond 1e308 overflow"
         )
     return found
-
-
-def _outputs_shape(f: Callable[..., Any], params: PyTree, x: PyTree, of: str) -> tuple[int, ...]:
-    """The shape of the outputs at a batch, after a look whether they are what kernels are of."""
-    count = _count(x, of)
-    with told():
-        outputs = jax.jit(f)(params, x)
-    shape = outputs.shape
-    if len(shape) not in (1, 2) or shape[0] != count or not outputs.size:
-        raise UserError(
-            f"f(params, {of}) must give (batch,) or (batch, outputs) numbers for the {count} "
-            f"examples, got an array of shape {shape}"
-        )
-    if outputs.dtype != jnp.float64:
-        raise UserError(
-            f"f gives {outputs.dtype} where parameters and {of} are float64; let it keep the "
-            "precision of what it is given (in Flax dtype=None, no astype)"
-        )
-    if not np.isfinite(outputs).all():
-        raise UserError(f"f(params, {of}) is not finite; there is nothing to measure")
-    with told():
-        apart = np.abs(outputs - jax.jit(_each_alone, static_argnums=0)(f, params, x)).max()
-    if not apart <= _ALIKE * np.abs(outputs).max():
-        raise UserError(
-            f"what f says of an example of {of} changes with the rest of the batch, or from call "
-            "to call; use normalization in its inference mode, and turn randomness off"
-        )
-    return shape
-
-
-def _count(x: PyTree, of: str) -> int:
-    counts = {np.shape(leaf)[0] if np.ndim(leaf) else 0 for leaf in jax.tree.leaves(x)}
-    if len(counts) != 1 or 0 in counts:
-        raise UserError(
-            f"{of} must be an array, or a pytree of arrays, whose first axis counts the examples "
-            f"(1 or more); got first axes {sorted(counts) or 'none'}"
-        )
-    return counts.pop()
-
-
-def _each_alone(f: Callable[..., Any], params: PyTree, x: PyTree) -> Array:
-    return jax.vmap(lambda point: f(params, alone(point))[0])(x)
-
-
-def alone(point: PyTree) -> PyTree:
-    """A batch of one example."""
-    return jax.tree.map(lambda leaf: leaf[None], point)

@@ -55,10 +55,10 @@ def truncated(
 def flow(
     f: Callable[..., Any],
     params: PyTree,
-    x: PyTree,
+    x: Any,
     y: Float[Numeric, "n ..."],
     times: Float[Numeric, " time"],
-    x_test: PyTree = None,
+    x_test: Any = None,
     *,
     kernel: bool = False,
 ) -> Path:
@@ -80,7 +80,7 @@ def flow(
 
 @partial(jax.jit, static_argnames="f")
 def outputs(
-    f: Callable[..., Any], params: PyTree, x: PyTree, x_test: PyTree = None
+    f: Callable[..., Any], params: PyTree, x: Any, x_test: Any = None
 ) -> Float[Array, " row"]:
     """The outputs at test and training points, in the order of the kernels' first index."""
     parts = [f(params, points).ravel() for points in (x_test, x) if points is not None]
