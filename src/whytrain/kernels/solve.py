@@ -64,18 +64,43 @@ def flow(
 ) -> Path:
     """`gradient_flow` unchecked, as a function of arrays: for `jax.vmap` over parameters."""
 
+    def seen(params: PyTree) -> tuple[Array, Array | None]:
+        there = kernels(f, params, x, 2, x_test)[0] if kernel else None
+        return outputs(f, params, x, x_test), there
+
+    reached, (rows, tangent) = follow(f, params, x, y, times, seen)
+    return Path(reached, rows, tangent)
+
+
+def follow(
+    f: Callable[..., Any],
+    params: PyTree,
+    x: Any,
+    y: Float[Numeric, "n ..."],
+    times: Float[Numeric, " time"],
+    seen: Callable[[PyTree], Any],
+) -> tuple[Float[Array, " time"], Any]:
+    """The gradient flow of `R = sum_a (f_a - y_a)^2 / (2 n)`.
+
+    Args:
+        f: `f(params, x)`.
+        params: Where it starts.
+        x: The training points.
+        y: What the outputs should be.
+        times: When to look.
+        seen: What is to be seen of the parameters.
+
+    Returns:
+        The times, infinite from the first on that was not reached, and what was seen.
+    """
+
     def risk(params: PyTree) -> Array:
         return jnp.sum((f(params, x) - y) ** 2) / (2 * len(y))
 
     def velocity(_t: Any, params: PyTree, _args: Any) -> PyTree:
         return jax.tree.map(jnp.negative, jax.grad(risk)(params))
 
-    def seen(params: PyTree) -> tuple[Array, Array | None]:
-        there = kernels(f, params, x, 2, x_test)[0] if kernel else None
-        return outputs(f, params, x, x_test), there
-
-    reached, (rows, tangent) = _solve(velocity, params, times, seen)
-    return Path(reached, rows, tangent)
+    return _solve(velocity, params, times, seen)
 
 
 @partial(jax.jit, static_argnames="f")

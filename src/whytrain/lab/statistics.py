@@ -317,6 +317,40 @@ def estimate_contrast(
     return Estimate.of(value, sum(sizes), partial(_student, value, error, 1 / sum(shares)), level)
 
 
+def estimate_power(
+    x: ArrayLike, logs: Sequence[ArrayLike], level: float = LEVEL, *, resolution: float = 0.0
+) -> Estimate:
+    """Estimate the power of `x` with which a number goes: the slope of its logarithm over log x.
+
+    That of the least-squares line through the means of the groups, which need not lie on a line;
+    see `estimate_contrast`.
+
+    Args:
+        x: Where each group was measured, above 0; at least two different values.
+        logs: For each `x` the logarithms of the number, one a run.
+        level: The probability with which the interval covers, nearly.
+        resolution: As for `estimate_mean`, of the logarithms.
+
+    Returns:
+        The power.
+
+    Raises:
+        UserError: As for `estimate_contrast`; or there are not two different `x` above 0.
+
+    Example:
+        >>> found = estimate_power([1, 10, 100], np.log([[1.0, 1.1], [10, 11], [99, 100]]))
+        >>> print(f"{found.value:.2f}")
+        0.99
+    """
+    places = np.asarray(x, float)
+    if len(set(places.tolist())) < 2 or not (places > 0).all():
+        raise UserError(
+            f"a power needs numbers at two places or more, above 0; got {places.tolist()}"
+        )
+    away = np.log(places) - np.log(places).mean()
+    return estimate_contrast(logs, away / (away @ away), level, resolution=resolution)
+
+
 def estimate_slope(x: ArrayLike, y: ArrayLike, level: float = LEVEL) -> Estimate:
     """Fit `y = slope * x + intercept` by least squares and bound the slope by Student's t.
 

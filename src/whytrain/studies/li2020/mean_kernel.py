@@ -1,7 +1,7 @@
 """Does the mean tangent kernel of a finite ReLU network differ from the one at infinite width?"""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import jax

@@ -92,8 +92,9 @@ def slope(h: Sequence[int], groups: Groups, resolution: float = 0.0) -> lab.Esti
     """That of the line through the means of groups, over the log of the width."""
     if len(set(h)) < 2:
         raise UserError("a power of the width needs two widths; leave width and data unset")
-    x = np.log(h) - np.log(h).mean()
-    return weighted(groups, list(x / (x @ x)), resolution)
+    if all(np.isfinite(group).all() for group in groups):
+        return lab.estimate_power(h, groups, resolution=resolution)
+    return unbounded(math.nan, sum(map(len, groups)))
 
 
 def power(cells: lab.Cells, name: str) -> lab.Estimate:
