@@ -104,9 +104,12 @@ def _limit(
     """Tangent kernel and covariance of the input in each row of `x1` with that of `x2`."""
     duals = CLOSED.get(network.activation) or by_quadrature(network.activation, kinks, nodes)
     products = [jnp.asarray((p * q).sum(axis=1)) for p, q in ((x1, x1), (x2, x2), (x1, x2))]
-    recursion = _connected if isinstance(network, FullyConnected) else _residual
-    tangent, covariance = recursion(network, duals, *products)
-    return np.asarray(tangent), np.asarray(covariance)
+    if isinstance(network, FullyConnected):
+        found = _connected(network, duals, *products)
+    else:
+        found = _residual(network, duals, *products)
+    tangent, covariance = map(np.asarray, found)
+    return tangent, covariance
 
 
 def _connected(

@@ -114,7 +114,7 @@ def outputs(
 
 def _solve(
     velocity: Callable, start: PyTree, times: Array, seen: Callable[[PyTree], Any]
-) -> tuple[Array, Any]:
+) -> tuple[Any, Any]:
     """What is to be seen of a solution at the times, each of which ends a step."""
     steps = diffrax.PIDController(rtol=TOLERANCE, atol=TOLERANCE)
     solution = diffrax.diffeqsolve(
