@@ -13,7 +13,14 @@ from whytrain import lab
 from whytrain.kernels.solve import flow
 from whytrain.report import figures as draw
 from whytrain.studies.li2020.setup import (
-    HY, LLY, NETWORKS, TOGETHER, NetworkSettings, grown, mean_line, powers,
+    HY,
+    LLY,
+    NETWORKS,
+    TOGETHER,
+    NetworkSettings,
+    grown,
+    mean_line,
+    powers,
 )  # fmt: skip
 
 

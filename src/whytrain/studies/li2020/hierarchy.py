@@ -23,7 +23,9 @@ class HierarchySettings(NetworkSettings):
     width: int = lab.setting(48, "units m of each hidden layer", low=1)
     examples: int = lab.setting(4, "training examples n", low=2, high=12)
     inputs: int = lab.setting(8, "length d of an input", low=2)
-    step: float = lab.setting(1e-3, "of the central difference along the flow", low=0, exclusive=True)
+    step: float = lab.setting(
+        1e-3, "of the central difference along the flow", low=0, exclusive=True
+    )
 
 
 def compute(settings: HierarchySettings, runs: lab.Runs) -> xr.Dataset:

@@ -16,7 +16,13 @@ from whytrain.kernels.higher import kernels
 from whytrain.kernels.solve import follow, truncated
 from whytrain.report import figures as draw
 from whytrain.studies.li2020.setup import (
-    HY, NETWORKS, TOGETHER, NetworkSettings, grown, mean_line, powers,
+    HY,
+    NETWORKS,
+    TOGETHER,
+    NetworkSettings,
+    grown,
+    mean_line,
+    powers,
 )  # fmt: skip
 
 ORDERS = (2, 3, 4)
@@ -62,7 +68,10 @@ def _truncations(settings: TruncationSettings, keys: Array, times: Array) -> dic
         risk = jnp.stack([jnp.mean((each - y) ** 2, axis=1) / 2 for each in (true, *flows)])
         return {
             **{f"error_{order}": error for order, error in zip(ORDERS, errors, strict=True)},
-            **{f"K{order}": jnp.sqrt(jnp.mean(each**2)) for order, each in zip(ORDERS, start, strict=True)},
+            **{
+                f"K{order}": jnp.sqrt(jnp.mean(each**2))
+                for order, each in zip(ORDERS, start, strict=True)
+            },
             "bound": _bound(true[0] - y, start[0], start[1], tensors[2], times[-1]),
             "risk": risk,
         }
@@ -101,7 +110,9 @@ def _gain(network: str) -> Callable[[lab.Cells], list[lab.Estimate]]:
     def gains(cells: lab.Cells) -> list[lab.Estimate]:
         chosen = cells.sel(network=network, width=max(cells.by("width")))
         logs = [np.log(chosen.pooled(f"error_{order}")) for order in ORDERS]
-        return [lab.estimate_mean(worse - better) for worse, better in zip(logs, logs[1:], strict=False)]
+        return [
+            lab.estimate_mean(worse - better) for worse, better in zip(logs, logs[1:], strict=False)
+        ]
 
     return gains
 
