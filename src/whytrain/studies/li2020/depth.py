@@ -19,6 +19,7 @@ from whytrain.studies.li2020.setup import (
     NETWORKS,
     TOGETHER,
     NetworkSettings,
+    compiled,
     mean_line,
 )  # fmt: skip
 
@@ -38,7 +39,7 @@ def compute(settings: DepthSettings, runs: lab.Runs) -> xr.Dataset:
     return xr.Dataset({name: ("run", values) for name, values in found.items()})
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled
 def _depths(settings: DepthSettings, keys: Array, times: Array) -> dict[str, Array]:
     def one(key: Array) -> dict[str, Array]:
         params, x, y = settings.draw(key)

@@ -18,6 +18,7 @@ from whytrain.studies.li2020.setup import (
     NETWORKS,
     TOGETHER,
     NetworkSettings,
+    compiled,
     grown,
     mean_line,
     powers,
@@ -45,7 +46,7 @@ def compute(settings: DriftSettings, runs: lab.Runs) -> xr.Dataset:
     )
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled
 def _drifts(settings: DriftSettings, keys: Array, times: Array) -> dict[str, Array]:
     def one(key: Array) -> dict[str, Array]:
         params, x, y = settings.draw(key)

@@ -11,7 +11,7 @@ from jaxtyping import Array
 
 from whytrain import lab
 from whytrain.kernels.higher import kernels
-from whytrain.studies.li2020.setup import HY, NETWORKS, TOGETHER, NetworkSettings
+from whytrain.studies.li2020.setup import HY, NETWORKS, TOGETHER, NetworkSettings, compiled
 
 ORDERS = ("f", "K2", "K3")
 
@@ -34,7 +34,7 @@ def compute(settings: HierarchySettings, runs: lab.Runs) -> xr.Dataset:
     return xr.Dataset({name: ("run", values) for name, values in found.items()})
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled
 def _errors(settings: HierarchySettings, keys: Array) -> dict[str, Array]:
     model, step = settings.model, settings.step
 

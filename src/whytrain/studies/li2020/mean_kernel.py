@@ -14,6 +14,7 @@ from whytrain import lab
 from whytrain.kernels import infinite_kernel
 from whytrain.networks import FullyConnected
 from whytrain.report import figures as draw
+from whytrain.studies.li2020.setup import compiled
 
 INPUTS = np.array([[-0.9895229, -0.5992491], [0.3, 1.1]])
 MARGIN = 0.002
@@ -49,7 +50,7 @@ def compute(settings: MeanSettings, runs: lab.Runs) -> xr.Dataset:
     })  # fmt: skip
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled
 def _means(how: tuple[int, int, int], keys: Array, variance: Array) -> Float[Array, "run 2"]:
     width, layers, networks = how
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -22,6 +23,11 @@ ACTIVATIONS: dict[str, tuple[Callable, float]] = {
     "tanh": (jnp.tanh, 2.536175),
     "softplus": (jax.nn.softplus, 1.085487),
 }
+
+# These programs run for a second or two, and at XLA's highest level compile for thirty.
+compiled = partial(
+    jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 1}
+)
 
 
 class Problem(NamedTuple):

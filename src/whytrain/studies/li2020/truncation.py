@@ -20,6 +20,7 @@ from whytrain.studies.li2020.setup import (
     NETWORKS,
     TOGETHER,
     NetworkSettings,
+    compiled,
     grown,
     mean_line,
     powers,
@@ -53,7 +54,7 @@ def compute(settings: TruncationSettings, runs: lab.Runs) -> xr.Dataset:
     )
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled
 def _truncations(settings: TruncationSettings, keys: Array, times: Array) -> dict[str, Array]:
     model = settings.model
 

@@ -18,6 +18,7 @@ from whytrain.studies.li2020.setup import (
     NETWORKS,
     TOGETHER,
     NetworkSettings,
+    compiled,
     power,
 )  # fmt: skip
 
@@ -37,7 +38,7 @@ def compute(settings: DemandSettings, runs: lab.Runs) -> xr.Dataset:
     return xr.Dataset({name: ("run", values) for name, values in found.items()})
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled
 def _demands(settings: DemandSettings, keys: Array, horizon: Array) -> dict[str, Array]:
     def one(key: Array) -> dict[str, Array]:
         params, x, y = settings.draw(key)
