@@ -51,6 +51,20 @@ def test_parameters_that_did_not_move_are_told():
     assert "did not move" in found.sentence
 
 
+def test_parameters_that_start_at_zero_moved_by_no_share_of_it():
+    found = kernel_regime(lambda w, x: x @ w, np.zeros(4), np.ones(4), X, X @ np.ones(4))
+    assert found.moved is None
+    assert found.word == "in"
+
+
+def test_whole_numbers_as_inputs_leave_the_parameters_as_they_are():
+    """Tokens: the table's rows are the read-out's weights, so that all is linear."""
+    tokens, table = np.arange(40) % 7, np.linspace(0.1, 0.7, 7)
+    found = kernel_regime(lambda w, x: w[x], table, table + 0.25, tokens, table[tokens] + 0.25)
+    assert found.predictions.network_error == pytest.approx(0, abs=1e-12)
+    assert found.predictions.kernel_error == pytest.approx(0, abs=1e-12)
+
+
 def test_many_examples_are_measured_in_part_and_it_is_said():
     found = kernel_regime(
         lambda w, x: x @ w, np.ones(4), np.zeros(4), X, SIGNS, points=20, test=(X, SIGNS)
