@@ -51,6 +51,20 @@ def test_parameters_that_did_not_move_are_told():
     assert "did not move" in found.sentence
 
 
+def test_a_gap_that_may_be_rounding_is_told():
+    """In single precision so small a step leaves nothing of `f - f_lin` but rounding."""
+    net, start, _ = trained(4, steps=0)
+    start = jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), start)
+    end = jax.tree.map(lambda leaf: leaf * np.float32(1 + 3e-7), start)
+    found = kernel_regime(net, start, end, X.astype(np.float32), SIGNS)
+    assert found.linearization_gap > 0.1
+    assert "may be rounding" in found.notes[-1]
+    doubles = [jax.tree.map(lambda leaf: leaf.astype(float), each) for each in (start, end)]
+    found = kernel_regime(net, *doubles, X, SIGNS)
+    assert found.linearization_gap < 1e-5
+    assert not found.notes
+
+
 def test_parameters_that_start_at_zero_moved_by_no_share_of_it():
     found = kernel_regime(lambda w, x: x @ w, np.zeros(4), np.ones(4), X, X @ np.ones(4))
     assert found.moved is None

@@ -98,7 +98,7 @@ def show_kernel(document: Mapping[str, Any]) -> None:
     ):
         moved.add_row(title, _number(drift[key]), of)
     gap = _number(document["linearization_gap"])
-    moved.add_row("outputs from the linearized network's", gap, "their change in training")
+    moved.add_row("outputs from the linearized ones", gap, "their change in training")
     console.print(moved)
     console.print(_predictions(document["predictions"]))
     for note in document["notes"]:

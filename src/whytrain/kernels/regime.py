@@ -27,6 +27,7 @@ from whytrain.measures.pairs import read_pair
 from whytrain.measures.trained import check_same
 
 INSIDE, NEAR = 0.1, 0.5  # of the deciding number
+_ROUNDING = 100  # epsilons of the outputs: less may be rounding
 RULE = (
     "the larger one decides of the kernel's drift |K - K0| / |K0| (Frobenius norms) and the gap "
     "|f - f_lin| / |f - f_0| to the linearized network: in the regime up to 0.1, near it up to 0.5"
@@ -219,8 +220,10 @@ def kernel_regime(
         step = [b - a for a, b in zip(start.leaves, end.leaves, strict=True)]
         before, after, slope = map(_float64, (start.values(x), end.values(x), start.along(step, x)))
         sizes = [float(optax.tree.norm(leaves)) for leaves in (step, start.leaves)]
-    change = np.linalg.norm(after - before)
-    gap = np.linalg.norm(after - before - slope) / change if change else None
+    change, off = (float(np.linalg.norm(each)) for each in (after - before, after - before - slope))
+    gap = off / change if change else None
+    if gap is not None and gap > INSIDE and off < _ROUNDING * _epsilon(dtype, after):
+        notes = (*notes, "the outputs changed so little that the gap may be rounding; give float64")
     kernels = [
         tangent_kernel(f, params, x, outputs="trace", memory=memory)
         for params in (initial, trained)
@@ -230,7 +233,7 @@ def kernel_regime(
         initial=State(spectrum(kernels[0]), _alignment(kernels[0], rows)),
         trained=State(spectrum(kernels[1]), _alignment(kernels[1], rows)),
         drift=drift(*kernels),
-        linearization_gap=None if gap is None else float(gap),
+        linearization_gap=gap,
         moved=sizes[0] / sizes[1] if sizes[1] else None,
         predictions=_predict(f, initial, trained, x, kernels[0], before, wanted, test, memory),
         examples=len(x),
@@ -399,6 +402,10 @@ def _alignment(kernel: np.ndarray, rows: np.ndarray) -> float | None:
         return alignment(kernel, rows)
     except UserError:  # constant targets
         return None
+
+
+def _epsilon(dtype: Any, rows: np.ndarray) -> float:
+    return float(np.finfo(dtype).eps * np.linalg.norm(rows))
 
 
 def _float64(rows: Any) -> np.ndarray:
