@@ -83,7 +83,6 @@ def test_five_lines_for_flax_nnx(capsys):
 
 
 @pytest.mark.optional("PyTorch")
-@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")
 def test_five_lines_for_pytorch(capsys):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     torch.manual_seed(0)

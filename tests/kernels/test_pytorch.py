@@ -8,10 +8,7 @@ import pytest
 from whytrain.errors import UserError
 from whytrain.kernels import kernel_regime, tangent_kernel
 
-pytestmark = [
-    pytest.mark.optional("PyTorch"),  # which deprecates what its own jvp calls
-    pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning"),
-]
+pytestmark = pytest.mark.optional("PyTorch")
 X, MANY = (np.random.default_rng(0).normal(size=(n, 4)) for n in (7, 15))
 
 
@@ -152,3 +149,42 @@ def test_what_torch_cannot_differentiate_is_one_line(net):
     with pytest.raises(UserError, match=r"torch\.func cannot differentiate it") as told:
         tangent_kernel(Written(4, 2), None, 0 * X[:1])
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_modules_without_a_forward_mode_and_of_whole_numbers(net):
+    """Attention between tokens: its Jacobian by hand, and the change along it."""
+    import torch
+
+    class Attentive(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding = torch.nn.Embedding(7, 4)
+            self.mixed = torch.nn.TransformerEncoderLayer(4, 2, 8, batch_first=True)
+            self.out = torch.nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.out(self.mixed(self.embedding(x))[:, 0])
+
+    net, tokens = Attentive().double().eval(), torch.arange(100).reshape(20, 5) % 7
+    initial = {name: leaf.detach().clone() for name, leaf in net.named_parameters()}
+    rows = []
+    for output in net(tokens).ravel():
+        slopes = torch.autograd.grad(output, list(net.parameters()), retain_graph=True)
+        rows.append(torch.cat([slope.ravel() for slope in slopes]))
+    jacobian = torch.stack(rows).numpy()
+    np.testing.assert_allclose(
+        tangent_kernel(net, None, tokens), jacobian @ jacobian.T, rtol=1e-9, atol=1e-12
+    )
+    before = net(tokens).detach().numpy()
+    with torch.no_grad():
+        for leaf in net.parameters():
+            leaf += 0.05 * torch.randn_like(leaf)
+    step = np.concatenate(
+        [(leaf.detach() - initial[name]).numpy().ravel() for name, leaf in net.named_parameters()]
+    )
+    change = net(tokens).detach().numpy() - before
+    found = kernel_regime(net, initial, None, tokens, np.arange(20) % 2)
+    off = change.ravel() - jacobian @ step
+    right = np.linalg.norm(off) / np.linalg.norm(change)
+    assert found.linearization_gap == pytest.approx(right, rel=1e-8)
