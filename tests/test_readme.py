@@ -138,6 +138,7 @@ def test_links_lead_somewhere(page):
         "dynamics",
         "testing",
         "measures",
+        "kernels",
         "lab",
         "report",
         "report.figures",

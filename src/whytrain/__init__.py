@@ -42,7 +42,7 @@ _HOME = {
     "figures": "whytrain.report",
 }
 
-_PACKAGES = ("data", "measures")
+_PACKAGES = ("data", "kernels", "measures")
 
 __all__ = ["__version__", *_HOME, *_PACKAGES]  # pyright: ignore[reportUnsupportedDunderAll]
 

@@ -114,5 +114,5 @@ def test_targets_must_have_the_shape_of_the_outputs():
         truncated_flow(lambda w, x: w * x, 0.0, np.ones(1), [[1.0]], 2, [1.0])
     with pytest.raises(UserError, match="more than memory"):
         gradient_flow(
-            lambda w, x: w * x, 0.0, np.ones(9), np.ones(9), [1.0], kernel=True, memory=1e3
+            lambda w, x: w * x, 0.0, np.ones(9), np.ones(9), [1.0], kernel=True, memory="1KB"
         )

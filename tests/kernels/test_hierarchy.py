@@ -128,12 +128,12 @@ def test_contractions_and_blocks_are_those_of_the_full_kernels():
 def test_a_contraction_of_many_points_goes_through_parts_of_them():
     network = FullyConnected((3, 40), activation=jnp.tanh)
     params, x, v = example(network, n=AT_A_TIME + 3)
-    found = hierarchy_along(network, params, x, 2, v, x_test=x[:2], memory=1e6)
+    found = hierarchy_along(network, params, x, 2, v, x_test=x[:2], memory=10**6)
     [k2] = hierarchy(network, params, x, 2, x_test=x[:2])
     np.testing.assert_allclose(found, k2, rtol=1e-12)
     np.testing.assert_array_equal(found[2:], found[2:].T)
     with pytest.raises(UserError, match="more than memory"):
-        hierarchy_along(network, params, x, 2, v, memory=1e3)
+        hierarchy_along(network, params, x, 2, v, memory="1 KB")
 
 
 def test_the_second_derivative_of_the_kernel_along_the_flow_is_two_contractions():
@@ -178,6 +178,24 @@ def test_modules_and_single_precision_are_taken():
 
     for kernel, same in zip(found, hierarchy(plain, weights, x, 3), strict=True):
         np.testing.assert_allclose(kernel, same, rtol=1e-12)
+
+
+def test_rectifiers_have_the_kernels_of_the_smooth_piece_around_the_parameters():
+    rng = np.random.default_rng(0)
+    x, here = rng.normal(size=(3, 2)), {"w": rng.normal(size=(2, 5)), "v": rng.normal(size=5)}
+
+    def network(params, x):
+        return jax.nn.relu(x @ params["w"]) @ params["v"]
+
+    def piece(params, x):
+        """Every unit stays as it is at `here`, on or off."""
+        on = x @ here["w"] > 0
+        return jnp.where(on, x @ params["w"], 0) @ params["v"]
+
+    found, same = (hierarchy(f, here, x, 4) for f in (network, piece))
+    for one, other in zip(found, same, strict=True):
+        assert np.abs(other).max() > 0.1
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
 
 
 def test_many_networks_at_once():
@@ -231,6 +249,7 @@ X = np.ones((2, 3))
         (lambda: hierarchy_blocks(LINEAR, np.ones(3), X, 3, [[0, 1], [0]]), "one length"),
         (lambda: hierarchy_blocks(LINEAR, np.ones(3), X, 3, [0, 1]), "one length"),
         (lambda: hierarchy(LINEAR, np.ones(3), np.ones((2000, 3)), 4), "more than memory"),
+        (lambda: hierarchy(LINEAR, np.ones(3), X, 2, memory="much"), "memory must be bytes"),
     ],
 )  # fmt: skip
 def test_mistakes_are_told_in_one_line(call, words):

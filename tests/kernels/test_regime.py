@@ -51,6 +51,34 @@ def test_parameters_that_did_not_move_are_told():
     assert "did not move" in found.sentence
 
 
+def test_a_gap_that_may_be_rounding_is_told():
+    """In single precision so small a step leaves nothing of `f - f_lin` but rounding."""
+    net, start, _ = trained(4, steps=0)
+    start = jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), start)
+    end = jax.tree.map(lambda leaf: leaf * np.float32(1 + 3e-7), start)
+    found = kernel_regime(net, start, end, X.astype(np.float32), SIGNS)
+    assert found.linearization_gap > 0.1
+    assert "may be rounding" in found.notes[-1]
+    doubles = [jax.tree.map(lambda leaf: leaf.astype(float), each) for each in (start, end)]
+    found = kernel_regime(net, *doubles, X, SIGNS)
+    assert found.linearization_gap < 1e-5
+    assert not found.notes
+
+
+def test_parameters_that_start_at_zero_moved_by_no_share_of_it():
+    found = kernel_regime(lambda w, x: x @ w, np.zeros(4), np.ones(4), X, X @ np.ones(4))
+    assert found.moved is None
+    assert found.word == "in"
+
+
+def test_whole_numbers_as_inputs_leave_the_parameters_as_they_are():
+    """Tokens: the table's rows are the read-out's weights, so that all is linear."""
+    tokens, table = np.arange(40) % 7, np.linspace(0.1, 0.7, 7)
+    found = kernel_regime(lambda w, x: w[x], table, table + 0.25, tokens, table[tokens] + 0.25)
+    assert found.predictions.network_error == pytest.approx(0, abs=1e-12)
+    assert found.predictions.kernel_error == pytest.approx(0, abs=1e-12)
+
+
 def test_many_examples_are_measured_in_part_and_it_is_said():
     found = kernel_regime(
         lambda w, x: x @ w, np.ones(4), np.zeros(4), X, SIGNS, points=20, test=(X, SIGNS)

@@ -3,6 +3,7 @@
 import itertools
 import warnings
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from whytrain.errors import KinkWarning, UserError
 from whytrain.kernels import tangent_kernel
+from whytrain.measures import Convolution, Dense, forward
 from whytrain.networks import FullyConnected, ResidualDense
 
 METHODS = ("auto", "structured", "jacobian", "products")
@@ -315,6 +317,7 @@ def test_a_rectifier_away_from_zero_is_quiet():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         tangent_kernel(lambda p, x: jax.nn.relu(x @ p).sum(axis=1), np.ones((4, 5)), X)
+        tangent_kernel(lambda p, x: p[x], np.ones((4, 5)), np.arange(4))  # 0 is an index here
 
 
 def test_a_kernel_on_disk_is_the_one_in_memory(tmp_path):
@@ -336,3 +339,29 @@ def test_the_networks_of_the_package_are_recognized(network, how):
     found, plan = tangent_kernel(network, params, X, explain=True, method="structured")
     assert gap(found, by_jacobian(network, params, X)) < 1e-14
     assert set(plan.how.values()) == {how}
+
+
+def test_the_layers_that_are_measured_are_recognized():
+    """Lists of `Dense` and `Convolution`, as `network_regime` takes them from a file."""
+    rng = np.random.default_rng(3)
+    dense = [
+        Dense(rng.normal(size=(6, 4)), rng.normal(size=6)),
+        Dense(rng.normal(size=(5, 6)), rng.normal(size=5)),
+        Dense(rng.normal(size=(3, 5))),
+    ]
+    images = [
+        Convolution(rng.normal(size=(3, 2, 3, 3)), rng.normal(size=3), padding=1),
+        Convolution(rng.normal(size=(2, 3, 2, 2)), stride=2),
+        Dense(rng.normal(size=(3, 8)), rng.normal(size=3)),
+    ]
+    of_images = rng.normal(size=(4, 2, 5, 5)) + 0.01
+    for layers, x, ways in (
+        (dense, X, {"inputs times signals"}),
+        (images, of_images, {"gradient over 25 places", "gradient over 4 places",
+                             "inputs times signals"}),
+    ):  # fmt: skip
+        found, plan = tangent_kernel(forward, layers, x, method="structured", explain=True)
+        assert set(plan.how.values()) == ways
+        dynamic, static = eqx.partition(layers, eqx.is_inexact_array)
+        right = by_jacobian(lambda p, x, s=static: forward(eqx.combine(p, s), x), dynamic, x)
+        assert gap(found, right) < 1e-13

@@ -71,6 +71,10 @@ def show_kernel(document: Mapping[str, Any]) -> None:
     console = _console()
     console.print(f"[bold]{escape(document['sentence'])}[/]")
     console.print(f"rule: {document['rule']}")
+    console.print(
+        f"measured on {document['examples']} training examples; kernels are summed over outputs "
+        f"({document['outputs']})"
+    )
     if not document["checked"]:
         console.print("[bold]not checked against the model[/]: give its outputs")
     states = _table("tangent kernel", ">at the start", ">at the end")
@@ -84,26 +88,33 @@ def show_kernel(document: Mapping[str, Any]) -> None:
     ):
         states.add_row(title, *(_number(document[at][key]) for at in ("initial", "trained")))
     console.print(states)
-    moved = _table("what moved", ">by", "of")
-    moved.add_row("parameters", _number(document["moved"]), "their norm")
+    moved = _table("what moved", ">by", "times")
+    moved.add_row("parameters", _number(document["moved"]), "their norm at the start")
     drift = document["drift"]
     for key, title, of in (
-        ("frobenius", "kernel, Frobenius norm", "its norm"),
-        ("operator", "kernel, spectral norm", "its norm"),
-        ("largest", "kernel, any entry", "its largest entry"),
+        ("frobenius", "kernel, in the Frobenius norm", "its norm at the start"),
+        ("operator", "kernel, in the spectral norm", "its norm at the start"),
+        ("largest", "kernel, entry that changed most", "its largest entry at the start"),
     ):
         moved.add_row(title, _number(drift[key]), of)
     gap = _number(document["linearization_gap"])
-    moved.add_row("outputs off the linearized network's", gap, "their change")
+    moved.add_row("outputs from the linearized ones", gap, "their change in training")
     console.print(moved)
-    says = document["predictions"]
-    kind = "training examples left out of the regression" if says["held_out"] else "test examples"
-    console.print(
-        f"On {says['examples']} {kind}: error of kernel regression {says['kernel_error']:.3g}, of "
-        f"the network {says['network_error']:.3g}, agreement {_number(says['agreement'])}"
-    )
+    console.print(_predictions(document["predictions"]))
     for note in document["notes"]:
         console.print(f"note: {escape(note)}")
+
+
+def _predictions(says: Mapping[str, Any]) -> str:
+    kind = "training examples that only the network saw" if says["held_out"] else "test examples"
+    error, alike = "mean squared error", "correlation of the two"
+    if says["classes"]:
+        error, alike = "share of wrong classes", "share of equal ones"
+    return (
+        f"{error} on {says['examples']} {kind}: kernel regression {says['kernel_error']:.3g} "
+        f"(fitted to {says['fitted']}), network {says['network_error']:.3g}; {alike} "
+        f"{_number(says['agreement'])}"
+    )
 
 
 def _number(value: float | None) -> str:

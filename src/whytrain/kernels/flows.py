@@ -9,7 +9,7 @@ from jaxtyping import Float, PyTree
 
 from whytrain.errors import UserError
 from whytrain.kernels.higher import entries_of, gradients_of, kernels
-from whytrain.kernels.model import MEMORY, Model, finite
+from whytrain.kernels.model import Model, finite
 from whytrain.kernels.solve import MOST_STEPS, STAGES, Path, flow, outputs, truncated
 from whytrain.measures.arrays import as_float64, check_whole
 from whytrain.measures.loss import told
@@ -44,7 +44,7 @@ def truncated_flow(
     times: Any,
     x_test: Any = None,
     *,
-    memory: float = MEMORY,
+    memory: str | int = "1GiB",
 ) -> FlowPath:
     """Follow the hierarchy from `params` with the kernel of the last order held as it is there.
 
@@ -98,7 +98,7 @@ def gradient_flow(
     x_test: Any = None,
     *,
     kernel: bool = False,
-    memory: float = MEMORY,
+    memory: str | int = "1GiB",
 ) -> FlowPath:
     """Follow `params' = -gradient of R` with `R = sum_a (f_a - y_a)^2 / (2 n)`.
 

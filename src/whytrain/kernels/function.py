@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from whytrain.errors import UserError
+from whytrain.kernels.pytorch import Module, is_module, module
 from whytrain.measures.arrays import a, words
 from whytrain.measures.trained import trained
 
@@ -40,6 +41,14 @@ class Function:
         """Of the parameters."""
         return tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in self.leaves)
 
+    def values(self, x: np.ndarray) -> np.ndarray:
+        """The outputs of a batch: (example, output)."""
+        return _rows(self.call(self.leaves, x))
+
+    def along(self, step: list, x: np.ndarray) -> np.ndarray:
+        """How the values change along a change of the parameters, of a batch."""
+        return _rows(jax.jvp(lambda leaves: self.call(leaves, x), (self.leaves,), (step,))[1])
+
 
 @contextlib.contextmanager
 def precision(dtype: Any) -> Iterator[None]:
@@ -55,6 +64,12 @@ def precision_of(params: PyTree) -> Any:
     """float64 if a parameter is in it, else float32."""
     kinds = {str(getattr(leaf, "dtype", "")) for leaf in jax.tree.leaves(params)}
     return np.float64 if kinds & {"float64", "torch.float64"} else np.float32
+
+
+def network(f: Any, params: PyTree, x: np.ndarray, dtype: Any) -> Function | Module:
+    """Look at a function or a module of PyTorch, at its parameters and some examples."""
+    look = module if is_module(f) else function
+    return look(f, params, x, dtype)
 
 
 def function(f: Any, params: PyTree, x: np.ndarray, dtype: Any) -> Function:
@@ -178,3 +193,7 @@ def _check_alone(call: Callable, leaves: list, x: np.ndarray) -> None:
 @partial(jax.jit, static_argnums=0)
 def _together(call: Callable, leaves: list, x: Any) -> tuple[Any, Any]:
     return call(leaves, x), jax.lax.map(lambda one: call(leaves, one[None])[0], x)
+
+
+def _rows(outputs: Any) -> np.ndarray:
+    return np.asarray(outputs).reshape(len(outputs), -1)

@@ -6,12 +6,12 @@ import numpy as np
 from jaxtyping import Float, PyTree
 
 from whytrain.kernels.higher import AT_A_TIME, along, blocks, entries_of, gradients_of, kernels
-from whytrain.kernels.model import MEMORY, Model, finite
+from whytrain.kernels.model import Model, finite
 from whytrain.measures.arrays import check_whole
 
 
 def hierarchy(
-    f: Any, params: PyTree, x: Any, order: int, x_test: Any = None, *, memory: float = MEMORY
+    f: Any, params: PyTree, x: Any, order: int, x_test: Any = None, *, memory: str | int = "1GiB"
 ) -> tuple[Float[np.ndarray, "..."], ...]:
     """Give the kernels `K2, ..., K_order` of a function at its parameters.
 
@@ -40,7 +40,8 @@ def hierarchy(
             one before as there are indices.
         x_test: More examples. They go before those of `x` in the first index, and stand in no
             other: they move no parameters.
-        memory: How many bytes the kernels and what leads to them may take, by an estimate.
+        memory: What the kernels and what leads to them may take, by an estimate: bytes, or words
+            such as `"1GiB"`.
 
     Returns:
         The kernels: `K(r)` has `r` axes, the first of the outputs at `x_test` and `x`, the others
@@ -76,7 +77,7 @@ def hierarchy_along(
     vector: Any,
     x_test: Any = None,
     *,
-    memory: float = MEMORY,
+    memory: str | int = "1GiB",
 ) -> Float[np.ndarray, "row index"]:
     """Contract a kernel with a vector in all but two indices, without the kernel.
 
@@ -122,7 +123,7 @@ def hierarchy_blocks(
     order: int,
     points: Any = None,
     *,
-    memory: float = MEMORY,
+    memory: str | int = "1GiB",
 ) -> tuple[Float[np.ndarray, "block ..."], ...]:
     """Give the entries of the hierarchy whose indices are all of one set of points.
 

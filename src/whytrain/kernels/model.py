@@ -10,10 +10,9 @@ from jaxtyping import Float, Int, PyTree
 
 from whytrain.errors import UserError
 from whytrain.kernels.function import examples, function
+from whytrain.kernels.plan import bytes_of
 from whytrain.measures.arrays import as_float64
 from whytrain.measures.loss import told
-
-MEMORY = 2**30  # bytes, unless told otherwise
 
 
 @dataclass(frozen=True)
@@ -93,13 +92,13 @@ class Model:
             )
         return sets
 
-    def check_memory(self, entries: int, gradients: int, memory: float) -> None:
+    def check_memory(self, entries: int, gradients: int, memory: str | int) -> None:
         """Refuse what would hold more numbers than fit: entries of kernels, and gradients."""
-        needed = 8 * (entries + gradients * self.size)
-        if needed > memory:
+        needed, room = 8 * (entries + gradients * self.size), bytes_of(memory)
+        if needed > room:
             raise UserError(
                 f"this takes about {needed / 2**20:.0f} MiB ({self.indices} outputs, {self.size} "
-                f"parameters), more than memory={memory / 2**20:.0f} MiB; take fewer points or a "
+                f"parameters), more than memory= ({room / 2**20:.0f} MiB); take fewer points or a "
                 "lower order, hierarchy_along in place of the whole hierarchy, or more memory"
             )
 

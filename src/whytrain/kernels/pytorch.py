@@ -1,32 +1,37 @@
-"""Gradients of PyTorch modules, by `torch.func`, for the kernels."""
+"""Modules of PyTorch, by `torch.func`, for the kernels: outputs, gradients, linearization."""
 
+import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from whytrain.errors import UserError
-from whytrain.measures.arrays import words
+from whytrain.measures.arrays import as_float64, some, words
+
+_AT_A_TIME = 16  # examples whose gradients are held
 
 
 @dataclass(frozen=True)
 class Module:
-    """A module at its parameters.
+    """A module at its parameters; see `whytrain.kernels.function.Function`.
 
     Attributes:
         names: Of the parameters.
-        sizes: How many numbers each has.
-        dtype: Of the parameters.
+        leaves: The parameters.
         outputs: How many outputs an example has.
+        values: Of a batch: (example, output).
+        along: How the values change along a change of the parameters, of a batch.
         gradients: Of a batch, by parameter: (example, output, number).
     """
 
     names: tuple[str, ...]
-    sizes: tuple[int, ...]
-    dtype: Any
+    leaves: list[np.ndarray]
     outputs: int
+    values: Callable[[np.ndarray], np.ndarray]
+    along: Callable[[list, np.ndarray], np.ndarray]
     gradients: Callable[[np.ndarray], list[np.ndarray]]
 
 
@@ -36,76 +41,142 @@ def is_module(f: Any) -> bool:
     return torch is not None and isinstance(f, torch.nn.Module)
 
 
-def module(f: Any, params: Any, x: np.ndarray) -> Module:
-    """Look at a module and some examples.
+def parameters(f: Any, given: Any) -> dict[str, np.ndarray]:
+    """The parameters of a module that are differentiated in, by name.
 
     Args:
-        f: The module, on a CPU.
-        params: Parameters to put in the place of its own, by name; None for its own.
+        f: The module.
+        given: Some by name, in the place of its own; None for its own that require a gradient.
+
+    Raises:
+        UserError: They are not parameters of the module, or there are none.
+    """
+    own = dict(f.named_parameters())
+    if given is None:
+        given = {name: leaf for name, leaf in own.items() if leaf.requires_grad}
+    if (
+        not isinstance(given, Mapping)
+        or not given
+        or not all(_fits(own, *it) for it in given.items())
+    ):
+        raise UserError(_refused(own, given))
+    return {name: _numbers(name, given[name]) for name in own if name in given}
+
+
+def held(f: Any, params: Mapping[str, Any]) -> list[str]:
+    """What of a module is not among the parameters given, a sentence each."""
+    rest = [name for name, _ in f.named_parameters() if name not in params]
+    buffers = [name for name, _ in f.named_buffers()]
+    said = [f"not differentiated in: {some(rest)}"] if rest else []
+    where = "are taken as the module has them now, at the start too"
+    return [*said, *([f"buffers ({some(buffers)}) {where}"] if buffers else [])]
+
+
+def module(f: Any, params: Mapping[str, np.ndarray], x: np.ndarray, dtype: Any) -> Module:
+    """Look at a module and some examples. All is computed on the CPU.
+
+    Args:
+        f: The module.
+        params: Parameters to put in the place of its own, as `parameters` gives them.
         x: The examples.
+        dtype: The precision of all computations.
 
     Raises:
         UserError: It cannot be called, or an example's outputs depend on the others.
     """
     import torch
 
-    own = dict(f.named_parameters())
-    if params is not None and set(params) != set(own):
-        raise UserError(
-            f"params of a module are its parameters by name, {', '.join(own)}; give None for its "
-            "own"
-        )
-    held = {name: torch.as_tensor(leaf).detach() for name, leaf in (params or own).items()}
-    buffers = {name: leaf.detach().clone() for name, leaf in f.named_buffers()}
-    kind = next(iter(held.values())).dtype
+    kind = torch.float64 if dtype == np.float64 else torch.float32
 
-    def tensor(x: np.ndarray) -> Any:
-        found = torch.from_numpy(np.array(x))
+    def tensor(leaf: Any) -> Any:
+        found = leaf.detach().cpu().clone() if torch.is_tensor(leaf) else torch.tensor(leaf)
         return found.to(kind) if found.is_floating_point() else found
 
-    def single(params: dict, x: Any) -> Any:
-        return torch.func.functional_call(f, (params, buffers), (x[None],))[0].reshape(-1)
+    rest = {name: tensor(leaf) for name, leaf in f.named_buffers()}
+    rest |= {name: tensor(leaf) for name, leaf in f.named_parameters() if name not in params}
+    leaves = {name: tensor(leaf) for name, leaf in params.items()}
+
+    def call(leaves: dict, x: Any) -> Any:
+        kept = {name: leaf.clone() for name, leaf in rest.items()}  # a module may write to them
+        return torch.func.functional_call(f, leaves | kept, (x,))
+
+    def values(x: np.ndarray) -> np.ndarray:
+        with torch.no_grad(), _told(x):
+            return call(leaves, tensor(x)).reshape(len(x), -1).numpy()
+
+    def single(leaves: dict, x: Any) -> Any:
+        return call(leaves, x[None])[0].reshape(-1)
+
+    def gradients(x: np.ndarray) -> list[np.ndarray]:
+        with _told(x):
+            found = torch.func.vmap(torch.func.jacrev(single), (None, 0))(leaves, tensor(x))
+        return [found[name].reshape(len(x), outputs, -1).numpy() for name in leaves]
+
+    def along(step: list, x: np.ndarray) -> np.ndarray:
+        """By gradients: not all that modules are made of has a forward mode."""
+        flat = [np.ravel(change) for change in step]
+        batches = (gradients(x[i : i + _AT_A_TIME]) for i in range(0, len(x), _AT_A_TIME))
+        return np.concatenate([sum(map(np.matmul, batch, flat)) for batch in batches])
 
     few = tensor(x[np.unique([0, len(x) // 2, len(x) - 1])])
     few = torch.cat([few, few[:1] / 2 if few.is_floating_point() else few[:1] // 2])
-    _check_alone(f, held, buffers, few)
-
-    def gradients(x: np.ndarray) -> list[np.ndarray]:
-        found = torch.func.vmap(torch.func.jacrev(single), (None, 0))(held, tensor(x))
-        return [leaf.flatten(2).numpy() for leaf in found.values()]
-
-    return Module(
-        names=tuple(held),
-        sizes=tuple(leaf.numel() for leaf in held.values()),
-        dtype=np.float64 if kind == torch.float64 else np.float32,
-        outputs=single(held, few[0]).numel(),
-        gradients=gradients,
-    )
+    outputs = _check_alone(lambda x: call(leaves, x), few)
+    return Module(tuple(leaves), list(params.values()), outputs, values, along, gradients)
 
 
-def _check_alone(f: Any, params: dict, buffers: dict, few: Any) -> None:
-    """Refuse outputs that depend on the other examples of a batch, or on chance."""
+def _check_alone(call: Callable, few: Any) -> int:
+    """Count an example's outputs; refuse those that depend on the batch, or on chance."""
     import torch
 
-    def call(x: Any) -> Any:
-        kept = {name: leaf.clone() for name, leaf in buffers.items()}
-        return torch.func.functional_call(f, (params, kept), (x,))
-
-    try:
-        with torch.no_grad():
-            together = call(few)
-            alone = torch.cat([call(x[None]) for x in few])
-    except Exception as error:  # whatever the user's code or PyTorch makes of it
-        raise UserError(
-            f"the module cannot be called with a batch of shape {tuple(few.shape)}: "
-            f"{type(error).__name__}: {words(error)}; in training mode batch normalization needs "
-            "more than one example: call model.eval()"
-        ) from error
+    with torch.no_grad(), _told(few):
+        together = call(few)
+        alone = torch.cat([call(x[None]) for x in few])
     if not torch.isfinite(alone).all():
         raise UserError("the module's outputs are not finite at these inputs")
+    if together.shape != alone.shape or len(together) != len(few):
+        raise UserError(
+            f"a module must give outputs for each example: of {len(few)} together it gives the "
+            f"shape {tuple(together.shape)}, of each alone {tuple(alone.shape)}"
+        )
     gap = float((together - alone).abs().max())
     if gap > 1e-3 * float(together.abs().max()):
         raise UserError(
             "an example's outputs depend on the batch it is in, or on chance: there is no tangent "
             f"kernel (they change by {gap:.2g}); call model.eval()"
         )
+    return together[0].numel()
+
+
+@contextlib.contextmanager
+def _told(batch: Any) -> Iterator[None]:
+    """Tell in one line what a module, which is called in the block, raises."""
+    try:
+        yield
+    except Exception as error:  # whatever the user's code or PyTorch makes of it
+        raise UserError(
+            f"the module cannot be called, or torch.func cannot differentiate it, with a batch of "
+            f"shape {tuple(batch.shape)}: {type(error).__name__}: {words(error)}; in training mode "
+            "batch normalization needs more than one example: call model.eval()"
+        ) from error
+
+
+def _fits(own: Mapping[str, Any], name: str, leaf: Any) -> bool:
+    return name in own and tuple(np.shape(leaf)) == tuple(own[name].shape)
+
+
+def _refused(own: Mapping[str, Any], given: Any) -> str:
+    said = (
+        f"parameters of a module ({some(list(own))}) are given by name, as "
+        "dict(model.named_parameters())"
+    )
+    if not isinstance(given, Mapping):
+        return f"{said}, got {type(given).__name__}"
+    wrong = [str(name) for name, leaf in given.items() if not _fits(own, name, leaf)]
+    if not wrong:
+        return f"no parameter requires a gradient; {said}"
+    return f"{said}, of the module's shapes and without buffers, got {some(wrong)}"
+
+
+def _numbers(name: str, leaf: Any) -> np.ndarray:
+    double = str(getattr(leaf, "dtype", "")).endswith("float64")
+    return as_float64(leaf, name).astype(np.float64 if double else np.float32)

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import numpy as np
 import optax
 from jaxtyping import PyTree
 
 from whytrain.errors import UserError
-from whytrain.kernels.function import examples, function, precision, precision_of
+from whytrain.kernels.function import examples, network, precision, precision_of
+from whytrain.kernels.pytorch import held, is_module, parameters
 from whytrain.kernels.spectra import (
     Drift,
     Spectrum,
@@ -27,9 +27,10 @@ from whytrain.measures.pairs import read_pair
 from whytrain.measures.trained import check_same
 
 INSIDE, NEAR = 0.1, 0.5  # of the deciding number
+_ROUNDING = 100  # epsilons of the outputs: less may be rounding
 RULE = (
-    "in the kernel regime if both the kernel's drift |K - K0| / |K0| (Frobenius) and the gap of "
-    "the linearized network |f - f_lin| / |f - f_0| are at most 0.1, near it if at most 0.5"
+    "the larger one decides of the kernel's drift |K - K0| / |K0| (Frobenius norms) and the gap "
+    "|f - f_lin| / |f - f_0| to the linearized network: in the regime up to 0.1, near it up to 0.5"
 )
 
 
@@ -67,13 +68,18 @@ class Predictions:
     Attributes:
         examples: On how many examples, none of which was fitted.
         held_out: Whether they are a part of the training examples, which the network has seen.
-        kernel_error: Of kernel regression: the share of wrong classes, or the mean squared error.
+        fitted: How many examples kernel regression was fitted to.
+        classes: Whether errors are shares of wrong classes and agreement is that of equal ones;
+            else errors are mean squares and agreement is a correlation.
+        kernel_error: Of kernel regression.
         network_error: Of the trained network.
-        agreement: Share of equal classes, or the correlation of the two.
+        agreement: Of the two; None where one of them is constant.
     """
 
     examples: int
     held_out: bool
+    fitted: int
+    classes: bool
     kernel_error: float
     network_error: float
     agreement: float | None
@@ -90,7 +96,7 @@ class Regime:
         linearization_gap: `|f - f_lin| / |f - f_0|` on them, with `f_lin = f_0 + df_0/dparams
             (params - params_0)`: 0 for a network that trained as its linearization would; None
             where the outputs did not change.
-        moved: `|params - params_0| / |params_0|`.
+        moved: `|params - params_0| / |params_0|`; None for parameters that started at 0.
         predictions: Of kernel regression and the network.
         examples: How many training examples there are.
         outputs: How many outputs.
@@ -102,7 +108,7 @@ class Regime:
     trained: State
     drift: Drift
     linearization_gap: float | None
-    moved: float
+    moved: float | None
     predictions: Predictions
     examples: int
     outputs: int
@@ -122,7 +128,7 @@ class Regime:
     @property
     def sentence(self) -> str:
         """The answer in words, with the number that decides."""
-        if not self.moved:
+        if self.moved == 0:
             return "The parameters did not move: there is no training to speak of."
         gap = self.linearization_gap
         drifts = gap is None or self.drift.frobenius >= gap
@@ -165,9 +171,9 @@ def kernel_regime(
     """Measure how far a network has left its tangent kernel.
 
     Args:
-        f: `f(params, batch)`, as `tangent_kernel` takes it.
+        f: `f(params, batch)`, or a module of PyTorch, as `tangent_kernel` takes it.
         initial: The parameters before training.
-        trained: The parameters after it.
+        trained: The parameters after it; of a module None for its own.
         inputs: The training examples.
         targets: Classes (whole numbers, of as many outputs, or of one output with two classes), or
             values, of the shape of the outputs.
@@ -194,6 +200,9 @@ def kernel_regime(
         >>> found.sentence
         'The network is in the kernel regime: its kernel drifted by 0.'
     """
+    if is_module(f):
+        initial, trained = parameters(f, initial), parameters(f, trained)
+        notes = (*notes, *held(f, initial))
     check_same(initial, trained)
     dtype = precision_of((initial, trained))
     x = examples(inputs, dtype, "inputs")
@@ -207,13 +216,14 @@ def kernel_regime(
         test, said = _few(examples(test[0], dtype, "test inputs"), test[1], points, "test")
         notes = (*notes, *said)
     with precision(dtype):
-        start, end = (function(f, params, x, dtype) for params in (initial, trained))
-        before, after = (_rows(one.call(one.leaves, x)) for one in (start, end))
+        start, end = (network(f, params, x, dtype) for params in (initial, trained))
         step = [b - a for a, b in zip(start.leaves, end.leaves, strict=True)]
-        slope = jax.jvp(lambda leaves: start.call(leaves, x), (start.leaves,), (step,))[1]
+        before, after, slope = map(_float64, (start.values(x), end.values(x), start.along(step, x)))
         sizes = [float(optax.tree.norm(leaves)) for leaves in (step, start.leaves)]
-    change = np.linalg.norm(after - before)
-    gap = np.linalg.norm(after - before - _rows(slope)) / change if change else None
+    change, off = (float(np.linalg.norm(each)) for each in (after - before, after - before - slope))
+    gap = off / change if change else None
+    if gap is not None and gap > INSIDE and off < _ROUNDING * _epsilon(dtype, after):
+        notes = (*notes, "the outputs changed so little that the gap may be rounding; give float64")
     kernels = [
         tangent_kernel(f, params, x, outputs="trace", memory=memory)
         for params in (initial, trained)
@@ -223,8 +233,8 @@ def kernel_regime(
         initial=State(spectrum(kernels[0]), _alignment(kernels[0], rows)),
         trained=State(spectrum(kernels[1]), _alignment(kernels[1], rows)),
         drift=drift(*kernels),
-        linearization_gap=None if gap is None else float(gap),
-        moved=sizes[0] / sizes[1],
+        linearization_gap=gap,
+        moved=sizes[0] / sizes[1] if sizes[1] else None,
         predictions=_predict(f, initial, trained, x, kernels[0], before, wanted, test, memory),
         examples=len(x),
         outputs=before.shape[1],
@@ -358,10 +368,11 @@ def _predict(
     else:
         others, said, kept = test[0], _Targets.of(test[1]), np.full(len(x), True)
         across = tangent_kernel(f, initial, others, x, outputs="trace", memory=memory)
-    with precision(x.dtype):
+    dtype = precision_of((initial, trained))
+    with precision(dtype):
         start, end = (
-            _rows(one.call(one.leaves, others))
-            for one in (function(f, params, others, x.dtype) for params in (initial, trained))
+            _float64(network(f, params, others, dtype).values(others))
+            for params in (initial, trained)
         )
     regressed = kernel_regression(
         kernel[np.ix_(kept, kept)], rows[kept], across,
@@ -370,6 +381,8 @@ def _predict(
     return Predictions(
         examples=len(others),
         held_out=test is None,
+        fitted=int(kept.sum()),
+        classes=said.kind != "values",
         kernel_error=said.error(regressed),
         network_error=said.error(end),
         agreement=_agreement(said, regressed, end),
@@ -391,5 +404,9 @@ def _alignment(kernel: np.ndarray, rows: np.ndarray) -> float | None:
         return None
 
 
-def _rows(outputs: Any) -> np.ndarray:
-    return np.asarray(outputs, np.float64).reshape(len(outputs), -1)
+def _epsilon(dtype: Any, rows: np.ndarray) -> float:
+    return float(np.finfo(dtype).eps * np.linalg.norm(rows))
+
+
+def _float64(rows: Any) -> np.ndarray:
+    return np.asarray(rows, np.float64)

@@ -13,10 +13,10 @@ import numpy as np
 from jaxtyping import PyTree
 
 from whytrain.errors import KinkWarning, UserError
-from whytrain.kernels.function import Function, examples, function, precision, precision_of
+from whytrain.kernels.function import Function, examples, network, precision, precision_of
 from whytrain.kernels.plan import Plan, Wanted, bytes_of, choose, choose_jacobian
 from whytrain.kernels.program import Program, Signals, block, program
-from whytrain.kernels.pytorch import Module, is_module, module
+from whytrain.kernels.pytorch import Module, is_module, parameters
 
 
 def tangent_kernel(
@@ -54,7 +54,8 @@ def tangent_kernel(
             a module of PyTorch, in evaluation mode; its kernel goes through `torch.func`.
         params: The parameters: a pytree of arrays, or an Equinox module. Its arrays of floating
             point are differentiated in. One in float64 makes all computations float64, float32
-            otherwise. Of a module its parameters by name, or None for its own.
+            otherwise. Of a module its parameters by name (what is not named is held as it is), or
+            None for its own that require a gradient.
         x1: A batch of inputs: an array whose first axis counts them.
         x2: Another; None for the same.
         outputs: `"full"` for all pairs of outputs, `"trace"` for the sum over equal outputs,
@@ -94,28 +95,29 @@ def tangent_kernel(
         raise UserError(f"outputs must be 'full', 'trace' or 'diagonal', got {outputs!r}")
     if by_layer and out is not None:
         raise UserError("out= takes one kernel; leave by_layer out, or keep the kernels in memory")
-    room, torch = bytes_of(memory), is_module(f)
-    dtype = precision_of(list(f.parameters()) if torch and params is None else params)
+    room = bytes_of(memory)
+    params = parameters(f, params) if is_module(f) else params
+    dtype = precision_of(params)
     with precision(dtype):
         a = examples(x1, dtype, "x1")
         b = a if x2 is None else examples(x2, dtype, "x2")
         if a.shape[1:] != b.shape[1:] or a.dtype != b.dtype:
             raise UserError(f"x1 and x2 must be alike, got {_kind(a)} and {_kind(b)}")
-        network = module(f, params, a) if torch else function(f, params, a, dtype)
-        names = network.names if by_layer else ("",)
-        shape = _shape(outputs, len(a), len(b), network.outputs)
+        found = network(f, params, a, dtype)
+        names = found.names if by_layer else ("",)
+        shape = _shape(outputs, len(a), len(b), found.outputs)
         itemsize = np.dtype(dtype).itemsize
         room = _beside(room, len(names) * math.prod(shape) * itemsize, out)
         want = Wanted(len(a), len(b), x2 is None, outputs, by_layer, room, itemsize)
-        if isinstance(network, Module):
-            plan, fill = _of_module(network, method, want)
+        if isinstance(found, Module):
+            plan, fill = _of_module(found, method, want)
         else:
-            plan, fill = _of_function(network, method, want, a)
-        found = [_empty(shape, dtype, plan.points * network.outputs, out) for _ in names]
-        zeros = fill(want, plan.points, a, b, found)
+            plan, fill = _of_function(found, method, want, a)
+        parts = [_empty(shape, dtype, plan.points * found.outputs, out) for _ in names]
+        zeros = fill(want, plan.points, a, b, parts)
     if zeros:
         warnings.warn(_at_kinks(zeros), KinkWarning, stacklevel=2)
-    kernel = dict(zip(names, found, strict=True)) if by_layer else found[0]
+    kernel = dict(zip(names, parts, strict=True)) if by_layer else parts[0]
     return (kernel, plan) if explain else kernel
 
 
@@ -135,13 +137,14 @@ def _of_module(network: Module, method: str, want: Wanted) -> tuple[Plan, Callab
     """The same for a module of PyTorch: its Jacobian."""
     if method not in ("auto", "jacobian"):
         raise UserError(f"a module of PyTorch goes through its Jacobian; got method={method!r}")
-    plan = choose_jacobian(network.names, sum(network.sizes), network.outputs, want)
+    size = sum(leaf.size for leaf in network.leaves)
+    plan = choose_jacobian(network.names, size, network.outputs, want)
 
     def signals(x: np.ndarray) -> Signals:
         gradients = dict(enumerate(network.gradients(x)))
         return {"single": {}, "gradients": gradients, "zeros": np.zeros(len(x))}
 
-    return plan, partial(_by_signals, signals, network.outputs * sum(network.sizes))
+    return plan, partial(_by_signals, signals, network.outputs * size)
 
 
 def _program(network: Function, x: np.ndarray, layers: bool) -> Program:

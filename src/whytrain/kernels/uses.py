@@ -350,7 +350,9 @@ def _compared(eqn: core.JaxprEqn) -> list[int]:
     """Which arguments of an equation are held against 0, as a rectifier's is."""
     if eqn.primitive.name in _COMPARISONS:
         zeros = [isinstance(v, core.Literal) and np.all(v.val == 0) for v in eqn.invars]
-        return [1 - zeros.index(True)] if any(zeros) else []
+        aval: Any = eqn.invars[0].aval
+        whole = aval.dtype.kind in "iub"  # as of an index, which has no derivative
+        return [1 - zeros.index(True)] if any(zeros) and not whole else []
     if eqn.primitive.name != "custom_jvp_call":
         return []
     inner = eqn.params["call_jaxpr"].jaxpr
