@@ -79,7 +79,7 @@ DRIFT = lab.Experiment(
 )
 WIDTHS = DRIFT.grid(
     {
-        "quick": {"runs": 8, "width": (32, 64, 128, 256)},
+        "quick": {"runs": 8, "width": (32, 64, 128)},
         "paper": {"runs": 40, "width": (32, 64, 128, 256, 512)},
     },
     network=tuple(NETWORKS),
