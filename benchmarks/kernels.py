@@ -1,5 +1,6 @@
 """The tangent kernel beside PyTorch: layer by layer as one would write it down, and Jacobians."""
 
+import itertools
 import statistics
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +20,7 @@ def measure(repeats: int) -> dict:
     rng = np.random.default_rng(0)
     weights = [
         (rng.standard_normal((i, o), np.float32) * (2 / i) ** 0.5, np.zeros(o, np.float32))
-        for i, o in zip(SIZES, SIZES[1:], strict=False)
+        for i, o in itertools.pairwise(SIZES)
     ]
     found = {}
     for n in (256, 2048):
@@ -114,7 +115,7 @@ def jacobians(model: Any, inputs: Any) -> Callable[[], Any]:
 
 
 def gram(model: Any, inputs: Any) -> dict[str, Callable]:
-    """nngeometry's Gram matrix, where it is installed."""
+    """The Gram matrix of nngeometry, where it is installed."""
     try:
         from nngeometry.backend import TorchHooksJacobianBackend
         from nngeometry.layercollection import LayerCollection

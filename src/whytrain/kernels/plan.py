@@ -224,16 +224,16 @@ def _made(jaxpr: core.Jaxpr, times: int = 1) -> Iterator[tuple[int, float]]:
         for each in inner:
             yield from _made(each, times * eqn.params.get("length", 1))
         if not inner:
-            size = sum(math.prod(var.aval.shape) for var in eqn.outvars)
+            size = sum(math.prod(var.aval.shape) for var in eqn.outvars)  # pyright: ignore[reportAttributeAccessIssue]
             yield times * size, times * 2.0 * size * _contracted(eqn)
 
 
 def _contracted(eqn: core.JaxprEqn) -> int:
     if eqn.primitive.name == "dot_general":
         (axes, _), _ = eqn.params["dimension_numbers"]
-        return math.prod(eqn.invars[0].aval.shape[axis] for axis in axes)
+        return math.prod(eqn.invars[0].aval.shape[axis] for axis in axes)  # pyright: ignore[reportAttributeAccessIssue]
     if eqn.primitive.name == "conv_general_dilated":
-        kernel = eqn.invars[1].aval.shape
+        kernel = eqn.invars[1].aval.shape  # pyright: ignore[reportAttributeAccessIssue]
         return math.prod(kernel) // kernel[eqn.params["dimension_numbers"].rhs_spec[0]]
     return 1
 

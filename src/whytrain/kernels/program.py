@@ -156,7 +156,7 @@ def block(a: Signals, b: Signals, outputs: str, by_layer: bool) -> dict[int, Arr
         if not by_layer:
             of_inputs = {-1: sum(of_inputs.values())}
         for leaf, part in of_inputs.items():
-            found[leaf] = found.get(leaf, 0) + part[wide] * of_signals
+            found[leaf] = found.get(leaf, 0) + part[wide] * of_signals  # pyright: ignore[reportIndexIssue]
     for leaf, rows in a["gradients"].items():
         name = leaf if by_layer else -1
         found[name] = found.get(name, 0) + _product(rows, b["gradients"][leaf], outputs)

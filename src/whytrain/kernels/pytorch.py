@@ -84,7 +84,7 @@ def module(f: Any, params: Mapping[str, np.ndarray], x: np.ndarray, dtype: Any) 
     Raises:
         UserError: It cannot be called, or an example's outputs depend on the others.
     """
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     kind = torch.float64 if dtype == np.float64 else torch.float32
 
@@ -126,7 +126,7 @@ def module(f: Any, params: Mapping[str, np.ndarray], x: np.ndarray, dtype: Any) 
 
 def _check_alone(call: Callable, few: Any) -> int:
     """Count an example's outputs; refuse those that depend on the batch, or on chance."""
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     with torch.no_grad(), _told(few):
         together = call(few)

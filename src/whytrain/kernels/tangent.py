@@ -130,7 +130,7 @@ def _of_function(
     if plan.method == "products":
         return plan, partial(_by_products, network, dense)
     used = layered if plan.method == "structured" else dense
-    return plan, partial(_by_signals, partial(used.signals, network.leaves), used.kept)
+    return plan, partial(_by_signals, partial(used.signals, network.leaves), used.kept)  # pyright: ignore[reportArgumentType]
 
 
 def _of_module(network: Module, method: str, want: Wanted) -> tuple[Plan, Callable]:
@@ -217,7 +217,7 @@ def _by_signals(
     zeros = 0
     for i, row in enumerate(range(0, len(a), points)):
         rows = columns[i] if want.same and kept else at(a, row)
-        zeros += int((rows["zeros"][: len(a) - row] > 0).sum())
+        zeros += int((rows["zeros"][: len(a) - row] > 0).sum())  # pyright: ignore[reportOptionalSubscript]
         for j, column in enumerate(range(0, len(b), points)):
             if want.same and j < i:
                 continue
@@ -261,7 +261,7 @@ def _by_products(
     zeros = 0
     for row in range(0, len(a), points):
         rows = _batch(a, row, points)
-        zeros += int((used.zeros(network.leaves, rows)[: len(a) - row] > 0).sum())
+        zeros += int((used.zeros(network.leaves, rows)[: len(a) - row] > 0).sum())  # pyright: ignore[reportArgumentType]
         for column in range(row if want.same else 0, len(b)):
             part = _column(network.call, network.leaves, rows, b[column], want.outputs)
             _write(found[0], part, row, column, want)

@@ -175,7 +175,7 @@ def _step(eqn: core.JaxprEqn, given: list, seen: Seen) -> Sequence[Any]:
     if name in _CALLS and (views or name in ("jit", "pjit")):
         inner = eqn.params[_CALLS[name]]
         consts = inner.consts if isinstance(inner, core.ClosedJaxpr) else ()
-        return follow(getattr(inner, "jaxpr", inner), consts, given, seen)
+        return follow(getattr(inner, "jaxpr", inner), consts, given, seen)  # pyright: ignore[reportArgumentType]
     if name == "scan" and views and 0 < eqn.params["length"] <= _UNROLLED:
         return _scan(eqn, given, seen)
     made = _understood(eqn, given, views[0], seen) if len(views) == 1 else None
@@ -212,7 +212,7 @@ def _layout(eqn: core.JaxprEqn) -> tuple:
             return "slice", tuple(p["start_indices"]), tuple(p["limit_indices"]), p["strides"]
         case "broadcast_in_dim":
             return "broadcast_in_dim", tuple(p["shape"]), tuple(p["broadcast_dimensions"])
-    return "reshape", eqn.outvars[0].aval.shape
+    return "reshape", eqn.outvars[0].aval.shape  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _laid_out(array: np.ndarray, way: Way) -> np.ndarray:
@@ -375,5 +375,5 @@ def _bind(eqn: core.JaxprEqn, given: Sequence) -> Sequence[Any]:
     variables = [i for i, var in enumerate(eqn.invars) if not isinstance(var, core.Literal)]
     names = core.DebugInfo("equation", "", ("",) * len(variables), ("",) * len(eqn.outvars))
     given_to = [eqn.invars[i] for i in variables]
-    alone = core.Jaxpr((), given_to, eqn.outvars, [eqn], eqn.effects, names)
+    alone = core.Jaxpr((), given_to, eqn.outvars, [eqn], eqn.effects, names)  # pyright: ignore[reportArgumentType]
     return core.jaxpr_as_fun(core.ClosedJaxpr(alone, ()))(*(plain(given[i]) for i in variables))
