@@ -153,3 +153,12 @@ def test_a_mistake_is_one_line(files, capsys):
     assert "did you mean" in capsys.readouterr().err
     assert main(command(place, "--memory", "much")) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_test_inputs_without_labels_are_refused(files, tmp_path, capsys):
+    place = files[0]
+    np.savez(tmp_path / "d.npz", inputs=X, labels=np.arange(40) % 3, test_inputs=X)
+    call = command(place)
+    call[call.index(f"{place}/d.npz")] = str(tmp_path / "d.npz")
+    assert main(call) == 2
+    assert "has 'test_inputs' alone" in capsys.readouterr().err

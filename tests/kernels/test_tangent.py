@@ -313,6 +313,20 @@ def test_a_rectifier_at_zero_is_told():
         )
 
 
+@pytest.mark.parametrize("method", ["structured", "products"])
+def test_a_rectifier_at_zero_of_the_other_batch_is_told(method):
+    with pytest.warns(KinkWarning, match="one example puts"):
+        tangent_kernel(
+            lambda p, x: jax.nn.relu(x @ p).sum(axis=1),
+            np.ones((4, 5)), X, np.zeros((1, 4)), method=method,
+        )  # fmt: skip
+
+
+def test_a_weak_dependence_on_the_batch_is_refused():
+    with pytest.raises(UserError, match="depend on the batch"):
+        tangent_kernel(lambda p, x: x @ p + 1e-6 * x.mean(), np.ones(4), X)
+
+
 def test_a_rectifier_away_from_zero_is_quiet():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

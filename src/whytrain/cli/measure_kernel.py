@@ -1,20 +1,17 @@
 """`whytrain measure kernel`: is the user's own network near its tangent kernel?"""
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from whytrain.cli.options import AsJson, Data, Ignore, Initial, Outputs, Trained, names, test_set
+
 
 def kernel(
-    initial: Annotated[
-        Path, typer.Option(metavar="FILE", help="Weights before training, .safetensors.")
-    ],
-    trained: Annotated[Path, typer.Option(metavar="FILE", help="Weights after it, .safetensors.")],
-    data: Annotated[
-        Path, typer.Option(metavar="FILE", help="Training set, .npz with inputs and labels.")
-    ],
+    initial: Initial,
+    trained: Trained,
+    data: Data,
     python: Annotated[
         str | None,
         typer.Option(
@@ -25,21 +22,13 @@ def kernel(
     order: Annotated[
         str | None, typer.Option(metavar="A,B", help="The layers in their order, if need be.")
     ] = None,
-    ignore: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="An entry not to use, or a pattern; may be repeated."),
-    ] = None,
-    outputs: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Logits of the first examples, .npy or .npz, to check the network."
-        ),
-    ] = None,
+    ignore: Ignore = None,
+    outputs: Outputs = None,
     points: Annotated[
         int, typer.Option(metavar="N", min=10, help="Training examples measured at most.")
     ] = 1000,
     memory: Annotated[str, typer.Option(metavar="BYTES", help="That may be used.")] = "1GiB",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure how far a trained network has left its tangent kernel."""
     from whytrain import kernels, measures
@@ -49,9 +38,7 @@ def kernel(
 
     arrays = measures.read_data(data)
     before, after = measures.read_checkpoint(initial), measures.read_checkpoint(trained)
-    test = None
-    if "test_inputs" in arrays and "test_labels" in arrays:
-        test = arrays["test_inputs"], arrays["test_labels"]
+    test = test_set(arrays, data)
     if python is not None:
         if order or ignore or outputs:
             raise UserError(
@@ -66,7 +53,7 @@ def kernel(
             before, after, arrays["inputs"], arrays["labels"],
             test=test,
             outputs=arrays.get("outputs") if outputs is None else measures.read_outputs(outputs),
-            order=order and [name.strip() for name in order.split(",")],
+            order=names(order),
             ignore=ignore or [],
             points=points,
             memory=memory,

@@ -181,7 +181,7 @@ def _check_alone(call: Callable, leaves: list, x: np.ndarray) -> None:
             "large?"
         )
     gap, size = np.abs(together - alone).max(), np.abs(alone).max()
-    if gap > 1e-3 * max(size, np.abs(together).max()):
+    if gap > float(jnp.finfo(alone.dtype).eps) ** 0.5 * max(size, np.abs(together).max()):
         raise UserError(
             "an example's outputs depend on the batch it is in, so that there is no tangent kernel "
             f"(they change by {gap:.2g} of {size:.2g}); put normalization and dropout into their "

@@ -139,7 +139,7 @@ def _check_alone(call: Callable, few: Any) -> int:
             f"shape {tuple(together.shape)}, of each alone {tuple(alone.shape)}"
         )
     gap = float((together - alone).abs().max())
-    if gap > 1e-3 * float(together.abs().max()):
+    if gap > torch.finfo(together.dtype).eps ** 0.5 * float(together.abs().max()):
         raise UserError(
             "an example's outputs depend on the batch it is in, or on chance: there is no tangent "
             f"kernel (they change by {gap:.2g}); call model.eval()"

@@ -216,17 +216,24 @@ def _by_signals(
     columns = [at(b, place) if kept else None for place in range(0, len(b), points)]
     zeros = 0
     for i, row in enumerate(range(0, len(a), points)):
-        rows = columns[i] if want.same and kept else at(a, row)
-        zeros += int((rows["zeros"][: len(a) - row] > 0).sum())  # pyright: ignore[reportOptionalSubscript]
+        rows = (columns[i] if want.same else None) or at(a, row)
+        zeros += _zeros(rows, len(a) - row)
         for j, column in enumerate(range(0, len(b), points)):
             if want.same and j < i:
                 continue
             others = rows if want.same and i == j else columns[j] or at(b, column)
+            if not want.same and i == 0:
+                zeros += _zeros(others, len(b) - column)
             parts = block(rows, others, want.outputs, want.by_layer)
             for name, kernel in enumerate(found):
                 if (key := name if want.by_layer else -1) in parts:
                     _write(kernel, parts[key], row, column, want)
     return zeros
+
+
+def _zeros(signals: Signals, examples: int) -> int:
+    """How many examples of a batch, without those that fill it up, have a rectifier at 0."""
+    return int((signals["zeros"][:examples] > 0).sum())
 
 
 def _write(kernel: Any, part: Any, row: int, column: int, want: Wanted) -> None:
@@ -259,9 +266,12 @@ def _by_products(
 ) -> int:
     """Fill in the kernel column by column: a gradient, and how the outputs change along it."""
     zeros = 0
+    for x in (a,) if want.same else (a, b):
+        for at in range(0, len(x), points):
+            some = used.zeros(network.leaves, jnp.asarray(_batch(x, at, points)))
+            zeros += _zeros({"zeros": some}, len(x) - at)
     for row in range(0, len(a), points):
         rows = _batch(a, row, points)
-        zeros += int((used.zeros(network.leaves, rows)[: len(a) - row] > 0).sum())  # pyright: ignore[reportArgumentType]
         for column in range(row if want.same else 0, len(b)):
             part = _column(network.call, network.leaves, rows, b[column], want.outputs)
             _write(found[0], part, row, column, want)
