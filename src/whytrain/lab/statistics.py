@@ -262,7 +262,7 @@ def estimate_median(sample: ArrayLike, level: float = LEVEL) -> Estimate:
 
 
 def estimate_contrast(
-    groups: Sequence[ArrayLike],
+    groups: Sequence[ArrayLike] | np.ndarray,
     weights: ArrayLike,
     level: float = LEVEL,
     *,
@@ -318,7 +318,11 @@ def estimate_contrast(
 
 
 def estimate_power(
-    x: ArrayLike, logs: Sequence[ArrayLike], level: float = LEVEL, *, resolution: float = 0.0
+    x: ArrayLike,
+    logs: Sequence[ArrayLike] | np.ndarray,
+    level: float = LEVEL,
+    *,
+    resolution: float = 0.0,
 ) -> Estimate:
     """Estimate the power of `x` with which a number goes: the slope of its logarithm over log x.
 

@@ -58,5 +58,5 @@ def test_the_search_finds_a_zero_anywhere(hidden, power):
 @pytest.mark.parametrize(("u", "falls"), [(0.48, False), (0.52, True), (0.79, True)])
 def test_a_way_down_is_found(u, falls):
     here = place(4, u)
-    least = here.least_change(*here.settled(math.pi), np.random.default_rng(0), 100)
+    least = here.least_change(*here.settled(math.pi), np.random.default_rng(0), 100, abs(1 - 2 * u))
     assert (least < -1e-7) == falls
