@@ -2,7 +2,8 @@
 
 from whytrain.studies.neyshabur2019.bounds import TOPIC
 from whytrain.studies.neyshabur2019.trends import reversed_widths, shifted, times
-from worlds_of_width import gate, trained
+from worlds import gate
+from worlds_of_width import trained
 
 test_claims = gate(
     TOPIC,

@@ -6,7 +6,8 @@ from numpy.testing import assert_allclose
 from whytrain.lab import Runs
 from whytrain.studies.neyshabur2019 import complexity
 from whytrain.studies.neyshabur2019.trends import times
-from worlds_of_width import UNKNOWN, gate, trained
+from worlds import gate
+from worlds_of_width import UNKNOWN, trained
 
 TINY = {
     "no_loss": 0.8, "ramp_loss": 0.1, "by_norms": 1.0, "margin_slope": 1.41, "ramp_slope": 1.0,

@@ -5,7 +5,8 @@ import numpy as np
 from whytrain.lab import altered
 from whytrain.studies.neyshabur2019.errors import TOPIC
 from whytrain.studies.neyshabur2019.trends import one_of_the_widest, reversed_widths, shifted
-from worlds_of_width import UNKNOWN, gate, narrow, trained, world
+from worlds import gate, world
+from worlds_of_width import UNKNOWN, narrow, trained
 
 KINDS = {"width": trained}
 [FITS] = (claim for claim in TOPIC.claims if claim.id == "N-E1")

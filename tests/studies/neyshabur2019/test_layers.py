@@ -4,7 +4,8 @@ from whytrain.lab import Cell, Cells, altered
 from whytrain.studies.neyshabur2019.layers import TOPIC
 from whytrain.studies.neyshabur2019.trends import reversed_widths, shifted, times
 from whytrain.studies.neyshabur2019.width import WIDTHS
-from worlds_of_width import gate, narrow, trained, world
+from worlds import gate, world
+from worlds_of_width import narrow, trained
 
 KINDS = {"width": trained}
 

@@ -7,7 +7,7 @@ from whytrain import UserError
 from whytrain.lab import Runs
 from whytrain.studies.neyshabur2019 import lower_bound, study
 from whytrain.studies.neyshabur2019.trends import scaled, times
-from worlds_of_width import gate, world
+from worlds import gate, world
 
 FLOOR = lower_bound.FLOOR
 

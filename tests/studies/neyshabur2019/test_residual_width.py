@@ -8,7 +8,7 @@ from whytrain.lab import Runs
 from whytrain.studies.neyshabur2019 import residual_width
 from whytrain.studies.neyshabur2019.trends import one_of_the_widest, reversed_widths
 from whytrain.studies.neyshabur2019.width import prepared
-from worlds_of_width import gate
+from worlds import gate
 
 
 def residual(settings, runs, rng):

@@ -5,7 +5,8 @@ import pytest
 from whytrain.errors import UserError
 from whytrain.lab import Cell, Cells, Runs
 from whytrain.studies.neyshabur2019 import study, width
-from worlds_of_width import trained, world
+from worlds import world
+from worlds_of_width import trained
 
 CLAIMS = {claim.id: claim for claim in study.claims}
 TRENDS = ("N-E2", "N-E3", "N-E4", "N-E5", "N-E6", "N-E6-range", "N-E7", "N-E8", "N-E8-range")

@@ -1,0 +1,232 @@
+"""How well does the hierarchy do if it is cut off at some order?"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Array
+
+from whytrain import lab
+from whytrain.kernels.higher import kernels
+from whytrain.kernels.solve import follow, truncated
+from whytrain.report import figures as draw
+from whytrain.studies.li2020.setup import (
+    HY,
+    NETWORKS,
+    TOGETHER,
+    NetworkSettings,
+    compiled,
+    grown,
+    mean_line,
+    powers,
+)  # fmt: skip
+
+ORDERS = (2, 3, 4)
+_TIMES = 21
+_LOOKS = (0, 10, 20)  # times at which the largest entry of K4 is looked up
+
+
+@dataclass(frozen=True, kw_only=True)
+class TruncationSettings(NetworkSettings):
+    """Few points, and a time to end."""
+
+    examples: int = lab.setting(4, "training examples n", low=2, high=12)
+    inputs: int = lab.setting(8, "length d of an input", low=2)
+    time: float = lab.setting(2.0, "time at which flows end", low=0, exclusive=True)
+
+
+def compute(settings: TruncationSettings, runs: lab.Runs) -> xr.Dataset:
+    """Errors of the flows of orders 2, 3 and 4, sizes of the kernels, and a bound made of them."""
+    times = np.linspace(0, settings.time, _TIMES)
+    true = runs.draw(partial(_truths, settings), times, together=TOGETHER)
+    y, outputs, tensors = true["y"], true["outputs"], [true[f"K{order}"] for order in ORDERS]
+    start = [each[:, 0] for each in tensors]
+    with jax.enable_x64(True):
+        flows = [_cut(tuple(start[: order - 1]), outputs[:, 0], y, times) for order in ORDERS]
+    risk = [np.mean((each - y[:, None]) ** 2, axis=2) / 2 for each in (outputs, *flows)]
+    numbers = {
+        f"error_{order}": np.sqrt(np.mean((flow - outputs) ** 2, axis=2)).max(axis=1)
+        for order, flow in zip(ORDERS, flows, strict=True)
+    } | {
+        f"K{order}": np.sqrt(np.mean(each**2, axis=tuple(range(1, each.ndim))))
+        for order, each in zip(ORDERS, start, strict=True)
+    }
+    numbers["bound"] = _bound(outputs[:, 0] - y, *start[:2], tensors[2], settings.time)
+    return xr.Dataset(
+        {name: ("run", values) for name, values in numbers.items()}
+        | {"risk": (("run", "order", "time"), np.stack(risk, axis=1))},
+        {"time": times, "order": ["true", *map(str, ORDERS)]},
+    )
+
+
+@compiled
+def _truths(settings: TruncationSettings, keys: Array, times: Array) -> dict[str, Array]:
+    """The true flow, and the kernels at some times of it."""
+    model = settings.model
+
+    def one(key: Array) -> dict[str, Array]:
+        params, x, y = settings.draw(key)
+        _, (outputs, path) = follow(model, params, x, y, times, lambda p: (model(p, x), p))
+        looks = jax.tree.map(lambda leaf: leaf[jnp.array(_LOOKS)], path)
+        tensors = jax.lax.map(lambda there: kernels(model, there, x, 4), looks)
+        named = {f"K{order}": each for order, each in zip(ORDERS, tensors, strict=True)}
+        return {"y": y, "outputs": outputs, **named}
+
+    return jax.vmap(one)(keys)
+
+
+@jax.jit
+def _cut(tensors: tuple[Array, ...], start: Array, y: Array, times: Array) -> Array:
+    """The outputs along the flow of the hierarchy cut off after these kernels, a row a run."""
+    return jax.vmap(lambda *run: truncated(*run, times).outputs)(tensors, start, y)
+
+
+def _bound(
+    residual: np.ndarray, K2: np.ndarray, K3: np.ndarray, K4: np.ndarray, T: float
+) -> np.ndarray:
+    """The bound of A-8 on the error of order 2, with largest entries B3 of K3 and B4 of K4."""
+    R, n = np.sqrt(np.mean(residual**2, axis=1)), residual.shape[1]
+    B3, B4 = (np.abs(each).max(axis=tuple(range(1, each.ndim))) for each in (K3, K4))
+    slow = (R**2 * B3 * T + R**3 * B4 * T**2 / 2) * np.minimum(T, n / np.linalg.eigvalsh(K2)[:, 0])
+    return np.minimum(slow, R**2 * B3 * T**2 / 2 + R**3 * B4 * T**3 / 6)
+
+
+TRUNCATION = lab.Experiment(
+    name="truncation",
+    doc="flows of the hierarchy cut off at orders 2, 3 and 4, beside the true one",
+    settings=TruncationSettings,
+    compute=compute,
+    runs=8,
+    block=64,
+)
+WIDTHS = TRUNCATION.grid(
+    {
+        "quick": {"runs": 8, "width": (32, 128)},
+        "paper": {"runs": 40, "width": (32, 64, 128, 256)},
+    },
+    network=tuple(NETWORKS),
+)
+
+
+def _gain(network: str) -> Callable[[lab.Cells], list[lab.Estimate]]:
+    """By how much each order does better than the one before, at the greatest width."""
+
+    def gains(cells: lab.Cells) -> list[lab.Estimate]:
+        chosen = cells.sel(network=network, width=max(cells.by("width")))
+        logs = [np.log(chosen.pooled(f"error_{order}")) for order in ORDERS]
+        return [
+            lab.estimate_mean(worse - better) for worse, better in zip(logs, logs[1:], strict=False)
+        ]
+
+    return gains
+
+
+def _draw_errors(cells: lab.Cells) -> tuple:
+    panels = []
+    for each, words in NETWORKS.items():
+        series = [
+            draw.Series(**mean_line(cells.sel(network=each), f"error_{order}"),
+                        label=f"order {order}", color=color, marker="o")
+            for order, color in zip(ORDERS, ("sky", "blue", "ink"), strict=True)
+        ]  # fmt: skip
+        panels.append((words, series))
+    [(_, series), _] = panels
+    figure = draw.lines(
+        series, x_label="width m", y_label="largest error of the outputs (RMS)", log="xy",
+        x_ticks=list(cells.by("width")),
+    )  # fmt: skip
+    time = cells[0].settings.time
+    return figure, (
+        f"How far the flow of the hierarchy cut off at an order is from the true one, up to time "
+        f"{time:g}: residual network, means with 95 % intervals. Orders 2 and 3 err like 1/m, order "
+        "4 like 1/m²: even orders are what counts."
+    )
+
+
+def _draw_risk(cells: lab.Cells) -> tuple:
+    cell = cells.sel(network="residual", width=min(cells.by("width")))[0]
+    mean = cell.data.risk.mean("run").values
+    series = [
+        draw.Series(cell.data.time.values, risk, label, color=color, line=line)
+        for risk, label, color, line in zip(
+            mean, ("true flow", "order 2", "order 3", "order 4"),
+            ("ink", "sky", "blue", "orange"), ("-", "--", "--", ":"), strict=True,
+        )
+    ]  # fmt: skip
+    figure = draw.lines(series, x_label="time t", y_label="loss R", log="y")
+    return figure, (
+        f"The loss along the true flow and along those cut off, residual network of width "
+        f"{cell.settings.width}, mean over {cell.runs} runs. Order 4 cannot be told from the truth."
+    )
+
+
+CLAIMS = (
+    lab.Claim(
+        id="A-3", title="Higher kernels are smaller", group="dynamics",
+        source=f"{HY}, bounds on the kernels",
+        statement="At the start the entries of K(r) are O(m^(1 − r/2)) up to logarithms: those of "
+        "K2 are O(1), of K3 O(m^(−1/2)) and, as K3 is odd, O(1/m), of K4 O(1/m).",
+        requests=WIDTHS,
+        parts=(
+            lab.Part("power of m in K2", powers("K2"), lab.equals(0.0, 0.2, resolution=0.1)),
+            lab.Part("power of m in K3", powers("K3"), lab.below(-0.5, resolution=0.1)),
+            lab.Part("power of m in K4", powers("K4"), lab.equals(-1.0, 0.3, resolution=0.1)),
+        ),
+        faults=(
+            lab.Fault("K3 goes like m^(−1/2)", grown("K3", 0.5)),
+            lab.Fault("K4 goes like m^(−1/2)", grown("K4", 0.5)),
+            lab.Fault("K2 goes like m^(1/2)", grown("K2", 0.5)),
+        ),
+        does_not_show="The powers of log m, and kernels later in training.",
+    ),
+    lab.Claim(
+        id="A-7", title="Cut off at order p it errs like m^(−p/2)", group="dynamics",
+        source=f"{HY}, Theorem 2.6, for even p",
+        statement="Up to a fixed time the outputs of the flow cut off at order p are off by "
+        "O(m^(−p/2)), for even p; and each order does better than the one before.",
+        requests=WIDTHS,
+        parts=(
+            lab.Part("power of m in the error of order 2", powers("error_2"),
+                     lab.below(-0.7, resolution=0.1)),
+            lab.Part("power of m in the error of order 4, residual network",
+                     powers("error_4", "residual"), lab.below(-1.5, resolution=0.1)),
+            lab.Part("logarithm of the error over that of the next order, residual network, "
+                     "greatest width", _gain("residual"), lab.above(0.0, resolution=0.1)),
+        ),
+        faults=(
+            lab.Fault("order 2 errs like m^(−1/2)", grown("error_2", 0.5)),
+            lab.Fault("order 4 errs like 1/m", grown("error_4", 1.0)),
+            lab.Fault("order 3 errs 20 times as much",
+                      lab.altered("error_3", lambda error: 20 * error)),
+        ),
+        does_not_show="Long times: from order 3 on nothing keeps a truncated flow from blowing up, "
+        "and for narrow networks it does.",
+        figures=("truncation", "loss-by-order"),
+    ),
+    lab.Claim(
+        id="A-8", title="A bound on the frozen kernel's error", group="dynamics",
+        source="derived here, after a remark on Theorem 2.6",
+        statement="With B3 = max|K3| at the start, B4 = max|K4| up to T, R the RMS residual at the "
+        "start and λ the least eigenvalue of K2: the RMS error of order 2 is at most min{(R² B3 T + "
+        "R³ B4 T²/2) min(T, n/λ), R² B3 T²/2 + R³ B4 T³/6}.",
+        requests=WIDTHS,
+        parts=(
+            lab.Part("largest error of order 2 over the bound", lambda cells: lab.largest(
+                cells.pooled("error_2") / cells.pooled("bound")), lab.at_most(1.0)),
+        ),
+        faults=(
+            lab.Fault("the bound is a hundredth", lab.altered("bound", lambda values: values / 1e4)),
+        ),
+        does_not_show="That it is tight: it is not, by one or two orders of magnitude. B4 was looked "
+        "up at three times.",
+    ),
+)  # fmt: skip
+
+TOPIC = lab.Topic((TRUNCATION,), CLAIMS, (
+    lab.Figure("truncation", "The error of each order", WIDTHS, _draw_errors),
+    lab.Figure("loss-by-order", "The loss curve of each order", WIDTHS, _draw_risk),
+))  # fmt: skip

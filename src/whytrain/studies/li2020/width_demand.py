@@ -1,0 +1,122 @@
+"""How wide must a network be for its kernel to stay, as the sample grows?"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Array
+
+from whytrain import lab
+from whytrain.kernels.higher import kernels
+from whytrain.kernels.solve import flow
+from whytrain.studies.li2020.setup import (
+    HY,
+    LLY,
+    NETWORKS,
+    TOGETHER,
+    NetworkSettings,
+    compiled,
+    power,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemandSettings(NetworkSettings):
+    """The flow up to four times the slowest direction's time."""
+
+    width: int = lab.setting(128, "units m of each hidden layer", low=1)
+    inputs: int = lab.setting(64, "length d of an input", low=2)
+    horizon: float = lab.setting(4.0, "end of the flow, in n / λ", low=0, exclusive=True)
+
+
+def compute(settings: DemandSettings, runs: lab.Runs) -> xr.Dataset:
+    """The width at which the kernel would move by half its least eigenvalue, if it goes like 1/m."""
+    found = runs.draw(partial(_demands, settings), np.float64(settings.horizon), together=TOGETHER)
+    return xr.Dataset({name: ("run", values) for name, values in found.items()})
+
+
+@compiled
+def _demands(settings: DemandSettings, keys: Array, horizon: Array) -> dict[str, Array]:
+    def one(key: Array) -> dict[str, Array]:
+        params, x, y = settings.draw(key)
+        least = jnp.linalg.eigvalsh(kernels(settings.model, params, x, 2)[0])[0]
+        times = jnp.array([0.0, 1.0]) * horizon * settings.examples / least
+        path = flow(settings.model, params, x, y, times, kernel=True).kernel
+        moved = jnp.abs(jnp.linalg.eigvalsh(path[-1] - path[0])).max()
+        return {"demand": settings.width * moved / (least / 2), "least": least}
+
+    return jax.vmap(one)(keys)
+
+
+DEMAND = lab.Experiment(
+    name="width-demand",
+    doc="the width at which the kernel would move by half its least eigenvalue",
+    settings=DemandSettings,
+    compute=compute,
+    runs=8,
+    block=64,
+)
+SAMPLES = DEMAND.grid(
+    {
+        "quick": {"runs": 8, "examples": (4, 16)},
+        "paper": {"runs": 20, "examples": (4, 8, 16, 32), "width": 256},
+    },
+    network=tuple(NETWORKS),
+)
+
+
+def _exponents(cells: lab.Cells) -> list[lab.Estimate]:
+    return [power(cells.sel(network=each), "demand", "examples") for each in NETWORKS]
+
+
+def _note(cells: lab.Cells) -> str:
+    found = ", ".join(f"{one.value:.2f}" for one in _exponents(cells))
+    return f"the width that is needed grows like n to the power {found} (residual, connected)"
+
+
+CLAIMS = (
+    lab.Claim(
+        id="A-6", title="A width of n³ suffices", group="dynamics",
+        source=f"{LLY}, abstract (from quartic to cubic); {HY}, convergence",
+        statement="A width that grows like n³ keeps the change of the tangent kernel below half its "
+        "least eigenvalue until the loss is small: the width at which that happens grows more "
+        "slowly.",
+        requests=SAMPLES,
+        parts=(
+            lab.Part("power of n in m |K_T − K₀| / (λ/2), T = 4 n / λ", _exponents,
+                     lab.below(3.0, resolution=0.2)),
+        ),
+        faults=(
+            lab.Fault("the width that is needed grows by another n^2.5", lambda cells: cells.change(
+                lambda cell: cell.assign(
+                    demand=cell.data.demand.values * cell.settings.examples**2.5))),
+        ),
+        note=_note,
+        does_not_show="That n³ is needed: on random data the power is near 1, so that the sufficient "
+        "condition is far from tight. Nor the powers of λ and log m, which were not tried.",
+    ),
+    lab.Claim(
+        id="A-6-tight", title="A width of n³ is needed", group="caveats",
+        source="this study: is the cubic condition tight on random data?",
+        statement="The width at which the kernel moves by half its least eigenvalue grows like n² or "
+        "faster.",
+        requests=SAMPLES,
+        parts=(
+            lab.Part("power of n in m |K_T − K₀| / (λ/2), T = 4 n / λ", _exponents,
+                     lab.above(2.0, resolution=0.2)),
+        ),
+        faults=(
+            lab.Fault("the width that is needed grows by another n^2.5", lambda cells: cells.change(
+                lambda cell: cell.assign(
+                    demand=cell.data.demand.values * cell.settings.examples**2.5))),
+        ),
+        note=_note,
+        does_not_show="Data that are harder than random points on a sphere.",
+        expected="contradicted",
+    ),
+)  # fmt: skip
+
+TOPIC = lab.Topic((DEMAND,), CLAIMS)

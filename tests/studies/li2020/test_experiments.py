@@ -1,0 +1,147 @@
+"""Every experiment beside what is computed another way, small."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+import scipy.linalg
+
+from whytrain.kernels import gradient_flow, hierarchy, tangent_kernel, truncated_flow
+from whytrain.lab import Cell, Cells, Runs, jsonable, parse
+from whytrain.studies.li2020 import mean_kernel, study
+from whytrain.studies.li2020.setup import ACTIVATIONS, NETWORKS, NetworkSettings
+
+TINY = {
+    "drift": ["width=6", "examples=3", "inputs=4", "depth=2", "time=1", "times=3"],
+    "truncation": ["width=6", "examples=2", "inputs=4", "depth=2", "time=0.5"],
+    "hierarchy": ["width=6", "examples=2", "inputs=4", "depth=2"],
+    "depth": ["width=6", "examples=3", "inputs=4", "depth=2", "time=1"],
+    "width-demand": ["width=6", "examples=3", "inputs=4", "depth=2", "horizon=0.2"],
+    "limit": ["examples=3", "inputs=4", "depth=2"],
+    "mean-kernel": ["width=5", "layers=3", "networks=20"],
+}
+RUNS = Runs(0, 1, 0, 3)
+
+
+def computed(name, *more, runs=RUNS):
+    experiment = study.experiment(name)
+    settings = parse(experiment.settings, [*TINY[name], *more])
+    return settings, experiment.compute(settings, runs)
+
+
+def problems(settings):
+    """The draws of the runs once more, with NumPy's arrays."""
+    with jax.enable_x64(True):
+        return [jax.tree.map(np.asarray, settings.draw(key)) for key in RUNS.keys()]
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_every_experiment_runs_and_summarizes(name):
+    settings, dataset = computed(name)
+    assert dataset.sizes["run"] == 3
+    experiment = study.experiment(name)
+    json.dumps(jsonable(experiment.summarize(dataset, settings)), allow_nan=False)
+    _, again = computed(name, runs=Runs(0, 1, 1, 2))
+    for variable in dataset.data_vars:
+        part = dataset[variable].isel(run=slice(1, 3))
+        np.testing.assert_array_equal(again[variable], part, err_msg=str(variable))
+
+
+def test_these_are_all_experiments():
+    assert {experiment.name for experiment in study.experiments} == set(TINY)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_units_keep_their_mean_square(activation):
+    s, gain = ACTIVATIONS[activation]
+    x = np.linspace(-12, 12, 40_001)
+    density = np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
+    with jax.enable_x64(True):
+        assert gain * np.trapezoid(np.asarray(s(x)) ** 2 * density, x) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_both_networks_start_with_outputs_of_order_one(network):
+    settings = NetworkSettings(network=network, width=400, depth=6)
+    with jax.enable_x64(True):
+        params, x, _ = settings.draw(jax.random.key(0))
+        assert 0.3 < float(np.std(settings.model(params, x))) < 3
+    expected = 1 if network == "residual" else np.sqrt(settings.inputs)
+    np.testing.assert_allclose(np.linalg.norm(x, axis=1), expected)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_hierarchy_is_exact_and_odd_kernels_turn(network):
+    _, found = computed("hierarchy", f"network={network}")
+    for name in ("f", "K2", "K3"):
+        assert float(found[name].max()) < 1e-5
+    assert float(found.symmetry.max()) == 0
+    assert float(found.even.max()) < 1e-13
+    assert float(found.odd.max()) < 1e-13
+    assert float(found.asymmetry.min()) > 0.01
+
+
+def test_the_drift_is_that_of_the_flow():
+    settings, found = computed("drift")
+    for run, (params, x, y) in enumerate(problems(settings)):
+        path = gradient_flow(settings.model, params, x, y, found.time.values, kernel=True)
+        moved = path.kernel - path.kernel[0]
+        size = np.linalg.norm(moved[-1]) / np.linalg.norm(path.kernel[0])
+        assert float(found.drift[run]) == pytest.approx(size, rel=1e-9)
+        assert float(found.largest[run]) == pytest.approx(np.abs(moved).max(), rel=1e-9)
+        np.testing.assert_allclose(found.risk[run], path.risk, rtol=1e-9)
+
+
+def test_orders_are_those_of_the_truncated_flow():
+    settings, found = computed("truncation")
+    for run, (params, x, y) in enumerate(problems(settings)):
+        times = found.time.values
+        true = gradient_flow(settings.model, params, x, y, times)
+        for order in (2, 3, 4):
+            flow = truncated_flow(settings.model, params, x, y, order, times)
+            error = np.sqrt(np.mean((flow.outputs - true.outputs) ** 2, axis=1)).max()
+            assert float(found[f"error_{order}"][run]) == pytest.approx(error, rel=1e-6)
+            np.testing.assert_allclose(found.risk[run].sel(order=str(order)), flow.risk, rtol=1e-7)
+        K2 = np.asarray(hierarchy(settings.model, params, x, 2)[0])
+        ends = y + scipy.linalg.expm(-times[-1] * K2 / len(y)) @ (true.outputs[0] - y)
+        risk = np.mean((ends - y) ** 2) / 2
+        assert float(found.risk[run].sel(order="2")[-1]) == pytest.approx(risk, rel=1e-7)
+        assert float(found.bound[run]) > float(found.error_2[run])
+
+
+def test_fast_kernels_of_the_mean_are_tangent_kernels():
+    settings = mean_kernel.MeanSettings(width=7, layers=4, variance=3.0)
+    for key in RUNS.keys():
+        found = mean_kernel._kernel(7, 4, np.float32(3.0), key)
+        K = tangent_kernel(settings.network, settings.network.init(key), mean_kernel.INPUTS)
+        np.testing.assert_allclose(found, np.asarray(K)[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("width", "layers"), [(1, 2), (5, 3)])
+def test_the_mean_on_the_diagonal_has_no_correction(width, layers):
+    """Fails for a correct program with probability 1e-4: four standard errors."""
+    settings = mean_kernel.MeanSettings(width=width, layers=layers, networks=500)
+    found = mean_kernel.compute(settings, Runs(0, 1, 0, 64))
+    error = float(found.diagonal.std(ddof=1)) / 8
+    assert abs(float(found.diagonal.mean()) - 1) < 4 * error < 0.1
+    x = mean_kernel.INPUTS[0]
+    said = layers * (x @ x) / 2
+    np.testing.assert_allclose(found.kernel / found.diagonal, said, rtol=1e-5)
+
+
+def test_every_figure_is_drawn():
+    for figure in study.figures:
+        cells = []
+        for request in figure.requests("quick"):
+            name, settings = request.experiment, request.settings
+            keys = ("width", "layers") if name == "mean-kernel" else ("width", "network", "depth")
+            narrow = {"width": settings.width // 8 or 1} | {
+                key: getattr(settings, key) for key in keys if key != "width"
+            }
+            pairs = [*TINY[name], *(f"{key}={value}" for key, value in narrow.items())]
+            small = parse(study.experiment(name).settings, pairs)
+            cells.append(Cell(small, study.experiment(name).compute(small, RUNS)))
+        drawn, caption = figure.draw(Cells(cells))
+        assert drawn.axes
+        assert len(caption) > 40
