@@ -122,9 +122,7 @@ test_width_demand = gate(
     {"width-demand": demands},
     {"A-6": [altered("demand", lambda x: x**4)]},
 )
-test_limit = gate(
-    limit.TOPIC, {"limit": limits}, {"A-10": [altered("least", lambda x: -x)]}
-)
+test_limit = gate(limit.TOPIC, {"limit": limits}, {"A-10": [altered("least", lambda x: -x)]})
 test_mean_kernel = gate(
     mean_kernel.TOPIC,
     {"mean-kernel": means},

@@ -27,7 +27,9 @@ def compute(settings: LimitSettings, runs: lab.Runs) -> xr.Dataset:
         [_least(settings, np.stack([x[0], _turned(x[0], x[1], angle)])) for angle in SMALL]
         for x in inputs
     ]
-    return xr.Dataset({"least": ("run", least), "near": (("run", "angle"), near)}, {"angle": list(SMALL)})
+    return xr.Dataset(
+        {"least": ("run", least), "near": (("run", "angle"), near)}, {"angle": list(SMALL)}
+    )
 
 
 def _least(settings: LimitSettings, x: np.ndarray) -> float:
