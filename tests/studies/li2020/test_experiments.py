@@ -22,6 +22,7 @@ TINY = {
     "mean-kernel": ["width=5", "layers=3", "networks=20"],
 }
 RUNS = Runs(0, 1, 0, 3)
+KEYS = RUNS.keys()
 
 
 def computed(name, *more, runs=RUNS):
@@ -33,7 +34,7 @@ def computed(name, *more, runs=RUNS):
 def problems(settings):
     """The draws of the runs once more, with NumPy's arrays."""
     with jax.enable_x64(True):
-        return [jax.tree.map(np.asarray, settings.draw(key)) for key in RUNS.keys()]
+        return [jax.tree.map(np.asarray, settings.draw(key)) for key in KEYS]
 
 
 @pytest.mark.parametrize("name", TINY)
@@ -112,7 +113,7 @@ def test_orders_are_those_of_the_truncated_flow():
 
 def test_fast_kernels_of_the_mean_are_tangent_kernels():
     settings = mean_kernel.MeanSettings(width=7, layers=4, variance=3.0)
-    for key in RUNS.keys():
+    for key in KEYS:
         found = mean_kernel._kernel(7, 4, np.float32(3.0), key)
         K = tangent_kernel(settings.network, settings.network.init(key), mean_kernel.INPUTS)
         np.testing.assert_allclose(found, np.asarray(K)[0], rtol=1e-5)

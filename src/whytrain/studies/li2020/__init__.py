@@ -15,8 +15,8 @@ study = Study(
     name="li2020",
     title="How far a residual network leaves its tangent kernel",
     question=(
-        "How far, and how fast, does the tangent kernel of a wide network move while it trains, and "
-        "what do shortcuts change?"
+        "How far, and how fast, does the tangent kernel of a wide network move while it trains, "
+        "and what do shortcuts change?"
     ),
     paper=Paper(
         authors="Yuqing Li, Tao Luo, Nung Kwan Yip",

@@ -118,7 +118,8 @@ CLAIMS = (
         id="A-2", title="Odd kernels change sign with the read-out", group="definitions",
         source="derived here",
         statement="K3 is symmetric in its first two indices and in no others; −a in place of a "
-        "leaves K2 and K4 as they are and turns K3 to −K3, so that the mean of K3 at the start is 0.",
+        "leaves K2 and K4 as they are and turns K3 to −K3, so that the mean of K3 at the start is "
+        "0.",
         requests=CASES,
         parts=(
             lab.identity("symmetry", tolerance=0.0, what="largest difference of K3 with its first "

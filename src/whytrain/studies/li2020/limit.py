@@ -21,7 +21,8 @@ class LimitSettings(NetworkSettings):
 def compute(settings: LimitSettings, runs: lab.Runs) -> xr.Dataset:
     """The least eigenvalue on random inputs, and on pairs of inputs at small angles."""
     with jax.enable_x64(True):
-        inputs = [np.asarray(settings.draw(key).x) for key in runs.keys()]
+        keys = runs.keys()
+        inputs = [np.asarray(settings.draw(key).x) for key in keys]
     least = [_least(settings, x) for x in inputs]
     near = [
         [_least(settings, np.stack([x[0], _turned(x[0], x[1], angle)])) for angle in SMALL]
@@ -67,9 +68,9 @@ CLAIMS = (
     lab.Claim(
         id="A-10", title="The limit kernel is positive", group="definitions",
         source=f"{LLY}, after Du et al. 2019",
-        statement="For an analytic activation that is no polynomial, and inputs no two of which are "
-        "parallel, the tangent kernel at infinite width is positive definite; for two inputs at an "
-        "angle e its least eigenvalue goes to 0, like e².",
+        statement="For an analytic activation that is no polynomial, and inputs no two of which "
+        "are parallel, the tangent kernel at infinite width is positive definite; for two inputs "
+        "at an angle e its least eigenvalue goes to 0, like e².",
         requests=INPUTS,
         parts=(
             lab.in_every_run(lambda cells: cells.pooled("least") > 1e-9,

@@ -44,10 +44,9 @@ def compute(settings: MeanSettings, runs: lab.Runs) -> xr.Dataset:
     numbers = settings.networks * settings.width * (2 + settings.width * (settings.layers - 2))
     found = runs.draw(partial(_means, how), np.float32(settings.variance), numbers=numbers)
     limit = infinite_kernel(settings.network, INPUTS).tangent
-    return xr.Dataset({
-        "diagonal": ("run", found[:, 0] / limit[0, 0]), "across": ("run", found[:, 1] / limit[0, 1]),
-        "kernel": ("run", found[:, 0].astype(float)),
-    })  # fmt: skip
+    here, between = found.T.astype(float)
+    numbers = {"diagonal": here / limit[0, 0], "across": between / limit[0, 1], "kernel": here}
+    return xr.Dataset({name: ("run", values) for name, values in numbers.items()})
 
 
 @compiled
@@ -148,8 +147,9 @@ def _draw(cells: lab.Cells) -> tuple:
         references=(draw.Reference(1.0, LIMIT),),
     )  # fmt: skip
     return figure, (
-        "The mean over random ReLU networks of the tangent kernel, over its limit at infinite width, "
-        "with 95 % intervals. At one input there is no correction at any width; between two there is."
+        "The mean over random ReLU networks of the tangent kernel, over its limit at infinite "
+        "width, with 95 % intervals. At one input there is no correction at any width; between two "
+        "there is."
     )
 
 
@@ -157,8 +157,9 @@ CLAIMS = (
     lab.Claim(
         id="A-11", title="No correction on the diagonal", group="definitions",
         source="derived here",
-        statement="For a critical ReLU network without biases, z^(l) = √(2/n) W^(l) σ(z^(l−1)) with "
-        "N(0, 1) entries, and ℓ layers, x in the plane: E K(x, x) = ℓ |x|² / 2 at every width.",
+        statement="For a critical ReLU network without biases, z^(l) = √(2/n) W^(l) σ(z^(l−1)) "
+        "with N(0, 1) entries, and ℓ layers, x in the plane: E K(x, x) = ℓ |x|² / 2 at every "
+        "width.",
         requests=CRITICAL,
         parts=(
             lab.Part("distance of E K(x, x) from ℓ |x|² / 2, in margins (0.2 % from two million "

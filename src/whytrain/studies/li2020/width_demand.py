@@ -33,7 +33,7 @@ class DemandSettings(NetworkSettings):
 
 
 def compute(settings: DemandSettings, runs: lab.Runs) -> xr.Dataset:
-    """The width at which the kernel would move by half its least eigenvalue, if it goes like 1/m."""
+    """The width at which the kernel would move by half its least eigenvalue, going like 1/m."""
     found = runs.draw(partial(_demands, settings), np.float64(settings.horizon), together=TOGETHER)
     return xr.Dataset({name: ("run", values) for name, values in found.items()})
 
@@ -81,8 +81,8 @@ CLAIMS = (
     lab.Claim(
         id="A-6", title="A width of n³ suffices", group="dynamics",
         source=f"{LLY}, abstract (from quartic to cubic); {HY}, convergence",
-        statement="A width that grows like n³ keeps the change of the tangent kernel below half its "
-        "least eigenvalue until the loss is small: the width at which that happens grows more "
+        statement="A width that grows like n³ keeps the change of the tangent kernel below half "
+        "its least eigenvalue until the loss is small: the width at which that happens grows more "
         "slowly.",
         requests=SAMPLES,
         parts=(
@@ -95,14 +95,15 @@ CLAIMS = (
                     demand=cell.data.demand.values * cell.settings.examples**2.5))),
         ),
         note=_note,
-        does_not_show="That n³ is needed: on random data the power is near 1, so that the sufficient "
-        "condition is far from tight. Nor the powers of λ and log m, which were not tried.",
+        does_not_show="That n³ is needed: on random data the power is near 1, so that the "
+        "sufficient condition is far from tight. Nor the powers of λ and log m, which were not "
+        "tried.",
     ),
     lab.Claim(
         id="A-6-tight", title="A width of n³ is needed", group="caveats",
         source="this study: is the cubic condition tight on random data?",
-        statement="The width at which the kernel moves by half its least eigenvalue grows like n² or "
-        "faster.",
+        statement="The width at which the kernel moves by half its least eigenvalue grows like n² "
+        "or faster.",
         requests=SAMPLES,
         parts=(
             lab.Part("power of n in m |K_T − K₀| / (λ/2), T = 4 n / λ", _exponents,
