@@ -11,6 +11,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+# Compiling is most of what short tests take: here programs are made fast and run slowly. Slow and
+# optional tests run the programs that users run.
+COMPILE_FAST := XLA_FLAGS=--xla_backend_optimization_level=0
+
 .DEFAULT_GOAL := demo
 .DELETE_ON_ERROR:
 .PHONY: demo test test-slow test-optional faults mutants bench lint clean
@@ -18,10 +22,8 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 demo: .venv/.installed
 	$(BIN)/whytrain reproduce liu2019 --preset quick
 
-# Most of their time went into compiling: here it is quick and the programs slow. The slow and the
-# optional tests run the programs that users run.
 test: .venv/.dev
-	XLA_FLAGS=--xla_backend_optimization_level=0 $(BIN)/python -m pytest
+	$(COMPILE_FAST) $(BIN)/python -m pytest
 
 test-slow: .venv/.dev
 	$(BIN)/python -m pytest -m slow
@@ -34,7 +36,7 @@ faults: .venv/.dev
 	$(BIN)/python tests/faults.py
 
 mutants: .venv/.dev
-	$(BIN)/python tests/mutants.py
+	$(COMPILE_FAST) $(BIN)/python tests/mutants.py
 
 bench: .venv/.bench
 	$(BIN)/python -m benchmarks
