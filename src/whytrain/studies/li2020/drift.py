@@ -29,8 +29,8 @@ from whytrain.studies.li2020.setup import (
 class DriftSettings(NetworkSettings):
     """The gradient flow of the mean squared error, and when it is looked at."""
 
-    time: float = lab.setting(8.0, "time at which the flow ends", low=0, exclusive=True)
-    times: int = lab.setting(17, "times at which the kernel is looked at, from 0 on", low=2)
+    time: float = lab.setting(2.0, "time at which the flow ends", low=0, exclusive=True)
+    times: int = lab.setting(5, "times at which the kernel is looked at, from 0 on", low=2)
 
 
 def compute(settings: DriftSettings, runs: lab.Runs) -> xr.Dataset:
@@ -66,7 +66,7 @@ def _drifts(settings: DriftSettings, keys: Array, times: Array) -> dict[str, Arr
             "spectrum": values,
         }
 
-    return jax.vmap(one)(keys)
+    return jax.lax.map(one, keys)
 
 
 DRIFT = lab.Experiment(
@@ -75,11 +75,11 @@ DRIFT = lab.Experiment(
     settings=DriftSettings,
     compute=compute,
     runs=8,
-    block=64,
+    block=128,
 )
 WIDTHS = DRIFT.grid(
     {
-        "quick": {"runs": 8, "width": (32, 64, 128)},
+        "quick": {"runs": 96, "width": (32, 128)},
         "paper": {"runs": 40, "width": (32, 64, 128, 256, 512)},
     },
     network=tuple(NETWORKS),

@@ -20,21 +20,19 @@ class LimitSettings(NetworkSettings):
 
 def compute(settings: LimitSettings, runs: lab.Runs) -> xr.Dataset:
     """The least eigenvalue on random inputs, and on pairs of inputs at small angles."""
+    keys, n = runs.keys(), settings.examples
     with jax.enable_x64(True):
-        keys = runs.keys()
-        inputs = [np.asarray(settings.draw(key).x) for key in keys]
-    least = [_least(settings, x) for x in inputs]
-    near = [
-        [_least(settings, np.stack([x[0], _turned(x[0], x[1], angle)])) for angle in SMALL]
-        for x in inputs
-    ]
+        inputs = [np.asarray(settings.points(key)) for key in keys]
+    least, near = [], []
+    for x in inputs:
+        turned = [_turned(x[0], x[1], angle) for angle in SMALL]
+        K = infinite_kernel(settings.model, np.stack([*x, *turned])).tangent
+        pairs = [np.ix_((0, n + place), (0, n + place)) for place in range(len(SMALL))]
+        least.append(np.linalg.eigvalsh(K[:n, :n])[0])
+        near.append([np.linalg.eigvalsh(K[pair])[0] for pair in pairs])
     return xr.Dataset(
         {"least": ("run", least), "near": (("run", "angle"), near)}, {"angle": list(SMALL)}
     )
-
-
-def _least(settings: LimitSettings, x: np.ndarray) -> float:
-    return float(np.linalg.eigvalsh(infinite_kernel(settings.model, x).tangent)[0])
 
 
 def _turned(x: np.ndarray, towards: np.ndarray, angle: float) -> np.ndarray:

@@ -17,7 +17,6 @@ from whytrain.report import figures as draw
 from whytrain.studies.li2020.setup import compiled
 
 INPUTS = np.array([[-0.9895229, -0.5992491], [0.3, 1.1]])
-MARGIN = 0.002
 LIMIT = "limit of infinite width"
 
 
@@ -92,17 +91,17 @@ MEAN = lab.Experiment(
     block=1024,
 )
 CRITICAL = MEAN.grid(
-    {"quick": {"runs": 400}, "paper": {"runs": 8000}},
+    {"quick": {"runs": 150}, "paper": {"runs": 8000}},
     cases=({"width": 20, "layers": 4}, {"width": 5, "layers": 3}),
 )
 VARIANCES = MEAN.grid(
     {"quick": {"runs": 20}, "paper": {"runs": 100}}, variance=(0.25, 2.0, 4.0), layers=(2, 4)
 )
-FINE, WIDE, ENOUGH = 0.002, 0.01, 2_000_000
+FINE, WIDE, ENOUGH = 0.002, 0.02, 2_000_000
 
 
 def _margin(cells: lab.Cells) -> float:
-    """0.2 % from two million networks on, 1 % below."""
+    """0.2 % from two million networks on, 2 % below."""
     networks = min(cell.runs * cell.settings.networks for cell in cells)
     return FINE if networks >= ENOUGH else WIDE
 
@@ -126,7 +125,7 @@ def _exponent(cells: lab.Cells) -> lab.Estimate:
 
 
 def _note(cells: lab.Cells) -> str:
-    margin = "0.2 %" if _margin(cells) == FINE else "1 %, for want of networks; 0.2 % under paper"
+    margin = "0.2 %" if _margin(cells) == FINE else "2 %, for want of networks; 0.2 % under paper"
     return f"the margin was {margin}"
 
 
@@ -163,10 +162,10 @@ CLAIMS = (
         requests=CRITICAL,
         parts=(
             lab.Part("distance of E K(x, x) from ℓ |x|² / 2, in margins (0.2 % from two million "
-                     "networks on, 1 % with fewer)", _off, lab.Rule("=", 0.0, 1.0, level=0.99)),
+                     "networks on, 2 % with fewer)", _off, lab.Rule("=", 0.0, 1.0, level=0.99)),
         ),
         faults=(
-            lab.Fault("the mean is off by 3 %", lab.altered("diagonal", lambda k: k * 1.03)),
+            lab.Fault("the mean is off by 4 %", lab.altered("diagonal", lambda k: k * 1.04)),
         ),
         note=_note,
         does_not_show="Other activations, and the mean off the diagonal: see A-11-across.",

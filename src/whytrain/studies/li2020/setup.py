@@ -59,17 +59,20 @@ class NetworkSettings(lab.Settings):
         return FullyConnected(widths, activation=activation, gain=gain)
 
     def draw(self, key: Array) -> Problem:
-        """Normal parameters, inputs on the unit sphere, and random signs for targets.
+        """Normal parameters, random inputs, and random signs for targets."""
+        of_params, of_inputs, of_targets = jax.random.split(key, 3)
+        x = self.points(of_inputs)
+        y = jax.random.rademacher(of_targets, (self.examples,), x.dtype)
+        return Problem(self.model.init(of_params), x, y)
+
+    def points(self, key: Array) -> Float[Array, "n d"]:
+        """Random inputs on the unit sphere.
 
         `FullyConnected` divides its inputs by `sqrt(d)`, and gets them so much longer.
         """
-        of_params, of_inputs, of_targets = jax.random.split(key, 3)
-        x = jax.random.normal(of_inputs, (self.examples, self.inputs))
+        x = jax.random.normal(key, (self.examples, self.inputs))
         x = x / jnp.linalg.norm(x, axis=1, keepdims=True)
-        if self.network == "connected":
-            x = x * math.sqrt(self.inputs)
-        y = jax.random.rademacher(of_targets, (self.examples,), x.dtype)
-        return Problem(self.model.init(of_params), x, y)
+        return x * math.sqrt(self.inputs) if self.network == "connected" else x
 
 
 def power(cells: lab.Cells, name: str, axis: str = "width") -> lab.Estimate:

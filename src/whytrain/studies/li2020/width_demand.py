@@ -27,7 +27,6 @@ from whytrain.studies.li2020.setup import (
 class DemandSettings(NetworkSettings):
     """The flow up to four times the slowest direction's time."""
 
-    width: int = lab.setting(128, "units m of each hidden layer", low=1)
     inputs: int = lab.setting(64, "length d of an input", low=2)
     horizon: float = lab.setting(4.0, "end of the flow, in n / λ", low=0, exclusive=True)
 
@@ -48,7 +47,7 @@ def _demands(settings: DemandSettings, keys: Array, horizon: Array) -> dict[str,
         moved = jnp.abs(jnp.linalg.eigvalsh(path[-1] - path[0])).max()
         return {"demand": settings.width * moved / (least / 2), "least": least}
 
-    return jax.vmap(one)(keys)
+    return jax.lax.map(one, keys)
 
 
 DEMAND = lab.Experiment(
@@ -57,11 +56,11 @@ DEMAND = lab.Experiment(
     settings=DemandSettings,
     compute=compute,
     runs=8,
-    block=64,
+    block=128,
 )
 SAMPLES = DEMAND.grid(
     {
-        "quick": {"runs": 8, "examples": (4, 16)},
+        "quick": {"runs": 6, "examples": (4, 16), "width": 96},
         "paper": {"runs": 20, "examples": (4, 8, 16, 32), "width": 256},
     },
     network=tuple(NETWORKS),
