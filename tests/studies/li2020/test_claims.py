@@ -99,7 +99,7 @@ test_drift = gate(
     drift.TOPIC,
     {"drift": drifts},
     {
-        "A-4": [grown("drift", -0.5), grown("largest", 0.5)],
+        "A-4": [grown("drift", 0.8), grown("largest", 0.8)],
         "A-5": [altered("over_promise", lambda x: 1.001 * x)],
         "A-4-shortcut": [
             lambda cells: cells.change(

@@ -59,11 +59,14 @@ class NetworkSettings(lab.Settings):
         return FullyConnected(widths, activation=activation, gain=gain)
 
     def draw(self, key: Array) -> Problem:
-        """Normal parameters, random inputs, and random signs for targets."""
+        """Normal parameters, random inputs, and targets that are off by 1 or -1 at the start.
+
+        So every run starts with the loss 1/2: that of random targets varies, and all else with it.
+        """
         of_params, of_inputs, of_targets = jax.random.split(key, 3)
-        x = self.points(of_inputs)
-        y = jax.random.rademacher(of_targets, (self.examples,), x.dtype)
-        return Problem(self.model.init(of_params), x, y)
+        x, params = self.points(of_inputs), self.model.init(of_params)
+        off = jax.random.rademacher(of_targets, (self.examples,), x.dtype)
+        return Problem(params, x, self.model(params, x) + off)
 
     def points(self, key: Array) -> Float[Array, "n d"]:
         """Random inputs on the unit sphere.
