@@ -35,6 +35,7 @@ _HOME = {
     "Settings": "whytrain.lab",
     "setting": "whytrain.lab",
     "Derived": "whytrain.lab",
+    "compare_optimizers": "whytrain.lab",
     "sweep": "whytrain.lab",
     "open": "whytrain.lab",
     "UserError": "whytrain.errors",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -69,6 +70,22 @@ def find_callable(reference: str, *others: type) -> tuple[Any, str, Path]:
         hint = nearest(name, known) or f"; it has {', '.join(sorted(known)) or 'none'}"
         raise UserError(f"{path} has no function {name!r}{hint}")
     return found, name, path
+
+
+def calling(function: Callable[..., Any], path: Path) -> Callable[..., Any]:
+    """The user's function; an error in it becomes one line that says where it arose."""
+
+    def called(*args: Any) -> Any:
+        try:
+            return function(*args)
+        except UserError:
+            raise
+        except Exception as error:
+            words = " ".join(str(error).split())[:200]
+            where = _line_in(path, error)
+            raise UserError(f"{path}{where}: {type(error).__name__}: {words}") from error
+
+    return called
 
 
 def _line_in(path: Path, error: BaseException) -> str:

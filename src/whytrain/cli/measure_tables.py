@@ -105,6 +105,45 @@ def show_kernel(document: Mapping[str, Any]) -> None:
         console.print(f"note: {escape(note)}")
 
 
+def show_optimizers(document: Mapping[str, Any]) -> None:
+    """Print a comparison of optimizers.
+
+    Args:
+        document: What `Comparison.document` returned, with `picture` where one was drawn.
+    """
+    console = _console()
+    console.print(f"[bold]{escape(document['sentence'])}[/]")
+    console.print(
+        f"scores at {document['compared_at']}; {document['trials']} trials, each a search of "
+        f"{document['budget']} runs and {document['fresh_runs']} on fresh seeds"
+    )
+    pairs = _table("first", "second", "first is", ">difference", f">{document['level']:.0%} of all")
+    for pair in document["pairs"]:
+        difference = pair["difference"]
+        low, high = (_number(difference[key]) for key in ("low", "high"))
+        pairs.add_row(
+            escape(pair["first"]), escape(pair["second"]), pair["first_is"],
+            _number(difference["estimate"]), f"[{low}, {high}]".replace("[", "\\["),
+        )  # fmt: skip
+    console.print(pairs)
+    table = _table("optimizer", ">score", ">sd of seeds", ">sd of searches", ">learning rates", ">broke")
+    for name, each in document["optimizers"].items():
+        rates = each["learning_rates"]
+        table.add_row(
+            escape(name), _number(each["score"]), _number(each["deviation_seed"]),
+            _number(each["deviation_search"]),
+            f"{min(rates):.1g} to {max(rates):.1g}" if rates else "none",
+            f"{each['broke_down']} of {document['trials']}",
+        )  # fmt: skip
+    console.print(table)
+    console.print(
+        "[dim]score: last one, mean over trials; searches: what is left of the spread when that of "
+        "seeds is taken out[/]"
+    )
+    if "picture" in document:
+        console.print(f"picture: {escape(document['picture'])}", soft_wrap=True)
+
+
 def _predictions(says: Mapping[str, Any]) -> str:
     kind = "training examples that only the network saw" if says["held_out"] else "test examples"
     error, alike = "mean squared error", "correlation of the two"

@@ -15,6 +15,12 @@ from whytrain.lab.claims import (
     in_one_run,
     moved,
 )
+from whytrain.lab.comparison import (
+    Comparison,
+    compare_optimizers,
+    difference_at,
+    smallest_difference,
+)
 from whytrain.lab.directory import Sweep, export, open, query, table, verify
 from whytrain.lab.execution import Counts, NotYetRun, PieceFailed, Progress
 from whytrain.lab.executors import open_executor
@@ -63,6 +69,7 @@ __all__ = [
     "Cell",
     "Cells",
     "Claim",
+    "Comparison",
     "Counts",
     "Derived",
     "Estimate",
@@ -96,8 +103,10 @@ __all__ = [
     "at_most",
     "below",
     "closed_form",
+    "compare_optimizers",
     "corrected",
     "covers",
+    "difference_at",
     "equals",
     "estimate_contrast",
     "estimate_mean",
@@ -128,6 +137,7 @@ __all__ = [
     "run_experiment",
     "run_sweep",
     "setting",
+    "smallest_difference",
     "summarize",
     "sweep",
     "sweep_cost",
