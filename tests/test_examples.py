@@ -74,3 +74,18 @@ def test_the_cluster_scripts_are_sound():
     subprocess.run(["sh", "-n", cluster / "slurm.sh"], check=True)
     names = runpy.run_path(str(cluster / "slurm_cluster.py"))
     assert callable(names["main"])
+
+
+def test_optimizers_are_compared_on_the_shipped_training(capsys):
+    """At the best of some step sizes each trains to about what it should."""
+    train = runpy.run_path(str(EXAMPLES / "optimizers.py"))["train"]
+    for optimizer, rate in (("sgd", 0.3), ("momentum", 0.03), ("adam", 0.01), ("adamw", 0.01)):
+        found = train(optimizer, rate, 0.0, 0)
+        assert len(found["loss"]) == len(found["score"]) == 30
+        assert 0 < found["loss"][-1] < 0.15
+        assert 0 < found["score"][-1] < 0.6
+    np.testing.assert_array_equal(found["loss"], train("adamw", 0.01, 0.0, 0)["loss"])
+    words = ["measure", "optimizers", "--python", f"{EXAMPLES / 'optimizers.py'}:train"]
+    words += ["--optimizer", "sgd", "--optimizer", "muon", "--budget", "1", "--trials", "2"]
+    assert main([*words, "--learning-rates", "0.01,0.03", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["compared_at"] == "equal training loss"

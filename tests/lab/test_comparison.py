@@ -76,7 +76,7 @@ def test_no_seed_that_chose_a_setting_is_compared_on_and_budgets_are_kept():
         assert len(seeds) == len(set(seeds)) == 3 * (4 + 2)
     first, second = ([call[1:] for call in calls if call[0] == name] for name in "ab")
     assert first == second  # the same searches
-    rates, decays = np.array([call[1:3] for call in first]).T
+    rates, decays, _ = np.array(first).T
     assert 1e-4 <= rates.min() < 1e-3 < 0.1 < rates.max() <= 1
     assert 1e-6 <= decays.min() < decays.max() <= 1e-2
     assert said[0].startswith("2 methods x 3 trials x (4 runs to tune + 2 fresh) = 36 runs; ")
@@ -90,7 +90,7 @@ def test_scores_are_compared_at_the_loss_that_both_reach():
 
     [pair] = compare_optimizers(train, ["fast", "slow"]).pairs
     assert abs(pair.difference.value) < 1e-12  # the same score at the same loss
-    assert pair.at_end.high < 0
+    assert pair.at_end.value < -1e-4
     assert pair.word == "cannot tell"
 
 

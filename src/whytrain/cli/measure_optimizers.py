@@ -70,5 +70,7 @@ def _range(name: str, text: str) -> tuple[float, float]:
         low, *rest = (float(word) for word in words)
         [high] = rest or [low]
     except ValueError:
-        raise typer.BadParameter(f"--{name} must be LOW,HIGH, such as 1e-4,1; got {text!r}") from None
+        raise typer.BadParameter(
+            f"--{name} must be LOW,HIGH, such as 1e-4,1; got {text!r}"
+        ) from None
     return low, high

@@ -126,7 +126,9 @@ def show_optimizers(document: Mapping[str, Any]) -> None:
             _number(difference["estimate"]), f"[{low}, {high}]".replace("[", "\\["),
         )  # fmt: skip
     console.print(pairs)
-    table = _table("optimizer", ">score", ">sd of seeds", ">sd of searches", ">learning rates", ">broke")
+    table = _table(
+        "optimizer", ">score", ">sd of seeds", ">sd of searches", ">learning rates", ">broke"
+    )
     for name, each in document["optimizers"].items():
         rates = each["learning_rates"]
         table.add_row(

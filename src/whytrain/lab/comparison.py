@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import ArrayLike, Float
+from jaxtyping import Float
 from scipy import optimize, stats
 
 from whytrain.errors import UserError
@@ -430,7 +430,7 @@ def _parts(given: Mapping[str, Any]) -> tuple[Any, Any]:
     return given["loss"], given["score"]
 
 
-def _numbers(what: str, given: ArrayLike) -> np.ndarray:
+def _numbers(what: str, given: Any) -> np.ndarray:
     try:
         values = np.atleast_1d(np.asarray(given, float))
     except (TypeError, ValueError):
