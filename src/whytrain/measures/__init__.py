@@ -3,9 +3,28 @@
 from whytrain.measures.arrays import Measured
 from whytrain.measures.bounds import Facts
 from whytrain.measures.capacity import Bound, Capacity, capacity
+from whytrain.measures.clusters import (
+    AgreementRegimes,
+    WeightClusters,
+    agreement_regimes,
+    certified_linear,
+    effective_rank,
+    signed_units,
+    weight_clusters,
+)
 from whytrain.measures.deep import DeepMeasures, LayerNorms, deep
 from whytrain.measures.files import read_checkpoint, read_data, read_outputs
 from whytrain.measures.flatness import Flatness, flatness
+from whytrain.measures.linear import LinearAgreement, linear_agreement, linear_svm
+from whytrain.measures.margins import (
+    KKT,
+    ClusteredLimit,
+    MaxMargin,
+    clustered_limit,
+    kkt_residual,
+    max_margin,
+    normalized_margin,
+)
 from whytrain.measures.network import Convolution, Dense, TwoLayerWeights, forward
 from whytrain.measures.norms import convolution_norm
 from whytrain.measures.reading import layers, two_layer
@@ -26,35 +45,52 @@ from whytrain.measures.ste import (
 )
 
 __all__ = [
+    "KKT",
+    "AgreementRegimes",
     "Bound",
     "Capacity",
+    "ClusteredLimit",
     "Convolution",
     "DeepMeasures",
     "Dense",
     "Facts",
     "Flatness",
     "LayerNorms",
+    "LinearAgreement",
+    "MaxMargin",
     "Measured",
     "Stationary",
     "SteMeasure",
     "TopEigenvalue",
     "Trace",
     "TwoLayerWeights",
+    "WeightClusters",
+    "agreement_regimes",
     "capacity",
+    "certified_linear",
+    "clustered_limit",
     "convolution_norm",
     "deep",
+    "effective_rank",
     "find_estimator",
     "flatness",
     "forward",
     "hessian_trace",
     "hutchpp",
+    "kkt_residual",
     "lanczos",
     "layers",
+    "linear_agreement",
+    "linear_svm",
     "load_estimator",
+    "max_margin",
     "measure_ste",
+    "normalized_margin",
     "read_checkpoint",
     "read_data",
     "read_outputs",
+    "signed_units",
     "top_eigenvalue",
     "two_layer",
+    "weight_clusters",
 ]
