@@ -31,7 +31,7 @@ class LinearAgreement:
 
 
 def linear_agreement(
-    x: ArrayLike, decisions: ArrayLike, candidates: ArrayLike = ()
+    x: ArrayLike, decisions: ArrayLike, candidates: ArrayLike | None = None
 ) -> LinearAgreement:
     """The agreement of decisions with the best linear rule through the origin that is found.
 
@@ -107,11 +107,11 @@ def linear_svm(x: ArrayLike, y: ArrayLike, penalty: float = 100.0) -> Float[np.n
     return normal / np.linalg.norm(normal)
 
 
-def _candidates(candidates: ArrayLike, width: int) -> list[np.ndarray]:
-    given = as_float64(candidates, "candidates")
-    if given.size and (given.ndim != 2 or given.shape[1] != width):
+def _candidates(candidates: ArrayLike | None, width: int) -> list[np.ndarray]:
+    given = np.empty((0, width)) if candidates is None else as_float64(candidates, "candidates")
+    if given.ndim != 2 or given.shape[1] != width:
         raise UserError(f"candidates must be (rule, {width}), got shape {given.shape}")
-    return list(given) if given.size else []
+    return list(given)
 
 
 def _fitted(x: np.ndarray, signs: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +15,6 @@ from scipy import optimize
 from whytrain.errors import UserError
 from whytrain.measures.arrays import as_float64
 from whytrain.measures.clusters import checked_inputs, checked_signs
-
-Norm = Literal["l2", "linf", "spectral"]
 
 _NONE = 1e-10  # a residual of length 1 or less that counts as none
 
@@ -141,12 +139,12 @@ def normalized_margin(
     params: PyTree,
     x: ArrayLike,
     y: ArrayLike,
-    norm: Norm = "l2",
+    norm: str = "l2",
 ) -> float:
     """`min_i y[i] f(params, x[i]) / |params|^L` of a network that is homogeneous of degree `L`.
 
-    The degree is measured, `<params, grad f> / f`, and a network that has none is refused: its
-    margin says nothing that a rescaling would not change.
+    The degree is measured, `<params, grad f> / f`, and held against `f(2 params)`; a network that
+    has none is refused: its margin says nothing that a rescaling would not change.
 
     Args:
         function: `function(params, x)`, one number an example.
@@ -257,14 +255,19 @@ class _Homogeneous:
             if found.shape != labels.shape or not np.isfinite(found).all():
                 raise UserError("function must give one finite number an example")
             gradients = np.asarray(jax.jacrev(margins)(vector))
+            doubled = np.asarray(margins(2 * vector))
         vector = np.asarray(vector)
         along = gradients @ vector
         size = np.abs(found).max()
         degree = float(along @ found / (found @ found)) if size else 0.0
-        if not degree > 0 or np.abs(along - degree * found).max() > 1e-6 * size * degree:
+        if (
+            not degree > 0
+            or np.abs(along - degree * found).max() > 1e-6 * size * degree
+            or np.abs(doubled - 2**degree * found).max() > 1e-6 * size * 2**degree
+        ):
             raise UserError(
-                "the network is not homogeneous in these parameters (<params, grad f> is not a "
-                "fixed multiple of f): leave out biases, or put fixed parameters into the function"
+                "the network is not homogeneous in these parameters (f(2 params) is not a fixed "
+                "power of 2 times f): leave out biases, or put fixed parameters into the function"
             )
         return cls(vector, found, gradients, degree)
 

@@ -1,0 +1,170 @@
+"""Where does long training end in direction?"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from whytrain import lab
+from whytrain.measures import agreement_regimes, clustered_limit, max_margin, weight_clusters
+from whytrain.report import figures as draw
+from whytrain.studies.sarussi2021.setup import (
+    SBG,
+    NetworkSettings,
+    Problem,
+    at_scale,
+    drawn,
+    each,
+    train_long,
+)  # fmt: skip
+
+LOSSES = (1e-3, 1e-12, 1e-48, 1e-96)
+SMALL, LARGE = 1e-4, 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class LongSettings(NetworkSettings):
+    """Long training, with steps that grow as the loss falls."""
+
+    data: str = lab.setting("balls", "where examples come from",
+                            choices=("balls", "gaussians", "margin"))  # fmt: skip
+    width: int = lab.setting(20, "units k of each sign", low=1)
+    steps: int = lab.setting(40_000, "most steps between two losses", low=1)
+
+
+def compute(settings: LongSettings, runs: lab.Runs) -> xr.Dataset:
+    """Beside the convex program's solution, at each of LOSSES: direction, margin, clusters."""
+    problems = at_scale(drawn(runs, settings.draw), settings.init_scale)
+    rows, reached = [], []
+    for loss in LOSSES:
+        problems, ended = train_long(settings, problems, loss)
+        rows.append([_seen(settings, one) for one in each(problems)])
+        reached.append(ended.stopped.values > 0)
+    found = {
+        name: (("run", "loss"), np.array([[row[name] for row in at] for at in rows]).T)
+        for name in rows[0][0]
+    }
+    return xr.Dataset(found | {"reached": ("run", np.all(reached, axis=0))}, {"loss": list(LOSSES)})
+
+
+def _seen(settings: LongSettings, one: Problem) -> dict[str, float]:
+    """How far a network is from the limit that its present activities promise."""
+    clusters = weight_clusters(one.w, one.u)
+    regimes = agreement_regimes(one.w, one.u, one.x, one.y)
+    limit = clustered_limit(one.x, one.y, regimes.w_active, regimes.u_active, settings.slope)
+    W, k = np.concatenate([one.w, one.u]), len(one.w)
+    whole = np.concatenate([np.tile(limit.w, (k, 1)), np.tile(limit.u, (k, 1))])
+    sums = [np.maximum(z, settings.slope * z).sum(axis=1)
+            for z in (one.x @ one.w.T, one.x @ one.u.T)]  # fmt: skip
+    least = np.min(one.y * (sums[0] - sums[1])) / np.linalg.norm(W)
+    svm = max_margin(one.x, one.y).direction
+    return {
+        "cosine": _cosine(W.ravel(), whole.ravel()),
+        "normal": _cosine(clusters.normal, limit.w - limit.u),
+        "margin": least / (np.sqrt(k) * limit.margin),
+        "svm": _cosine(clusters.normal, svm),
+        "promised_svm": _cosine(limit.w - limit.u, svm),
+        "ratio": clusters.ratio,
+        "neural": regimes.neural,
+        "perfect": regimes.perfect,
+    }
+
+
+def _cosine(a: np.ndarray, b: np.ndarray) -> float:
+    return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+
+LONG = lab.Experiment(
+    name="kkt",
+    doc="the direction of long training beside the solution of the convex program",
+    settings=LongSettings,
+    compute=compute,
+    runs=6,
+    block=64,
+)
+PRESETS = {"quick": {"runs": 6}, "paper": {"runs": 40}}
+AGREED = LONG.grid(PRESETS, init_scale=SMALL, data=("balls", "gaussians"))
+APART = LONG.grid(PRESETS, init_scale=LARGE, data="gaussians")
+
+
+def _last(name: str) -> "lab.Cells":
+    return lambda cells: np.concatenate([cell.data[name].values[:, -1] for cell in cells])
+
+
+def _draw_convergence(cells: lab.Cells) -> tuple:
+    series = [
+        draw.Series(
+            -np.log10(np.array(LOSSES)), 1 - each[0].data.cosine.median("run").values, label=kind,
+            color=color, marker="o",
+        )
+        for (kind, each), color in zip(cells.by("data").items(), ("sky", "blue"), strict=True)
+    ]  # fmt: skip
+    figure = draw.lines(series, x_label="−log10 of the loss", y_label="1 − cosine", log="xy")
+    return figure, (
+        "How far the direction of all weights is from that of the convex program as the loss "
+        "falls, medians over runs from small weights."
+    )
+
+
+CLAIMS = (
+    lab.Claim(
+        id="C-T3", title="In agreement, descent ends at a convex program's solution",
+        group="dynamics", source=f"{SBG}, on clustering; program and proof derived here",
+        statement="From small weights, all units come to agree at every example; the direction of "
+        "the weights then converges to min |w|² + |u|² under y_i (s_w w·x_i − s_u u·x_i) ≥ 1, "
+        "the same w and u for all units: cosine above 0.999 at loss 1e-96.",
+        requests=AGREED,
+        parts=(
+            lab.in_every_run(lambda cells: (_last("perfect")(cells) == 1)
+                             & np.concatenate([c.data.reached.values for c in cells]),
+                             "runs that come to loss 1e-96 in perfect agreement", share=0.7),
+            lab.Part("largest 1 − cosine to the solution at loss 1e-96",
+                     lambda cells: lab.largest(1 - _last("cosine")(cells)), lab.at_most(1e-3)),
+            lab.Part("largest cluster ratio at loss 1e-96",
+                     lambda cells: lab.largest(_last("ratio")(cells)), lab.at_most(0.01)),
+            lab.Part("largest rise of 1 − cosine from loss to loss", lambda cells: lab.largest(
+                np.concatenate([np.diff(1 - c.data.cosine.values, axis=1).max(axis=1)
+                                for c in cells])), lab.at_most(0.0)),
+        ),
+        faults=(
+            lab.Fault("the direction is off by 3 degrees",
+                      lab.altered("cosine", lambda c: c - (1 - np.cos(np.radians(3))))),
+            lab.Fault("one run is not in agreement", lab.in_one_run("reached", 0.0)),
+            lab.Fault("units stay 2 % apart", lab.added("ratio", 0.02)),
+            lab.Fault("the direction moves away again", lab.altered(
+                "cosine", lambda c: c - 2e-2 * (np.arange(c.shape[1]) == 2))),
+        ),
+        does_not_show="Data on which units are at their kinks; the limit itself, to which the "
+        "distance falls only like 1 / log(1 / loss).",
+        note=lambda cells: "cosine of the boundary's normal to the linear SVM's at 1e-96, and as "
+        "the program has it: " + ", ".join(
+            f"{kind} {_last('svm')(each).mean():.4f} and {_last('promised_svm')(each).mean():.4f}"
+            for kind, each in cells.by("data").items()),
+        figures=("convergence",),
+    ),
+    lab.Claim(
+        id="C-T5", title="Without agreement, no clusters", group="dynamics",
+        source="observed here",
+        statement="From larger weights (0.3), units need not come to agree, and then do not "
+        "cluster even at loss 1e-96: the median cluster ratio stays above 0.1.",
+        requests=APART,
+        parts=(
+            lab.in_every_run(lambda cells: np.concatenate([c.data.reached.values for c in cells]),
+                             "runs that come to loss 1e-96", share=0.5),
+            lab.Part("cluster ratio at loss 1e-96, median",
+                     lambda cells: lab.estimate_median(_last("ratio")(cells)), lab.above(0.1)),
+        ),
+        faults=(
+            lab.Fault("clusters as close as from small weights",
+                      lab.altered("ratio", lambda ratio: ratio / 100)),
+            lab.Fault("one run does not come to 1e-96", lab.in_one_run("reached", 0.0)),
+        ),
+        does_not_show="That agreement is needed on all data: on two balls units come to agree late, "
+        "and cluster then.",
+        note=lambda cells: f"examples at which units agree: {_last('neural')(cells).mean():.3f}",
+    ),
+)  # fmt: skip
+
+TOPIC = lab.Topic((LONG,), CLAIMS, (
+    lab.Figure("convergence", "The direction comes to the program's", AGREED, _draw_convergence),
+))  # fmt: skip

@@ -1,0 +1,189 @@
+"""What does the scale of the initial weights decide?"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Array
+
+from whytrain import lab
+from whytrain.measures import (
+    agreement_regimes,
+    certified_linear,
+    linear_agreement,
+    weight_clusters,
+)
+from whytrain.report import figures as draw
+from whytrain.studies.sarussi2021.setup import (
+    DATA,
+    SBG,
+    NetworkSettings,
+    Problem,
+    decide,
+    drawn,
+    each,
+    starts,
+    train,
+)  # fmt: skip
+
+PROBES = 8000
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScaleSettings(NetworkSettings):
+    """Initial weights at several scales; `init_scale` is the smallest."""
+
+    largest: float = lab.setting(10.0, "largest standard deviation", low=0, exclusive=True)
+    scales: int = lab.setting(4, "scales, spaced evenly in their logarithm", low=2)
+
+    @property
+    def grid(self) -> np.ndarray:
+        """The scales."""
+        return np.geomspace(self.init_scale, self.largest, self.scales)
+
+    def isotropic(self, key: Array) -> Array:
+        """Probes of the boundary."""
+        return self.points(key, PROBES)
+
+    def test(self, key: Array) -> tuple[Array, Array]:
+        """Fresh examples."""
+        return self.sample(key, 2000)
+
+
+def compute(settings: ScaleSettings, runs: lab.Runs) -> xr.Dataset:
+    """Train from every scale, all in one batch; then clusters, and how linear decisions are."""
+    problems = drawn(runs, settings.draw)
+    trained, ended = train(settings, starts(problems, settings.grid), settings.level)
+    probes = np.repeat(drawn(runs, settings.isotropic), settings.scales, axis=0)
+    x, y = (np.repeat(part, settings.scales, axis=0) for part in drawn(runs, settings.test))
+    rows = [seen(settings, *one) for one in zip(each(trained), probes, x, y, strict=True)]
+    found = {name: [row[name] for row in rows] for name in rows[0]}
+    found |= {"reached": ended.stopped.values > 0, "steps": ended.steps.values}
+    shape = len(runs), settings.scales
+    return xr.Dataset(
+        {name: (("run", "scale"), np.reshape(v, shape)) for name, v in found.items()},
+        {"scale": settings.grid},
+    )
+
+
+def seen(
+    settings: NetworkSettings, one: Problem, probes: np.ndarray, x: np.ndarray, y: np.ndarray
+) -> dict[str, float]:
+    """Clusters, regimes and the decisions of one trained network."""
+    clusters = weight_clusters(one.w, one.u)
+    regimes = agreement_regimes(one.w, one.u, one.x, one.y)
+    say = partial(decide, settings.network, one)
+    return {
+        "linear": linear_agreement(probes, say(probes), clusters.normal[None]).share,
+        "ratio": clusters.ratio,
+        "clusters": float(clusters.number),
+        "rank": clusters.rank,
+        "region": certified_linear(one.w, one.u, probes).mean(),
+        "neural": regimes.neural,
+        "accuracy": float(np.mean(say(x) == y)),
+    }
+
+
+SCALE = lab.Experiment(
+    name="init-scale",
+    doc="clusters and linearity of the boundary after training from weights of several scales",
+    settings=ScaleSettings,
+    compute=compute,
+    runs=6,
+    block=64,
+)
+SWEEP = SCALE.grid({"quick": {"runs": 6}, "paper": {"runs": 20, "scales": 8}}, data=DATA)
+
+
+def _at(name: str, place: int):
+    """One number at one scale, data by data."""
+    return lambda cells: [
+        np.concatenate([cell.data[name].values[:, place] for cell in kind])
+        for kind in cells.by("data").values()
+    ]
+
+
+def _means(name: str, place: int, resolution: float = 0.0):
+    return lambda cells: [
+        lab.estimate_mean(values, resolution=resolution) for values in _at(name, place)(cells)
+    ]
+
+
+def _changed(name: str, place: int, function):
+    """A fault: a number is another at one scale."""
+
+    def one(cell: lab.Cell) -> lab.Cell:
+        values = cell.data[name].values.copy()
+        values[:, place] = function(values[:, place])
+        return cell.assign(**{name: values})
+
+    return lambda cells: cells.change(one)
+
+
+def _lines(cells: lab.Cells, name: str, label: str, **options) -> tuple:
+    series = []
+    for (kind, group), color in zip(
+        cells.by("data").items(), ("sky", "blue", "orange"), strict=True
+    ):
+        found = [lab.estimate_mean(v, resolution=1e-4) for v in group[0].data[name].values.T]
+        values, low, high = np.array([[e.value, *e.interval] for e in found]).T
+        series.append(draw.Series(group[0].data.scale.values, values, label=kind, color=color,
+                                  low=np.maximum(low, 1e-4), high=high, marker="o"))  # fmt: skip
+    return draw.lines(series, x_label="deviation of the initial weights", y_label=label, **options)
+
+
+def _draw_linear(cells: lab.Cells) -> tuple:
+    return _lines(cells, "linear", "agreement with the best linear rule", log="x"), (
+        "Share of isotropic probes at which the trained network decides as the best linear rule "
+        "that was found: means with 95 % intervals."
+    )
+
+
+def _draw_ratio(cells: lab.Cells) -> tuple:
+    return _lines(cells, "ratio", "cluster ratio", log="xy"), (
+        "Largest distance of a unit from its center over the center's length, after training: "
+        "means with 95 % intervals."
+    )
+
+
+CLAIMS = (
+    lab.Claim(
+        id="C-T6", title="Small weights end linear, large ones do not", group="experiments",
+        source=f"{SBG}, experiments: the observation; sizes and thresholds are ours",
+        statement="From small initial weights (1e-4) the units form two clusters and the boundary "
+        "is linear, up to 0.5 % of isotropic probes; from large ones (10) they do not, and no "
+        "linear rule that was found agrees on more than 95 %.",
+        requests=SWEEP,
+        parts=(
+            lab.in_every_run(lambda cells: cells.pooled("reached"),
+                             "runs that come to the loss", share=0.9),
+            lab.Part("agreement with a linear rule, small", _means("linear", 0, 2 / PROBES),
+                     lab.above(0.995)),
+            lab.Part("agreement with a linear rule, large", _means("linear", -1, 2 / PROBES),
+                     lab.below(0.95)),
+            lab.Part("cluster ratio, small", _means("ratio", 0), lab.below(0.25)),
+            lab.Part("cluster ratio, large", _means("ratio", -1), lab.above(3.0)),
+        ),
+        faults=(
+            lab.Fault("small weights end 1 % less linear",
+                      _changed("linear", 0, lambda share: share - 0.01)),
+            lab.Fault("large weights end 99 % linear",
+                      _changed("linear", -1, lambda share: 0.99 + 0.01 * share)),
+            lab.Fault("large weights cluster", _changed("ratio", -1, lambda ratio: ratio / 100)),
+            lab.Fault("small weights do not cluster", _changed("ratio", 0, lambda ratio: 3 + ratio)),
+            lab.Fault("one run does not come to the loss", lab.in_one_run("reached", 0.0)),
+        ),
+        does_not_show="That a better linear rule than the one found does not exist.",
+        note=lambda cells: "accuracy on fresh examples, small and large: " + ", ".join(
+            f"{kind} {small.mean():.3f} and {large.mean():.3f}" for kind, small, large in zip(
+                cells.by("data"), _at("accuracy", 0)(cells), _at("accuracy", -1)(cells),
+                strict=True)),
+        figures=("linear-by-scale", "ratio-by-scale"),
+    ),
+)  # fmt: skip
+
+TOPIC = lab.Topic((SCALE,), CLAIMS, (
+    lab.Figure("linear-by-scale", "Linear agreement by initial scale", SWEEP, _draw_linear),
+    lab.Figure("ratio-by-scale", "Cluster ratio by initial scale", SWEEP, _draw_ratio),
+))  # fmt: skip
