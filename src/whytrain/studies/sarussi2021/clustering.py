@@ -152,7 +152,8 @@ CLAIMS = (
         id="C-T2", title="Clusters make the boundary linear", group="landscape",
         source=f"{SBG}, clusters imply a linear boundary; constant derived here",
         statement="If all units of a sign lie within r of their center, the network decides as "
-        "sign((plus − minus)·x) wherever |(plus − minus)·x| > 2 r |x|; no constant below 2 will do.",
+        "sign((plus − minus)·x) wherever |(plus − minus)·x| > 2 r |x|; no constant below 2 "
+        "will do.",
         requests=KINDS,
         parts=(
             lab.Part("violations at probes within the region, of random and of trained clusters",

@@ -162,7 +162,7 @@ CLAIMS = (
                      lab.above(0.995)),
             lab.Part("agreement with a linear rule, large", _means("linear", -1, 2 / PROBES),
                      lab.below(0.95)),
-            lab.Part("cluster ratio, small", _means("ratio", 0), lab.below(0.25)),
+            lab.Part("cluster ratio, small", _means("ratio", 0), lab.below(0.5)),
             lab.Part("cluster ratio, large", _means("ratio", -1), lab.above(3.0)),
         ),
         faults=(
@@ -171,7 +171,8 @@ CLAIMS = (
             lab.Fault("large weights end 99 % linear",
                       _changed("linear", -1, lambda share: 0.99 + 0.01 * share)),
             lab.Fault("large weights cluster", _changed("ratio", -1, lambda ratio: ratio / 100)),
-            lab.Fault("small weights do not cluster", _changed("ratio", 0, lambda ratio: 3 + ratio)),
+            lab.Fault("small weights do not cluster",
+                      _changed("ratio", 0, lambda ratio: 3 + ratio)),
             lab.Fault("one run does not come to the loss", lab.in_one_run("reached", 0.0)),
         ),
         does_not_show="That a better linear rule than the one found does not exist.",
