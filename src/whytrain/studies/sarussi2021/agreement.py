@@ -8,6 +8,7 @@ import xarray as xr
 from whytrain import lab
 from whytrain.dynamics import GradientDescent, log_times, simulate
 from whytrain.studies.sarussi2021.setup import (
+    DATA,
     SBG,
     NetworkSettings,
     TeacherLoss,
@@ -20,8 +21,7 @@ from whytrain.studies.sarussi2021.setup import (
 class AgreementSettings(NetworkSettings):
     """Data of two balls, and a fixed number of steps."""
 
-    data: str = lab.setting("balls", "where examples come from",
-                            choices=("balls", "gaussians", "margin"))  # fmt: skip
+    data: str = lab.setting("balls", "where examples come from", choices=DATA)
     step_size: float = lab.setting(1.0, "step size", low=0, exclusive=True)
     steps: int = lab.setting(500, "steps", low=2)
 

@@ -9,6 +9,7 @@ from whytrain import lab
 from whytrain.measures import agreement_regimes, clustered_limit, max_margin, weight_clusters
 from whytrain.report import figures as draw
 from whytrain.studies.sarussi2021.setup import (
+    DATA,
     SBG,
     NetworkSettings,
     Problem,
@@ -26,8 +27,7 @@ SMALL, LARGE = 1e-4, 1.0
 class LongSettings(NetworkSettings):
     """Long training, with steps that grow as the loss falls."""
 
-    data: str = lab.setting("balls", "where examples come from",
-                            choices=("balls", "gaussians", "margin"))  # fmt: skip
+    data: str = lab.setting("balls", "where examples come from", choices=DATA)
     width: int = lab.setting(20, "units k of each sign", low=1)
     steps: int = lab.setting(40_000, "most steps between two losses", low=1)
 

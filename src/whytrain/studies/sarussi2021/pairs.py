@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cache
 
+import jax
 import numpy as np
 import xarray as xr
 from jaxtyping import Array
@@ -14,8 +15,8 @@ from whytrain.studies.sarussi2021.scale import PROBES, seen
 from whytrain.studies.sarussi2021.setup import (
     BIAS,
     SBG,
-    NetworkSettings,
     Problem,
+    TrainSettings,
     drawn,
     each,
     starts,
@@ -25,11 +26,10 @@ from whytrain.studies.sarussi2021.setup import (
 SIDES = {"digits": 8, "fashion-mnist": 14}  # pixels a side; Fashion-MNIST is averaged two by two
 DIGITS = ((0, 1), (3, 5), (4, 9), (1, 7), (3, 8))
 FASHION = ((0, 1), (1, 3), (5, 9))
-SCALES = (1e-4, 10.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairSettings(NetworkSettings):
+class PairSettings(TrainSettings):
     """Two classes of images, with a constant feature in place of a bias."""
 
     images: str = lab.setting("digits", "which images", choices=tuple(SIDES))
@@ -37,30 +37,35 @@ class PairSettings(NetworkSettings):
     other: int = lab.setting(1, "class with the sign -1", low=0, high=9)
     examples: int = lab.setting(200, "training examples n", low=2)
 
+    largest: float = lab.setting(10.0, "the other standard deviation", low=0, exclusive=True)
+
     @property
-    def pixels(self) -> int:
+    def inputs(self) -> int:
         """Features of an example, with the constant one."""
         return SIDES[self.images] ** 2 + 1
 
-    def draw(self, key: Array) -> Array:
-        """Weights of deviation 1."""
-        return NetworkSettings(width=self.width, dimension=self.pixels).network.init(key)
+    def draw(self, key: Array) -> dict[str, Array]:
+        """Weights of deviation 1, and an order of the images."""
+        of_weights, of_order = jax.random.split(key)
+        count = len(_pair(self.images, self.one, self.other)[1])
+        return {**self.network.init(of_weights), "order": jax.random.permutation(of_order, count)}
 
     def isotropic(self, key: Array) -> Array:
         """Probes of the boundary."""
-        return NetworkSettings(dimension=self.pixels).points(key, PROBES)
+        return self.points(key, PROBES)
 
 
 def compute(settings: PairSettings, runs: lab.Runs) -> xr.Dataset:
     """Train on examples of a pair from small and large weights; decisions beside the SVM's."""
-    weights, probes = drawn(runs, settings.draw), drawn(runs, settings.isotropic)
-    parts = [_split(settings, w) for w in weights["w"]]
+    draws, probes = drawn(runs, settings.draw), drawn(runs, settings.isotropic)
+    parts = [_split(settings, order) for order in draws["order"]]
     x, y = (np.stack([part[place] for part in parts]) for place in (0, 1))
-    problems = Problem(weights["w"], weights["u"], x, y)
-    trained, ended = train(settings, starts(problems, SCALES), settings.level)
+    scales = [settings.init_scale, settings.largest]
+    problems = Problem(draws["w"], draws["u"], x, y)
+    trained, ended = train(settings, starts(problems, scales), settings.level)
     rows = []
     for place, one in enumerate(each(trained)):
-        run = place // len(SCALES)
+        run = place // len(scales)
         test_x, test_y = parts[run][2:]
         svm = np.where(test_x @ linear_svm(one.x, one.y) >= 0, 1.0, -1.0)
         rows.append(
@@ -68,18 +73,17 @@ def compute(settings: PairSettings, runs: lab.Runs) -> xr.Dataset:
         )
     found = {name: [row[name] for row in rows] for name in rows[0]}
     found |= {"reached": ended.stopped.values > 0}
-    shape = len(runs), len(SCALES)
+    shape = len(runs), len(scales)
     return xr.Dataset(
         {name: (("run", "scale"), np.reshape(v, shape)) for name, v in found.items()},
-        {"scale": list(SCALES)},
+        {"scale": scales},
     )
 
 
-def _split(settings: PairSettings, seed: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Training and test examples, in an order drawn with the run's weights; train-centered."""
+def _split(settings: PairSettings, order: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Training and test examples in this order, centered and scaled by the training ones."""
     x, y = _pair(settings.images, settings.one, settings.other)
     n = settings.examples
-    order = np.random.default_rng(np.ascontiguousarray(seed).view(np.uint64)[0]).permutation(len(y))
     x, y = x[order], y[order]
     x = x - x[:n].mean(axis=0)
     x = x / np.linalg.norm(x[:n], axis=1).max()

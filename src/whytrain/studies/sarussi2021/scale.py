@@ -20,6 +20,7 @@ from whytrain.studies.sarussi2021.setup import (
     SBG,
     NetworkSettings,
     Problem,
+    TrainSettings,
     decide,
     drawn,
     each,
@@ -68,7 +69,7 @@ def compute(settings: ScaleSettings, runs: lab.Runs) -> xr.Dataset:
 
 
 def seen(
-    settings: NetworkSettings, one: Problem, probes: np.ndarray, x: np.ndarray, y: np.ndarray
+    settings: TrainSettings, one: Problem, probes: np.ndarray, x: np.ndarray, y: np.ndarray
 ) -> dict[str, float]:
     """Clusters, regimes and the decisions of one trained network."""
     clusters = weight_clusters(one.w, one.u)

@@ -40,6 +40,9 @@ class Problem(NamedTuple):
     y: Float[Numeric, "*run example"]
 
 
+Units = Any  # what has the fields of a Problem
+
+
 class TeacherLoss(Landscape):
     """The logistic loss of the network, or its hinge loss where `hinge` is 1.
 
@@ -51,33 +54,33 @@ class TeacherLoss(Landscape):
     network: LeakyTwoLayer
     hinge: float = 0.0
 
-    def outputs(self, problem: Problem) -> Float[Array, " example"]:
+    def outputs(self, problem: Units) -> Float[Array, " example"]:
         """What the network says of its examples."""
         return self.network({"w": problem.w, "u": problem.u}, problem.x)
 
-    def loss(self, problem: Problem) -> Float[Array, ""]:
+    def loss(self, problem: Units) -> Float[Array, ""]:
         """The mean over the examples."""
         out = self.outputs(problem)
         hinged = jnp.mean(jnp.maximum(0, 1 - problem.y * out))
         return jnp.where(self.hinge > 0, hinged, logistic(out, problem.y))
 
-    def slopes(self, problem: Problem) -> Float[Array, " example"]:
+    def slopes(self, problem: Units) -> Float[Array, " example"]:
         """`p = |l'|` of each example: `1 / (1 + exp(y f))`; 1 or 0 for the hinge."""
         m = problem.y * self.outputs(problem)
         return jnp.where(self.hinge > 0, (m < 1).astype(m.dtype), jax.nn.sigmoid(-m))
 
-    def ascent(self, problem: Problem, weights: Float[Array, " example"]) -> Problem:
+    def ascent(self, problem: Units, weights: Float[Array, " example"]) -> Problem:
         """`sum_i weights[i] y[i] grad f(x[i])`, a direction in which margins grow."""
         _, back = jax.vjp(lambda w, u: self.outputs(problem._replace(w=w, u=u)), *problem[:2])
         w, u = back(weights * problem.y)
         return Problem(w, u, jnp.zeros_like(problem.x), jnp.zeros_like(problem.y))
 
-    def grad(self, problem: Problem) -> Problem:
+    def grad(self, problem: Units) -> Problem:
         """`-mean_i p[i] y[i] grad f(x[i])`; 0 for the examples."""
         count = len(problem.y)
         return self.ascent(problem, -self.slopes(problem) / count)
 
-    def imperfect(self, problem: Problem) -> Float[Array, ""]:
+    def imperfect(self, problem: Units) -> Float[Array, ""]:
         """1 unless every unit has the sign of every label (the `w`) or the other (the `u`)."""
         signs = problem.y[:, None] * problem.x
         good = jnp.all(signs @ problem.w.T > 0) & jnp.all(signs @ problem.u.T < 0)
@@ -87,33 +90,55 @@ class TeacherLoss(Landscape):
         """The loss, and whether the units are out of the perfect agreement regime."""
         return {"loss": self.loss, "imperfect": self.imperfect}
 
-    def outcome(self, params: Problem) -> np.ndarray:
+    def outcome(self, params: Units) -> np.ndarray:
         """Where runs end is asked of their loss, not of its curvature."""
         return np.full(len(params.y), int(Outcome.UNDECIDED), np.int8)
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkSettings(lab.Settings):
-    """A network at small random weights, and data that a linear rule separates: a draw of both."""
+class TrainSettings(lab.Settings):
+    """A network, and how it is trained; a subclass says on what, and gives `inputs`."""
 
-    data: str = lab.setting("margin", "where examples come from", choices=DATA)
     width: int = lab.setting(50, "units k of each sign", low=1)
     slope: float = lab.setting(0.3, "slope of the activation below 0", low=0.001, high=0.999)
     init_scale: float = lab.setting(
         1e-4, "standard deviation of the initial weights", low=0, exclusive=True
     )
     examples: int = lab.setting(100, "training examples n", low=2)
-    dimension: int = lab.setting(20, "length d of an example", low=2)
-    margin: float = lab.setting(0.1, "least |x_1| of margin data", low=0.001, high=0.9)
-    separation: float = lab.setting(3.0, "center of gaussians, in their deviation", low=0.1)
     step_size: float = lab.setting(4.0, "step size", low=0, exclusive=True)
     level: float = lab.setting(0.02, "loss at which training ends", low=0, exclusive=True)
     steps: int = lab.setting(20_000, "most steps", low=1)
 
     @property
+    def inputs(self) -> int:
+        """The length of an example."""
+        raise NotImplementedError
+
+    @property
     def network(self) -> LeakyTwoLayer:
         """The network; its weights are drawn at deviation 1 and scaled afterwards."""
-        return LeakyTwoLayer(self.dimension, self.width, self.slope, 1.0)
+        return LeakyTwoLayer(self.inputs, self.width, self.slope, 1.0)
+
+    def points(self, key: Array, count: int) -> Array:
+        """Isotropic points to probe a boundary at, `N(0, I / d)`."""
+        return jax.random.normal(key, (count, self.inputs)) / self.inputs**0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSettings(TrainSettings):
+    """A network at small random weights, and data that a linear rule separates: a draw of both."""
+
+    data: str = lab.setting("margin", "where examples come from", choices=DATA)
+    dimension: int = lab.setting(20, "length d of an example", low=2)
+    margin: float = lab.setting(0.1, "of margin data: the least |x_1|", low=0.001, high=0.9)
+    separation: float = lab.setting(
+        3.0, "of gaussians: the distance of a center from 0, in their deviation", low=0.1
+    )
+
+    @property
+    def inputs(self) -> int:
+        """`dimension`."""
+        return self.dimension
 
     def sample(self, key: Array, n: int) -> tuple[Array, Array]:
         """`n` examples with their signs."""
@@ -125,10 +150,6 @@ class NetworkSettings(lab.Settings):
         of_weights, of_data = jax.random.split(key)
         params = self.network.init(of_weights)
         return Problem(params["w"], params["u"], *self.sample(of_data, self.examples))
-
-    def points(self, key: Array, count: int) -> Array:
-        """Isotropic points, `N(0, I / d)`."""
-        return jax.random.normal(key, (count, self.dimension)) / self.dimension**0.5
 
     def _balls(self, key: Array, n: int) -> tuple[Array, Array]:
         """Two balls around `+-CENTER e_1`: a uniform direction, a uniform radius."""
@@ -171,13 +192,13 @@ def at_scale(problems: Problem, scale: float) -> Problem:
     return problems._replace(w=scale * problems.w, u=scale * problems.u)
 
 
-def train(settings: NetworkSettings, problems: Problem, level: float) -> tuple[Problem, xr.Dataset]:
+def train(settings: TrainSettings, problems: Problem, level: float) -> tuple[Problem, xr.Dataset]:
     """Gradient descent until the loss is at the level, on all problems at once."""
     return _moved(settings, problems, GradientDescent(settings.step_size), level)
 
 
 def train_long(
-    settings: NetworkSettings, problems: Problem, level: float
+    settings: TrainSettings, problems: Problem, level: float
 ) -> tuple[Problem, xr.Dataset]:
     """Descent with the step size `max(step_size, STEP_OVER_LOSS / loss)`, down to any level."""
     gradient = OverLoss(most=STEP_OVER_LOSS / settings.step_size)
@@ -187,7 +208,7 @@ def train_long(
 
 
 def _moved(
-    settings: NetworkSettings, problems: Problem, method: Any, level: float
+    settings: TrainSettings, problems: Problem, method: Any, level: float
 ) -> tuple[Problem, xr.Dataset]:
     loss = TeacherLoss(settings.network)
     ended = simulate(loss, method, problems, settings.steps, stop={"loss": level})
@@ -212,7 +233,7 @@ def each(problems: Problem) -> list[Problem]:
     return [Problem(*leaves) for leaves in zip(*problems, strict=True)]
 
 
-def decide(network: LeakyTwoLayer, one: Problem, x: np.ndarray) -> np.ndarray:
+def decide(network: LeakyTwoLayer, one: Units, x: np.ndarray) -> np.ndarray:
     """The signs that a network gives to inputs; 1 on the boundary."""
     sums = [np.maximum(z, network.slope * z).sum(axis=1) for z in (x @ one.w.T, x @ one.u.T)]
     return np.where(sums[0] >= sums[1], 1.0, -1.0)
