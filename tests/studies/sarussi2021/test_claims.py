@@ -104,7 +104,7 @@ test_kkt = gate(
     kkt.TOPIC,
     {"kkt": ends},
     {
-        "C-T3": [altered("cosine", lambda c: 1 - 3 * (1 - c)), in_one_run("ratio", 1.0)],
+        "C-T3": [altered("cosine", lambda c: 1 - 3 * (1 - c)), added("ratio", 0.05)],
         "C-T5": [altered("ratio", lambda ratio: 0.05 + 0 * ratio)],
     },
 )
