@@ -8,7 +8,7 @@ import pytest
 
 from whytrain.lab import Cell, Cells, Runs, jsonable, parse
 from whytrain.measures import normalized_margin
-from whytrain.studies.sarussi2021 import agreement, kkt, optimization, pairs, scale, study
+from whytrain.studies.sarussi2021 import kkt, pairs, study
 from whytrain.studies.sarussi2021.setup import (
     NetworkSettings,
     Problem,
@@ -222,7 +222,3 @@ def test_every_figure_is_drawn():
             cells.append(Cell(small, compute(small, RUNS)))
         _, caption = figure.draw(Cells(cells))
         assert caption.endswith(".")
-
-
-def test_topics_have_all_that_they_name():
-    assert {optimization.TOPIC, agreement.TOPIC, scale.TOPIC} <= set(study.topics)

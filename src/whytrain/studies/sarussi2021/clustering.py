@@ -1,7 +1,7 @@
 """Do clustered units decide linearly?"""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -81,7 +81,7 @@ def _each(clusters: Clusters) -> list[Clusters]:
     return [Clusters(*leaves) for leaves in zip(*clusters, strict=True)]
 
 
-def _of_trained(settings: ClusteringSettings, one: Problem, x: np.ndarray) -> dict[str, float]:
+def _of_trained(settings: ClusteringSettings, one: Problem, x: np.ndarray) -> dict[str, Any]:
     clusters = weight_clusters(one.w, one.u)
     regimes = agreement_regimes(one.w, one.u, one.x, one.y)
     sure = certified_linear(one.w, one.u, x)
@@ -93,7 +93,7 @@ def _of_trained(settings: ClusteringSettings, one: Problem, x: np.ndarray) -> di
     }  # fmt: skip
 
 
-def _of_made(settings: ClusteringSettings, one: Clusters) -> dict[str, float]:
+def _of_made(settings: ClusteringSettings, one: Clusters) -> dict[str, Any]:
     """Probes of random clusters; and a pair of units made to flip the sign where it can."""
     normal = one.plus - one.minus
     gap, length = np.abs(one.x @ normal), np.linalg.norm(one.x, axis=1)

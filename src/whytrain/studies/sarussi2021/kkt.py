@@ -136,9 +136,9 @@ def _draw_convergence(cells: lab.Cells) -> tuple:
 
 def _note(cells: lab.Cells) -> str:
     return "; ".join(
-        f"{kind}: {len(_agreed(each, 'ratio'))} of {each.runs} runs in perfect agreement, cosine of "
-        f"the boundary's normal to the linear SVM's {_last(each, 'svm').mean():.4f}, by the program "
-        f"{_last(each, 'promised_svm').mean():.4f}"
+        f"{kind}: {len(_agreed(each, 'ratio'))} of {each.runs} runs in perfect agreement; cosine "
+        f"of the boundary's normal to the linear SVM's {_last(each, 'svm').mean():.4f}, of the "
+        f"program's {_last(each, 'promised_svm').mean():.4f}"
         for kind, each in cells.by("data").items()
     )
 
