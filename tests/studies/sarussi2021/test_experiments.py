@@ -216,7 +216,11 @@ def test_every_figure_is_drawn():
         for request in requests[: sizes[requests[0].experiment]]:
             small = parse(
                 study.experiment(request.experiment).settings,
-                [*TINY[request.experiment], f"data={request.settings.data}"],
+                [
+                    *TINY[request.experiment],
+                    f"data={request.settings.data}",
+                    f"dimension={2 if figure.name.startswith('boundary') else 4}",
+                ],
             )
             compute = study.experiment(request.experiment).compute
             cells.append(Cell(small, compute(small, RUNS)))

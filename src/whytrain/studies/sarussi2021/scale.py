@@ -12,6 +12,7 @@ from whytrain.measures import (
     agreement_regimes,
     certified_linear,
     linear_agreement,
+    max_margin,
     weight_clusters,
 )
 from whytrain.report import figures as draw
@@ -62,10 +63,33 @@ def compute(settings: ScaleSettings, runs: lab.Runs) -> xr.Dataset:
     found = {name: [row[name] for row in rows] for name in rows[0]}
     found |= {"reached": ended.stopped.values > 0, "steps": ended.steps.values}
     shape = len(runs), settings.scales
+    places = [_placed(one) for one in each(trained)]
+    units = np.reshape([place[0] for place in places], (*shape, 2, settings.width, 2))
+    svm = np.reshape([place[1] for place in places], (*shape, 2))
     return xr.Dataset(
-        {name: (("run", "scale"), np.reshape(v, shape)) for name, v in found.items()},
+        {name: (("run", "scale"), np.reshape(v, shape)) for name, v in found.items()}
+        | {
+            "units": (("run", "scale", "sign", "unit", "axis"), units),
+            "svm": (("run", "scale", "axis"), svm),
+        },
         {"scale": settings.grid},
     )
+
+
+def _placed(one: Problem) -> tuple[np.ndarray, np.ndarray]:
+    """Units in a plane: along the difference of the centers, and where the rest spreads most.
+
+    They are divided by their root mean square length; first those that count positively. With
+    them, the linear SVM's normal in that plane. In two dimensions nothing is left out.
+    """
+    W = np.stack([one.w, one.u])
+    normal = one.w.mean(axis=0) - one.u.mean(axis=0)
+    normal /= np.linalg.norm(normal)
+    rest = W - (W @ normal)[..., None] * normal
+    across = np.linalg.svd(rest.reshape(-1, rest.shape[-1]), full_matrices=False)[2][0]
+    axes = np.stack([normal, across], axis=1)
+    size = np.sqrt(np.mean(np.sum(W**2, axis=-1)))
+    return W @ axes / size, max_margin(one.x, one.y).direction @ axes
 
 
 def seen(
@@ -95,6 +119,9 @@ SCALE = lab.Experiment(
     block=64,
 )
 SWEEP = SCALE.grid({"quick": {"runs": 6}, "paper": {"runs": 20, "scales": 8}}, data=DATA)
+
+
+IN_PLANE = SCALE.grid(runs=2, data="balls", dimension=2, scales=2)
 
 
 def _at(name: str, place: int):
@@ -148,6 +175,46 @@ def _draw_ratio(cells: lab.Cells) -> tuple:
     )
 
 
+def _draw_units(cells: lab.Cells) -> tuple:
+    cell = cells[0]
+    looks = [(0, 0, "o", "sky"), (0, 1, "s", "blue"), (-1, 0, "o", "gray"), (-1, 1, "s", "ink")]
+    series = []
+    for place, sign, marker, color in looks:
+        x, y = cell.data.units.values[0, place, sign].T
+        order = np.argsort(x)
+        series.append(draw.Series(x[order], y[order], color=color, line="", marker=marker))
+    figure = draw.lines(series, x_label="along the difference of the centers",
+                        y_label="where the rest spreads most")  # fmt: skip
+    small, large = cell.data.scale.values[[0, -1]]
+    return figure, (
+        f"The units of one network on {cell.settings.data} after training, circles with positive "
+        f"and squares with negative output weight, in units of their root mean square length: from "
+        f"{small:g} (blue: two clusters) and from {large:g} (gray)."
+    )
+
+
+def _draw_boundary(cells: lab.Cells, place: int) -> tuple:
+    """The output over the plane, and the line at which the linear SVM decides."""
+    cell = cells[0]
+    w, u = cell.data.units.values[0, place]
+    at = np.linspace(-1, 1, 121)
+    points = np.stack(np.meshgrid(at, at), axis=-1)
+    slope, k = cell.settings.slope, cell.settings.width
+    plus, minus = (np.maximum(z, slope * z).mean(axis=-1) for z in (points @ w.T, points @ u.T))
+    svm = cell.data.svm.values[0, place]
+    line = np.array([-svm[1], svm[0]]) / np.abs(svm).max()
+    figure = draw.plane(
+        at, at, plus - minus, x_label="along the difference of the centers", y_label="across",
+        value_label="output", levels=[-0.5, 0, 0.5],
+        separatrix=(line[0] * at, line[1] * at), separatrix_label="linear SVM",
+    )  # fmt: skip
+    return figure, (
+        f"The output of a network of {2 * k} units on two balls in two dimensions, trained from "
+        f"{cell.data.scale.values[place]:g}, in units of its weights; at 0 it decides. The linear "
+        "SVM decides on the dashed line."
+    )
+
+
 CLAIMS = (
     lab.Claim(
         id="C-T6", title="Small weights end linear, large ones do not", group="experiments",
@@ -181,11 +248,16 @@ CLAIMS = (
             f"{kind} {small.mean():.3f} and {large.mean():.3f}" for kind, small, large in zip(
                 cells.by("data"), _at("accuracy", 0)(cells), _at("accuracy", -1)(cells),
                 strict=True)),
-        figures=("linear-by-scale", "ratio-by-scale"),
+        figures=("units", "boundary-small", "boundary-large", "linear-by-scale", "ratio-by-scale"),
     ),
 )  # fmt: skip
 
 TOPIC = lab.Topic((SCALE,), CLAIMS, (
+    lab.Figure("units", "Units from small and from large weights", SWEEP, _draw_units),
+    lab.Figure("boundary-small", "The boundary from small weights", IN_PLANE,
+               partial(_draw_boundary, place=0)),
+    lab.Figure("boundary-large", "The boundary from large weights", IN_PLANE,
+               partial(_draw_boundary, place=-1)),
     lab.Figure("linear-by-scale", "Linear agreement by initial scale", SWEEP, _draw_linear),
     lab.Figure("ratio-by-scale", "Cluster ratio by initial scale", SWEEP, _draw_ratio),
 ))  # fmt: skip
