@@ -1,5 +1,6 @@
 """The same on images of two classes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -125,7 +126,7 @@ def requests(preset: str) -> list[lab.Request]:
     return ON_DIGITS(preset) + (ON_FASHION(preset) if fashion else [])
 
 
-def _pairs(name: str, place: int):
+def _pairs(name: str, place: int) -> Callable[[lab.Cells], list[np.ndarray]]:
     return lambda cells: [cell.data[name].values[:, place] for cell in cells]
 
 
@@ -145,7 +146,7 @@ def _said(cell: lab.Cell) -> str:
     return f"{at.images} {at.one}/{at.other} {small:.3f}, {large:.3f}, {svm:.3f}"
 
 
-def _shift(name: str, place: int, by: float):
+def _shift(name: str, place: int, by: float) -> Callable[[lab.Cells], lab.Cells]:
     def one(cell: lab.Cell) -> lab.Cell:
         values = cell.data[name].values.copy()
         values[:, place] += by

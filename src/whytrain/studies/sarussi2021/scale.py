@@ -1,7 +1,9 @@
 """What does the scale of the initial weights decide?"""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -124,7 +126,7 @@ SWEEP = SCALE.grid({"quick": {"runs": 6}, "paper": {"runs": 20, "scales": 8}}, d
 IN_PLANE = SCALE.grid(runs=2, data="balls", dimension=2, scales=2)
 
 
-def _at(name: str, place: int):
+def _at(name: str, place: int) -> Callable[[lab.Cells], list[np.ndarray]]:
     """One number at one scale, data by data."""
     return lambda cells: [
         np.concatenate([cell.data[name].values[:, place] for cell in kind])
@@ -132,13 +134,17 @@ def _at(name: str, place: int):
     ]
 
 
-def _means(name: str, place: int, resolution: float = 0.0):
+def _means(
+    name: str, place: int, resolution: float = 0.0
+) -> Callable[[lab.Cells], list[lab.Estimate]]:
     return lambda cells: [
         lab.estimate_mean(values, resolution=resolution) for values in _at(name, place)(cells)
     ]
 
 
-def _changed(name: str, place: int, function):
+def _changed(
+    name: str, place: int, function: Callable[[np.ndarray], np.ndarray]
+) -> Callable[[lab.Cells], lab.Cells]:
     """A fault: a number is another at one scale."""
 
     def one(cell: lab.Cell) -> lab.Cell:
@@ -149,7 +155,7 @@ def _changed(name: str, place: int, function):
     return lambda cells: cells.change(one)
 
 
-def _lines(cells: lab.Cells, name: str, label: str, **options) -> tuple:
+def _lines(cells: lab.Cells, name: str, label: str, **options: Any) -> Any:
     series = []
     for (kind, group), color in zip(
         cells.by("data").items(), ("sky", "blue", "orange"), strict=True
