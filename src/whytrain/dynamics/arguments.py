@@ -12,8 +12,11 @@ import optax
 from jaxtyping import Array, PyTree, UInt32
 
 from whytrain.dynamics.methods import Flow, Method, State
+from whytrain.dynamics.own import Own
 from whytrain.errors import UserError, nearest
 from whytrain.landscapes import Landscape, Reduction
+
+Observed = Callable | None  # None: a number that the landscape has by that name
 
 KEYS = "keys must be one random key a run, as of jax.random.split(jax.random.key(0), runs)"
 
@@ -30,6 +33,32 @@ def check_pair(landscape: Any, method: Any) -> None:
         raise UserError(f"{type(method).__name__} says neither its rule nor its velocity")
     if isinstance(landscape, Reduction) and method.rule not in landscape.exact_under:
         raise UserError(landscape.not_exact_under(type(method).__name__))
+
+
+def checked_landscapes(landscape: Any) -> list[Any]:
+    """The landscapes of a list, or the one there is; of one kind, with arrays of one shape."""
+    if not isinstance(landscape, list | tuple):
+        return [landscape]
+    if not landscape:
+        raise UserError("landscape must be a Landscape, or a list of them, one a run; got none")
+    kinds = {str((jax.tree.structure(one), _shapes(one))) for one in landscape}
+    if len(kinds) > 1:
+        raise UserError(
+            "landscapes of one simulation must differ in the numbers of their arrays alone, got "
+            f"{len(kinds)} kinds or shapes; simulate each kind by itself"
+        )
+    return list(landscape)
+
+
+def checked_own(landscapes: list, keys: "Keys", runs: int, method: Any) -> Own:
+    """What each run has of its own; a list of one landscape is for all, like the landscape."""
+    if len(landscapes) == 1:
+        return Own(*keys)
+    if len(landscapes) != runs:
+        raise UserError(f"give one landscape, or one a run: {runs}, got {len(landscapes)}")
+    if isinstance(method, Flow) or isinstance(landscapes[0], Reduction):
+        raise UserError("a flow, or a reduction, takes one landscape for all runs: loop over them")
+    return Own(*keys, tuple(landscapes))
 
 
 def checked_starts(landscape: Landscape, starts: PyTree, dtype: Any = np.float64) -> PyTree:
@@ -142,8 +171,8 @@ def checked_extremes(extremes: Any) -> Sequence[str]:
 
 def checked_observables(
     observables: Any, landscape: Landscape, starts: PyTree
-) -> Mapping[str, Callable]:
-    """Functions of the parameters by name."""
+) -> Mapping[str, Observed]:
+    """Functions of the parameters by name; None for the numbers of the landscape."""
     if isinstance(observables, Mapping):
         for name, function in observables.items():
             if not isinstance(name, str) or not callable(function):
@@ -156,7 +185,8 @@ def checked_observables(
             "observables must be names such as ('loss',), or functions of the parameters by name, "
             f"got {observables!r}"
         )
-    known = _known_observables(landscape, starts)
+    known: dict[str, Observed] = dict.fromkeys(numbers_of(landscape))
+    known |= _fields_of(starts)
     for name in observables:
         if name not in known:
             hint = nearest(name, known)
@@ -166,12 +196,9 @@ def checked_observables(
     return {name: known[name] for name in observables}
 
 
-def _known_observables(landscape: Landscape, starts: PyTree) -> dict[str, Callable]:
-    known = numbers_of(landscape)
-    for name in getattr(starts, "_fields", ()):
-        if getattr(starts, name).ndim == 1:
-            known[name] = operator.attrgetter(name)
-    return known
+def _fields_of(starts: PyTree) -> dict[str, Callable]:
+    names = getattr(starts, "_fields", ())
+    return {n: operator.attrgetter(n) for n in names if getattr(starts, n).ndim == 1}
 
 
 def numbers_of(landscape: Landscape) -> dict[str, Callable]:

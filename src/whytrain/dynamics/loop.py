@@ -13,8 +13,8 @@ from jaxtyping import Array, Int, PyTree, UInt32
 from whytrain._types import Numeric
 from whytrain.dynamics.extremes import WithExtremes
 from whytrain.dynamics.methods import Method, State
+from whytrain.dynamics.own import Landscapes
 from whytrain.dynamics.stopping import STOPPED, WithStop, has_stopped
-from whytrain.landscapes import Landscape
 from whytrain.landscapes.outcome import Outcome
 
 CHECK = 64  # steps between two looks at the runs of a block
@@ -30,10 +30,14 @@ class Block(NamedTuple):
 
 
 def start_block(
-    landscape: Landscape, method: Method | WithExtremes | WithStop, params: PyTree
+    landscapes: Landscapes, method: Method | WithExtremes | WithStop, params: PyTree
 ) -> Block:
     """The runs of a block before their first step."""
-    state = jax.vmap(lambda p: method.init(landscape, p))(params)
+
+    def start(params: PyTree, own: PyTree) -> State:
+        return method.init(landscapes.of(own), params)
+
+    state = jax.vmap(start)(params, landscapes.own)
     count = len(jax.tree.leaves(params)[0])
     return Block(state, np.zeros(count, np.int8), np.zeros(count, np.int64))
 
@@ -61,7 +65,7 @@ def size_of_one(batch: PyTree) -> int:
 
 @eqx.filter_jit
 def advance(
-    landscape: Landscape,
+    landscapes: Landscapes,
     method: Method | WithExtremes | WithStop,
     block: Block,
     keys: UInt32[Numeric, "run word"],
@@ -73,7 +77,7 @@ def advance(
     """Move a block from step `start` to step `stop`, or until all of its runs are decided.
 
     Args:
-        landscape: What the runs descend on.
+        landscapes: What the runs descend on.
         method: How they move.
         block: Where they are.
         keys: The words of one key a run; step `t` of a run gets `fold_in(key, t)`.
@@ -85,10 +89,11 @@ def advance(
     of_runs = jax.random.wrap_key_data(keys, impl=generator)
 
     def one_step(t: Array, state: State) -> State:
-        def step(state: State, key: Array) -> State:
+        def step(state: State, key: Array, own: PyTree) -> State:
+            landscape = landscapes.of(own)
             return method.step(landscape, state, t, jax.random.fold_in(key, t))
 
-        return each(step)(state, of_runs)
+        return each(step)(state, of_runs, landscapes.own)
 
     def more(carry: tuple[Array, Block]) -> Array:
         t, block = carry
@@ -116,10 +121,14 @@ def advance(
 
 @eqx.filter_jit
 def reasons_at_the_end(
-    landscape: Landscape, method: WithStop, params: PyTree
+    landscapes: Landscapes, method: WithStop, params: PyTree
 ) -> Int[Array, " run"]:
     """Why runs would stop at their last point, from which no step went."""
-    return each(lambda point: method.reason(landscape, point))(params)
+
+    def reason(params: PyTree, own: PyTree) -> Array:
+        return method.reason(landscapes.of(own), params)
+
+    return each(reason)(params, landscapes.own)
 
 
 def _arrays(tree: PyTree) -> PyTree:

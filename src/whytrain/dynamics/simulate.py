@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import equinox as eqx
 import jax
 import numpy as np
 import xarray as xr
@@ -15,10 +16,11 @@ from jaxtyping import Array, Bool, Int, PyTree
 
 from whytrain import _process
 from whytrain.dynamics import arguments, loop
-from whytrain.dynamics.arguments import Keys, count
+from whytrain.dynamics.arguments import Observed, count
 from whytrain.dynamics.extremes import WithExtremes
 from whytrain.dynamics.gradients import Gradient
 from whytrain.dynamics.methods import Flow, Method, StepSize, sizes_at
+from whytrain.dynamics.own import Landscapes, Own
 from whytrain.dynamics.schedules import table
 from whytrain.dynamics.stopping import STOPPED, Stop, WithStop, inner_state, stopped
 from whytrain.errors import UnstableStepWarning, UserError
@@ -33,7 +35,7 @@ Observables = Mapping[str, Callable[[Any], Array]] | Sequence[str]
 
 
 def simulate(
-    landscape: Landscape,
+    landscape: Landscape | Sequence[Landscape],
     method: Method | Flow,
     starts: PyTree,
     steps: float,
@@ -54,7 +56,8 @@ def simulate(
     `block` or on `threads`. Only what is asked for is kept, never a whole trajectory.
 
     Args:
-        landscape: What is minimized. A `Reduction` only moves by methods under which it is exact;
+        landscape: What is minimized; or a list of landscapes that differ in the numbers of their
+            arrays alone, such as their data, one a run. A `Reduction` only moves by methods under which it is exact;
             where it has a `vector_step` for the method it goes through a compiled loop, all else
             through JAX.
         method: How the parameters move.
@@ -102,6 +105,8 @@ def simulate(
         >>> [Outcome(code).word for code in runs.outcome.values]
         ['global', 'global']
     """
+    landscapes = arguments.checked_landscapes(landscape)
+    landscape = landscapes[0]
     arguments.check_pair(landscape, method)
     flow = isinstance(method, Flow)
     precision = arguments.checked_dtype(dtype, flow)
@@ -112,13 +117,14 @@ def simulate(
     arguments.checked_number("block", block)
     arguments.checked_number("threads", threads)
     given = arguments.checked_keys(keys, count(starts))
+    own = arguments.checked_own(landscapes, given, count(starts), method)
     with jax.enable_x64(precision == np.float64):
         functions = arguments.checked_observables(observables, landscape, starts)
         stop = arguments.checked_stop({} if stop is None else stop, landscape, starts)
         try:
             return _ended(
-                landscape, method, starts, steps, _Observe(functions), times, early, extremes,
-                stop, given, block, threads,
+                landscape, method, starts, steps, functions, times, early, extremes,
+                stop, own, block, threads,
             )  # fmt: skip
         except UserError:
             raise
@@ -128,16 +134,18 @@ def simulate(
 
 
 def _ended(
-    landscape: Landscape, method: Method | Flow, starts: PyTree, steps: float, observe: "_Observe",
+    landscape: Landscape, method: Method | Flow, starts: PyTree, steps: float, functions: Mapping[str, Observed],
     times: np.ndarray, early: bool | None, extremes: Sequence[str], stop: Stop,
-    keys: Keys, block: int | None, threads: int | None,
+    own: Own, block: int | None, threads: int | None,
 ) -> xr.Dataset:  # fmt: skip
     """What `simulate` gives, for arguments that have been looked at."""
     runs, wide = count(starts), jax.tree.leaves(starts)[0].dtype == np.float64
-    early = not (observe.functions or stop) if early is None else bool(early)
+    early = not (functions or stop) if early is None else bool(early)
     stable = _warn_if_unstable(landscape, method, steps)
     landscape, method = _as_arrays(landscape), _as_arrays(method)
-    kept = times if observe.functions else times[:0]
+    own = own._replace(landscapes=tuple(map(_as_arrays, own.landscapes)))
+    observe = _Observe(functions, landscape)
+    kept = times if functions else times[:0]
     engine = _engine(landscape, method, starts, steps, kept, early, extremes, stop)
     tile = engine.lanes(starts)
     lanes = tile * math.ceil((block or engine.block) / tile)
@@ -145,14 +153,14 @@ def _ended(
     def one_block(first: int) -> tuple[PyTree, ...]:
         part = slice(first, min(first + lanes, runs))
         with jax.enable_x64(wide):  # the setting belongs to a thread
-            return engine.run(_pick(starts, part), keys._replace(words=keys.words[part]), observe)
+            return engine.run(_pick(starts, part), own.pick(range(runs)[part]), observe)
 
     with ThreadPoolExecutor(threads or _process.threads()) as pool:
         pool.submit(_wake_xarray)
         parts = list(pool.map(one_block, range(0, runs, lanes)))
     final, codes, taken, saved = _join_all(parts)
     codes = np.where(codes == STOPPED, Outcome.UNDECIDED, codes)
-    codes = np.where(codes == Outcome.UNDECIDED, _settled(landscape, final, codes), codes)
+    codes = np.where(codes == Outcome.UNDECIDED, _settled(landscape, own, final, codes), codes)
     if not stable:  # a run that ended where it was told to is no run that never settled
         lost = (codes == Outcome.UNDECIDED) & (saved.get("stopped", 0) == 0)
         codes = np.where(lost, Outcome.DIVERGED, codes)
@@ -191,11 +199,11 @@ class _Compiled:
         del starts
         return 1
 
-    def run(self, starts: PyTree, keys: Keys, observe: "_Observe") -> tuple:
+    def run(self, starts: PyTree, own: Own, observe: "_Observe") -> tuple:
         """Move one block from its starts to its end."""
         from whytrain.dynamics.compiled import advance  # Numba is wanted only here
 
-        del keys
+        del own
         step = self.step
         kernel, rows = step.kernel(), len(starts)
         watched = [np.full(len(starts[0]), first) for first in step.watched]
@@ -241,17 +249,16 @@ class _Tiled(abc.ABC):
         """Runs of a tile."""
 
     @abc.abstractmethod
-    def tile(self, starts: PyTree, keys: Keys, observe: "_Observe") -> tuple:
+    def tile(self, starts: PyTree, own: Own, observe: "_Observe") -> tuple:
         """Move the runs of one full tile from their starts to their end."""
 
-    def run(self, starts: PyTree, keys: Keys, observe: "_Observe") -> tuple:
+    def run(self, starts: PyTree, own: Own, observe: "_Observe") -> tuple:
         """Move one block from its starts to its end; a last tile is filled up with copies."""
         lanes, runs = self.lanes(starts), count(starts)
         parts = []
         for first in range(0, runs, lanes):
             some = np.minimum(np.arange(first, first + lanes), runs - 1)
-            theirs = keys._replace(words=keys.words[some])
-            done = self.tile(_pick(starts, some), theirs, observe)
+            done = self.tile(_pick(starts, some), own.pick(some), observe)
             parts.append(_pick(done, slice(min(lanes, runs - first))))
         return _join_all(parts)
 
@@ -275,15 +282,16 @@ class _JaxLoop(_Tiled):
         each = one + self.samples * one + self.remembered
         return min(TILE, 1 << int(np.log2(max(1, CACHE // each))))
 
-    def tile(self, starts: PyTree, keys: Keys, observe: "_Observe") -> tuple:
+    def tile(self, starts: PyTree, own: Own, observe: "_Observe") -> tuple:
         """Move a tile, and stop between two times to save."""
-        block = loop.start_block(self.landscape, self.method, starts)
-        saved = _Saved(observe, self.times)
+        scapes = own.stacked(self.landscape)
+        block = loop.start_block(scapes, self.method, starts)
+        saved = _Saved(observe, self.times, scapes.own)
         if saved.wants(0):
             saved.record(starts, np.ones((1, count(starts)), bool))
         for start, stop in zip(self.edges[:-1], self.edges[1:], strict=True):
             block = loop.advance(
-                self.landscape, self.method, block, *keys,
+                scapes, self.method, block, own.words, own.generator,
                 np.int64(start), np.int64(stop), self.proof,
             )  # fmt: skip
             if saved.wants(stop):
@@ -292,7 +300,7 @@ class _JaxLoop(_Tiled):
         if (ended := stopped(block.state)) is not None:
             reason, counted = ended
             steps = np.where(reason, counted, steps)
-            last = loop.reasons_at_the_end(self.landscape, self.method, block.state.params)
+            last = loop.reasons_at_the_end(scapes, self.method, block.state.params)
             on = (reason == 0) & (np.asarray(block.outcome) == Outcome.UNDECIDED)
             found["stopped"] = np.where(on, last, reason)
         watching = self.method.method if isinstance(self.method, WithStop) else self.method
@@ -313,7 +321,7 @@ class _Flow(_Tiled):
         del starts
         return TILE
 
-    def tile(self, starts: PyTree, keys: Keys, observe: "_Observe") -> tuple:
+    def tile(self, starts: PyTree, own: Own, observe: "_Observe") -> tuple:
         """Solve a tile at all times to save."""
         from whytrain.dynamics import flow  # Diffrax is wanted only here, and takes long to import
 
@@ -323,7 +331,7 @@ class _Flow(_Tiled):
             if saved.wants(time):
                 saved.record(_pick_time(path, index), np.asarray(ok)[None])
         codes = np.where(np.asarray(ok), Outcome.UNDECIDED, Outcome.DIVERGED).astype(np.int8)
-        del keys
+        del own
         steps = np.zeros(count(starts), np.int64)
         return _pick_time(path, -1), codes, steps, saved.values(count(starts))
 
@@ -331,8 +339,8 @@ class _Flow(_Tiled):
 class _Saved:
     """The observables of a block at the times asked for."""
 
-    def __init__(self, observe: "_Observe", times: np.ndarray) -> None:
-        self.observe, self.times = observe, set(np.asarray(times).tolist())
+    def __init__(self, observe: "_Observe", times: np.ndarray, own: PyTree = None) -> None:
+        self.observe, self.own, self.times = observe, own, set(np.asarray(times).tolist())
         self.rows: dict[str, list[np.ndarray]] = {name: [] for name in observe.functions}
         self.count = len(times)
 
@@ -347,7 +355,7 @@ class _Saved:
             params: Parameters with a leading axis of times x runs.
             going: Which runs still went on.
         """
-        for name, values in self.observe(params).items():
+        for name, values in self.observe(params, self.own).items():
             numbers = np.asarray(values, dtype=np.float64)
             if numbers.size != going.size:
                 raise UserError(
@@ -426,12 +434,22 @@ def _as_numbers(sizes: Weights) -> Weights:
 class _Observe:
     """All observables of a batch of parameters, compiled together."""
 
-    def __init__(self, functions: Mapping[str, Callable]) -> None:
-        self.functions = functions
-        self.compiled = jax.jit(jax.vmap(lambda p: {n: f(p) for n, f in functions.items()}))
+    def __init__(self, functions: Mapping[str, Observed], landscape: Landscape) -> None:
+        self.functions, self.landscape = functions, landscape
 
-    def __call__(self, params: PyTree) -> dict[str, Array]:
-        return self.compiled(params)
+    def __call__(self, params: PyTree, own: PyTree = None) -> dict[str, Array]:
+        return _observed(dict(self.functions), self.landscape, own, params)
+
+
+@eqx.filter_jit
+def _observed(
+    functions: dict[str, Observed], landscape: Landscape, own: PyTree, params: PyTree
+) -> dict[str, Array]:
+    def one(params: PyTree, own: PyTree) -> dict[str, Array]:
+        known = arguments.numbers_of(Landscapes(landscape).of(own))
+        return {name: (f or known[name])(params) for name, f in functions.items()}
+
+    return loop.each(one)(params, own)
 
 
 def _warn_if_unstable(landscape: Landscape, method: Method | Flow, steps: float) -> bool:
@@ -451,11 +469,14 @@ def _warn_if_unstable(landscape: Landscape, method: Method | Flow, steps: float)
     return False
 
 
-def _settled(landscape: Landscape, final: PyTree, codes: np.ndarray) -> np.ndarray:
+def _settled(landscape: Landscape, own: Own, final: PyTree, codes: np.ndarray) -> np.ndarray:
     """Outcomes by position for the runs that are still undecided."""
     open_runs = np.flatnonzero(codes == Outcome.UNDECIDED)
     settled = np.array(codes)
-    if len(open_runs):
+    if own.landscapes:
+        for run in open_runs:
+            settled[run] = own.landscapes[run].outcome(_pick(final, [run]))[0]
+    elif len(open_runs):
         settled[open_runs] = landscape.outcome(_pick(final, open_runs))
     return settled
 
