@@ -1,0 +1,284 @@
+"""The data of the paper, its network as a landscape, and the optimizers by name."""
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import xarray as xr
+from jaxtyping import Array, Float, Int
+
+from whytrain import lab
+from whytrain._types import Numeric
+from whytrain.dynamics import Epochs, Full, OptaxMethod, log_times, simulate
+from whytrain.errors import UserError
+from whytrain.landscapes import Landscape, Outcome
+
+ZCLG = "Zou, Cao, Li and Gu 2023"
+SIGNS = np.array([1.0, -1.0], np.float32)  # the class that each of the two groups of neurons is for
+LEARNING_RATES = {"gd": 0.02, "momentum": 0.002, "sign": 5e-5, "adam": 5e-5, "adamw": 5e-5}
+TURNING = ("gd", "momentum")  # they do not see the choice of axes
+
+
+class Sample(NamedTuple):
+    """Examples: the first patch of each is `y e_0`, the second one is given.
+
+    Attributes:
+        noise: The second patches; coordinates from the last one on are 0 for all.
+        y: The labels, 1 or -1.
+    """
+
+    noise: Float[Numeric, "n k"]
+    y: Float[Numeric, " n"]
+
+
+class Patches(Landscape):
+    """The cross entropy of a two-layer convolutional network on two patches, with weight decay.
+
+        F_j(W, x) = sum_r s(<W[j, r], y e_0>) + s(<W[j, r], noise>),    s(z) = max(z, 0)^power
+        loss(W) = mean_i log(1 + exp(-u_i)) + weight_decay |W|^2 / 2,   u_i = y_i (F_0 - F_1)
+
+    with `W` of shape `(2, width, d)`; group 0 is for the label 1, group 1 for -1. An example is
+    misclassified where `u_i <= 0`. (Zou, Cao, Li and Gu 2023, section 3.)
+
+    Attributes:
+        train: The training examples.
+        test: Fresh ones.
+        weight_decay: The factor of the penalty, which is part of the loss (coupled).
+        power: `q` of the activation, at least 2.
+    """
+
+    train: Sample
+    test: Sample
+    weight_decay: Float[Numeric, ""]
+    power: int = eqx.field(static=True, default=3)
+
+    def __len__(self) -> int:
+        return len(self.train.y)
+
+    def batch(self, chosen: Int[Array, " batch"]) -> Sample:
+        """Some of the training examples."""
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf)[chosen], self.train)
+
+    def loss(self, params: Float[Array, "2 m d"]) -> Float[Array, ""]:
+        """The loss on all training examples."""
+        return self.empirical_loss(params, self.train)
+
+    def empirical_loss(self, params: Float[Array, "2 m d"], batch: Sample) -> Float[Array, ""]:
+        """The loss on a batch."""
+        data = jnp.mean(jax.nn.softplus(-self.margins(params, batch)))
+        return data + self.weight_decay * jnp.sum(params**2) / 2
+
+    def grad(self, params: Float[Array, "2 m d"]) -> Float[Array, "2 m d"]:
+        """The gradient in closed form."""
+        return self.empirical_grad(params, self.train)
+
+    def empirical_grad(
+        self, params: Float[Array, "2 m d"], batch: Sample
+    ) -> Float[Array, "2 m d"]:
+        """`weight_decay W - mean_i y_i j / (1 + exp(u_i)) [s'(<w, y_i e_0>) y_i e_0 + ...]`."""
+        feature, noise = _products(params, batch)
+        margins = self._margins(feature, noise, batch.y)
+        pull = -jax.nn.sigmoid(-margins) * batch.y / len(batch.y)
+        pull = (pull[:, None] * SIGNS)[..., None] * self.power
+        on_noise = pull * jax.nn.relu(noise) ** (self.power - 1)
+        on_feature = pull * jax.nn.relu(feature) ** (self.power - 1) * batch.y[:, None, None]
+        k = batch.noise.shape[1]
+        spread = (on_noise.reshape(len(batch.y), -1).T @ batch.noise).reshape(*params.shape[:2], k)
+        slope = self.weight_decay * params
+        return slope.at[..., :k].add(spread).at[..., 0].add(on_feature.sum(0))
+
+    def margins(self, params: Float[Array, "2 m d"], batch: Sample) -> Float[Array, " n"]:
+        """`u_i`, above 0 where an example is classified right."""
+        return self._margins(*_products(params, batch), batch.y)
+
+    def _margins(self, feature: Array, noise: Array, y: Array) -> Float[Array, " n"]:
+        outputs = (jax.nn.relu(feature) ** self.power + jax.nn.relu(noise) ** self.power).sum(-1)
+        return y * (outputs[:, 0] - outputs[:, 1])
+
+    def observables(self) -> dict[str, Callable]:
+        """Loss, features, memory of noise, errors, and sizes."""
+        return {name: functools.partial(_OBSERVED[name], self) for name in _OBSERVED}
+
+    def outcome(self, params: Any) -> Int[np.ndarray, " run"]:
+        """Nothing is known of where the minima are."""
+        finite = np.isfinite(np.reshape(params, (len(params), -1))).all(axis=1)
+        return np.where(finite, Outcome.UNDECIDED, Outcome.DIVERGED).astype(np.int8)
+
+
+def _products(params: Array, batch: Sample) -> tuple[Array, Array]:
+    """Of each neuron with both patches of each example, `(n, 2, m)`."""
+    k = batch.noise.shape[1]
+    flat = params[..., :k].reshape(-1, k)
+    noise = (batch.noise @ flat.T).reshape(-1, *params.shape[:2])
+    return jnp.asarray(batch.y)[:, None, None] * params[..., 0], noise
+
+
+def _error(scape: Patches, params: Array, batch: Sample) -> Array:
+    return jnp.mean(scape.margins(params, batch) <= 0)
+
+
+def _features(params: Array) -> Array:
+    """`Lambda_j = max_r <W[j, r], j e_0>`, of both classes."""
+    return (params[..., 0] * SIGNS[:, None]).max(axis=1)
+
+
+def _memory(scape: Patches, params: Array) -> Array:
+    """`Gamma_i = max_r <W[y_i, r], noise_i>`."""
+    noise = _products(params, scape.train)[1].max(axis=2)
+    return jnp.where(jnp.asarray(scape.train.y) > 0, noise[:, 0], noise[:, 1])
+
+
+def _without_noise(scape: Patches, params: Array) -> Array:
+    blank = Sample(jnp.zeros((2, 1), params.dtype), jnp.asarray(SIGNS))
+    return _error(scape, params, blank)
+
+
+_OBSERVED: dict[str, Callable] = {
+    "loss": Patches.loss,
+    "feature_least": lambda scape, w: _features(w).min(),
+    "feature_most": lambda scape, w: _features(w).max(),
+    "memory_least": lambda scape, w: _memory(scape, w).min(),
+    "memory_most": lambda scape, w: _memory(scape, w).max(),
+    "train_error": lambda scape, w: _error(scape, w, scape.train),
+    "test_error": lambda scape, w: _error(scape, w, scape.test),
+    "blank_error": _without_noise,
+    "slope_sum": lambda scape, w: jnp.abs(scape.grad(w)).sum(),
+    "weight_norm": lambda scape, w: jnp.sqrt(jnp.sum(w**2)),
+}
+NAMES = (*_OBSERVED, "gradient_norm")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings(lab.Settings):
+    """One training; the defaults are those that are remembered of the paper's synthetic data."""
+
+    optimizer: str = lab.setting("adam", "how it moves", choices=tuple(LEARNING_RATES))
+    weight_decay: float = lab.setting(1e-5, "weight decay lambda", low=0)
+    feature_noise: float = lab.setting(0.2, "alpha, of the feature in the noise", low=0, high=1)
+    samples: int = lab.setting(200, "training examples n, half of each class", low=2)
+    dimension: int = lab.setting(1000, "length d of a patch", low=3)
+    sparsity: int = lab.setting(100, "coordinates s of a noise patch", low=1)
+    noise_size: lab.Derived[float] = lab.setting(None, "sigma_p; default 1/sqrt(s)", low=0)
+    init_size: float = lab.setting(0.01, "sigma_0, of the initial weights", low=0, exclusive=True)
+    width: int = lab.setting(20, "neurons m of each class", low=1)
+    power: int = lab.setting(3, "q of the activation", low=2, high=9)
+    learning_rate: lab.Derived[float] = lab.setting(
+        None, "step size; default by the optimizer: "
+        + ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.items()),
+        low=0, exclusive=True,
+    )  # fmt: skip
+    steps: int = lab.setting(10_000, "number of steps", low=2)
+    batch_size: int = lab.setting(0, "examples a step; 0 for all", low=0)
+    test_samples: int = lab.setting(2000, "fresh examples of the test error", low=2)
+    times: int = lab.setting(24, "times at which it is looked at, log-spaced", low=2)
+
+    def check(self) -> None:
+        """Defaults, and rules of several settings."""
+        self.derive("noise_size", 1 / math.sqrt(self.sparsity))
+        self.derive("learning_rate", LEARNING_RATES[self.optimizer])
+        if self.samples % 2 or self.test_samples % 2:
+            raise UserError("samples and test_samples must be even: half of each class")
+        if self.sparsity >= self.dimension:
+            raise UserError(
+                f"sparsity must be below dimension = {self.dimension}, got {self.sparsity}"
+            )
+        if self.batch_size > self.samples:
+            raise UserError(
+                f"batch_size must be at most samples = {self.samples}, got {self.batch_size}"
+            )
+
+    @property
+    def method(self) -> OptaxMethod:
+        """The optimizer."""
+        decay = self.weight_decay if self.optimizer == "adamw" else 0.0
+        return _method(self.optimizer, self.learning_rate, decay, self.batch_size)
+
+
+@functools.cache  # the same object again, or the loop would be compiled again
+def _method(name: str, rate: float, decay: float, batch: int) -> OptaxMethod:
+    move = {
+        "gd": lambda: optax.sgd(rate),
+        "momentum": lambda: optax.sgd(rate, momentum=0.9),
+        "sign": lambda: optax.sign_sgd(rate),
+        "adam": lambda: optax.adam(rate),
+        "adamw": lambda: optax.adamw(rate, weight_decay=decay),
+    }[name]()
+    return OptaxMethod(move, gradient=Epochs(batch) if batch else Full())
+
+
+class Problem(NamedTuple):
+    """What a run starts from, and what it learns."""
+
+    start: Float[Numeric, "2 m d"]
+    train: Sample
+    test: Sample
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def draw(settings: TrainingSettings, keys: Array) -> Problem:
+    """Data and initial weights of runs.
+
+    Each noise patch has `s` normal numbers at random places other than 0, and `-alpha y` at 0.
+    """
+
+    def sample(key: Array, n: int) -> Sample:
+        d, s = settings.dimension, settings.sparsity
+        of_places, of_values = jax.random.split(key)
+        rank = jax.random.uniform(of_places, (n, d - 1))
+        chosen = rank <= jnp.sort(rank, axis=1)[:, s - 1 : s]
+        normal = jax.random.normal(of_values, (n, d - 1), jnp.float32) * settings.noise_size
+        y = jnp.repeat(jnp.asarray(SIGNS), n // 2)
+        noise = jnp.where(chosen, normal, 0)
+        return Sample(jnp.concatenate([-settings.feature_noise * y[:, None], noise], axis=1), y)
+
+    def one(key: Array) -> Problem:
+        of_start, of_train, of_test = jax.random.split(key, 3)
+        shape = (2, settings.width, settings.dimension)
+        start = settings.init_size * jax.random.normal(of_start, shape, jnp.float32)
+        return Problem(
+            start, sample(of_train, settings.samples), sample(of_test, settings.test_samples)
+        )
+
+    return jax.vmap(one)(keys)
+
+
+def turned(problem: Problem) -> Problem:
+    """The same problem along axes of which the training data touch the first `n + 1` only.
+
+    Axis 0 stays. Gradient descent and momentum take the same path in any orthonormal basis, and
+    the gradient costs as much less as there are fewer coordinates; where there are as many examples
+    as coordinates the problem stays as it is. Methods that work coordinate by coordinate take
+    another path.
+    """
+    n, d = problem.train.noise.shape
+    if n + 1 >= d:
+        return problem
+    axes = np.vstack([np.eye(1, d), problem.train.noise]).T
+    basis = np.linalg.qr(axes, mode="complete")[0]
+    basis = (basis * np.where(np.arange(d) == 0, np.sign(basis[0, 0]), 1)).astype(np.float32)
+    noise = problem.train.noise @ basis[:, : n + 1]
+    test = problem.test._replace(noise=problem.test.noise @ basis)
+    return Problem(problem.start @ basis, problem.train._replace(noise=noise), test)
+
+
+def train(settings: Any, runs: lab.Runs, **options: Any) -> xr.Dataset:
+    """Train the network once a run, each on data of its own; all of `NAMES` over time."""
+    drawn = runs.draw(functools.partial(draw, settings), together=1)
+    problems = [jax.tree.map(lambda leaf, i=i: leaf[i], drawn) for i in range(len(runs))]
+    if settings.optimizer in TURNING:
+        problems = [turned(problem) for problem in problems]
+    decay = np.float32(0 if settings.optimizer == "adamw" else settings.weight_decay)
+    scapes = [Patches(each.train, each.test, decay, settings.power) for each in problems]
+    ended = simulate(
+        scapes, settings.method, np.stack([each.start for each in problems]), settings.steps,
+        observables=NAMES, times=log_times(settings.steps, settings.times), dtype=np.float32,
+        keys=runs.keys(), **options,
+    )  # fmt: skip
+    return ended[[*NAMES]]
