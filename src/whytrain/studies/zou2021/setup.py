@@ -221,30 +221,36 @@ class Problem(NamedTuple):
     test: Sample
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def draw(settings: TrainingSettings, keys: Array) -> Problem:
-    """Data and initial weights of runs.
+def problems(settings: Any, runs: lab.Runs) -> list[Problem]:
+    """Data and initial weights of each run.
 
     Each noise patch has `s` normal numbers at random places other than 0, and `-alpha y` at 0.
     """
+    sizes = (settings.samples, settings.test_samples, settings.dimension, settings.width)
+    numbers = (settings.sparsity, settings.noise_size, settings.feature_noise, settings.init_size)
+    drawn = runs.draw(functools.partial(_draw, sizes), numbers, together=1)
+    return [jax.tree.map(lambda leaf, i=i: leaf[i], drawn) for i in range(len(runs))]
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _draw(sizes: tuple[int, ...], keys: Array, numbers: tuple) -> Problem:
+    n, tests, d, m = sizes
+    s, *floats = numbers
+    noise_size, alpha, init_size = (jnp.asarray(x, jnp.float32) for x in floats)
 
     def sample(key: Array, n: int) -> Sample:
-        d, s = settings.dimension, settings.sparsity
         of_places, of_values = jax.random.split(key)
-        rank = jax.random.uniform(of_places, (n, d - 1))
-        chosen = rank <= jnp.sort(rank, axis=1)[:, s - 1 : s]
-        normal = jax.random.normal(of_values, (n, d - 1), jnp.float32) * settings.noise_size
+        rank = jax.random.uniform(of_places, (n, d - 1), jnp.float64)
+        chosen = rank <= jnp.sort(rank, axis=1)[:, s - 1][:, None]
+        normal = jax.random.normal(of_values, (n, d - 1), jnp.float32) * noise_size
         y = jnp.repeat(jnp.asarray(SIGNS), n // 2)
         noise = jnp.where(chosen, normal, 0)
-        return Sample(jnp.concatenate([-settings.feature_noise * y[:, None], noise], axis=1), y)
+        return Sample(jnp.concatenate([-alpha * y[:, None], noise], axis=1), y)
 
     def one(key: Array) -> Problem:
         of_start, of_train, of_test = jax.random.split(key, 3)
-        shape = (2, settings.width, settings.dimension)
-        start = settings.init_size * jax.random.normal(of_start, shape, jnp.float32)
-        return Problem(
-            start, sample(of_train, settings.samples), sample(of_test, settings.test_samples)
-        )
+        start = init_size * jax.random.normal(of_start, (2, m, d), jnp.float32)
+        return Problem(start, sample(of_train, n), sample(of_test, tests))
 
     return jax.vmap(one)(keys)
 
@@ -268,17 +274,78 @@ def turned(problem: Problem) -> Problem:
     return Problem(problem.start @ basis, problem.train._replace(noise=noise), test)
 
 
-def train(settings: Any, runs: lab.Runs, **options: Any) -> xr.Dataset:
+def train(settings: Any, runs: lab.Runs) -> xr.Dataset:
     """Train the network once a run, each on data of its own; all of `NAMES` over time."""
-    drawn = runs.draw(functools.partial(draw, settings), together=1)
-    problems = [jax.tree.map(lambda leaf, i=i: leaf[i], drawn) for i in range(len(runs))]
+    found = problems(settings, runs)
     if settings.optimizer in TURNING:
-        problems = [turned(problem) for problem in problems]
-    decay = np.float32(0 if settings.optimizer == "adamw" else settings.weight_decay)
-    scapes = [Patches(each.train, each.test, decay, settings.power) for each in problems]
-    ended = simulate(
-        scapes, settings.method, np.stack([each.start for each in problems]), settings.steps,
-        observables=NAMES, times=log_times(settings.steps, settings.times), dtype=np.float32,
-        keys=runs.keys(), **options,
-    )  # fmt: skip
+        found = [turned(problem) for problem in found]
+    ended = descend(settings, runs, found, Patches, NAMES)
     return ended[[*NAMES]]
+
+
+def descend(
+    settings: Any, runs: lab.Runs, found: list[Problem], landscape: Callable, names: Any,
+    times: Any = None,
+) -> xr.Dataset:  # fmt: skip
+    """What `simulate` gives on a landscape of each of some problems."""
+    decay = np.float32(0 if settings.optimizer == "adamw" else settings.weight_decay)
+    times = log_times(settings.steps, settings.times) if times is None else times
+    return simulate(
+        [landscape(each.train, each.test, decay, settings.power) for each in found],
+        settings.method, np.stack([each.start for each in found]), settings.steps,
+        observables=names, times=times, dtype=np.float32, keys=runs.keys(),
+    )  # fmt: skip
+
+
+TRAINING = lab.Experiment(
+    name="separation",
+    doc="train the network by one optimizer on the paper's data, and look at it over time",
+    settings=TrainingSettings,
+    compute=train,
+    runs=8,
+    block=16,
+)
+# A fifth of the coordinates and a quarter of the examples, in which the same is seen in less time.
+SMALL = {"samples": 50, "dimension": 400, "sparsity": 40}
+SMALL_RATES = {"gd": 0.1, "adam": 2e-4, "adamw": 2e-4, "sign": 2e-4, "momentum": 0.01}
+SMALL_STEPS = {"gd": 10_000, "adam": 2500, "adamw": 2500, "sign": 2500, "momentum": 10_000}
+
+
+def small(presets: dict, /, **axes: Any) -> lab.Grid:
+    """The training in the small setting, over axes that begin with the optimizer."""
+    return TRAINING.grid(
+        presets, **axes, learning_rate=lambda at: SMALL_RATES[at.optimizer],
+        steps=lambda at: SMALL_STEPS[at.optimizer], **SMALL,
+    )  # fmt: skip
+
+
+def last(cells: lab.Cells, name: str) -> np.ndarray:
+    """A number at the end of all runs."""
+    if not len(cells):
+        raise UserError("there are no runs of one side of the comparison: leave its settings unset")
+    return np.concatenate([cell.data[name].values[:, -1] for cell in cells])
+
+
+def mean(name: str, **settings: Any) -> Callable[[lab.Cells], lab.Estimate]:
+    """The mean of an error at the end, at some settings; it is known to one test example."""
+
+    def measure(cells: lab.Cells) -> lab.Estimate:
+        chosen = cells.sel(**settings)
+        values = last(chosen, name)
+        return lab.estimate_mean(values, resolution=1 / chosen[0].settings.test_samples)
+
+    return measure
+
+
+def planted(name: str, value: float, **settings: Any) -> lab.Fault:
+    """A fault: a number has this value in the runs at some settings."""
+
+    def one(cell: lab.Cell) -> lab.Cell:
+        there = all(getattr(cell.settings, key) == v for key, v in settings.items())
+        values = cell.data[name].values
+        # Nearly: values that are all alike would bound nothing.
+        near = value + 1e-3 * np.linspace(-1, 1, values.size).reshape(values.shape)
+        return cell.assign(**{name: near}) if there else cell
+
+    told = ", ".join(f"{key} = {v}" for key, v in settings.items())
+    return lab.Fault(f"{name} is {value:g} at {told}", lambda cells: cells.change(one))

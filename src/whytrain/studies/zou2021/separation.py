@@ -1,0 +1,122 @@
+"""Does Adam end at another solution than gradient descent, from the same start?"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from whytrain import lab
+from whytrain.report import figures as draw
+from whytrain.studies.zou2021.setup import TRAINING, ZCLG, last, mean, planted
+
+FEW = 0.6  # eight runs without an exception show that more than this share is like them
+RUNS = {"quick": {"runs": 8}, "paper": {"runs": 32}}
+# Gradient descent starts from neurons that may be near 0, and then takes long to leave.
+BOTH = TRAINING.grid(RUNS, optimizer="adam", steps=10_000) + TRAINING.grid(
+    RUNS, optimizer="gd", steps=20_000
+)
+
+
+def _stationary(cell: lab.Cell) -> np.ndarray:
+    """Which runs end where the training error is 0 and the slope as small as the theorem says."""
+    settings, end = cell.settings, cell.data.isel(time=-1)
+    bound = 1 / (settings.steps * settings.learning_rate)
+    slope = end.gradient_norm**2 if settings.optimizer == "gd" else end.slope_sum
+    return ((slope <= bound) & (end.train_error == 0)).values
+
+
+def _fits(optimizer: str) -> Callable[[lab.Cells], np.ndarray]:
+    return lambda cells: np.concatenate([_stationary(c) for c in cells.sel(optimizer=optimizer)])
+
+
+def _blank(optimizer: str, error: float) -> Callable[[lab.Cells], np.ndarray]:
+    return lambda cells: np.abs(last(cells.sel(optimizer=optimizer), "blank_error") - error) < 0.01
+
+
+def _good(cells: lab.Cells) -> np.ndarray:
+    return last(cells.sel(optimizer="gd"), "test_error") <= 0.01
+
+
+def panels(cells: lab.Cells, names: dict[str, str]) -> list[draw.Panel]:
+    """A panel a number, with a line an optimizer: the mean over runs, between least and most."""
+    found = []
+    for name, words in names.items():
+        series = []
+        for optimizer, some in cells.by("optimizer").items():
+            y = some[0].data[name].values[:, 1:]
+            series.append(draw.Series(
+                some[0].data.time.values[1:], y.mean(0), {"gd": "descent"}.get(optimizer, "Adam"),
+                y.min(0), y.max(0),
+            ))  # fmt: skip
+        found.append(draw.Panel(series, words))
+    return found
+
+
+def _draw(cells: lab.Cells) -> tuple:
+    figure = draw.lines(
+        panels(cells, {
+            "feature_least": "Λ, feature learned (worse class)",
+            "memory_least": "least Γ, noise memorized",
+            "test_error": "test error",
+        }), x_label="steps", log="x",
+    )  # fmt: skip
+    ends = {
+        each: last(some, "feature_least").mean() for each, some in cells.by("optimizer").items()
+    }
+    return figure, (
+        "Both optimizers from the same starts; means over runs, bands from least to most. Descent "
+        f"learns the feature (Λ = {ends['gd']:.2f}) and no noise; Adam first memorizes the noise, "
+        f"and then turns against the feature (Λ = {ends['adam']:.2f})."
+    )
+
+
+CLAIMS = (
+    lab.Claim(
+        id="B-T1", title="Adam fits and does not generalize", group="dynamics",
+        source=f"{ZCLG}, theorem on Adam, nonconvex",
+        statement="With small weight decay Adam comes to a point with training error 0, |grad|_1 ≤ "
+        "1/(T eta) and test error ≥ 1/2 (here: a mean above 0.8).",
+        requests=BOTH.at(optimizer="adam"),
+        parts=(
+            lab.in_every_run(_fits("adam"), "runs with training error 0 and so small a slope", FEW),
+            lab.Part("mean test error", mean("test_error", optimizer="adam"), lab.above(0.8)),
+        ),
+        faults=(planted("test_error", 0.78, optimizer="adam"),
+                planted("train_error", 0.02, optimizer="adam")),
+        does_not_show="The rates of the theorem, whose regime n² s ~ √d is out of reach.",
+        figures=("separation",),
+    ),
+    lab.Claim(
+        id="B-T2", title="Gradient descent fits and generalizes", group="dynamics",
+        source=f"{ZCLG}, theorem on gradient descent, nonconvex",
+        statement="From the same starts gradient descent comes to a point with training error 0, "
+        "|grad|² ≤ 1/(T eta) and test error at most 0.01.",
+        requests=BOTH.at(optimizer="gd"),
+        parts=(
+            lab.in_every_run(_fits("gd"), "runs with training error 0 and so small a slope", FEW),
+            lab.in_every_run(_good, "runs with a test error of at most 0.01", FEW),
+        ),
+        faults=(planted("test_error", 0.02, optimizer="gd"),
+                planted("train_error", 0.02, optimizer="gd")),
+        does_not_show="That a start at which all neurons of a class are far below 0 is escaped.",
+        figures=("separation",),
+    ),
+    lab.Claim(
+        id="B-L6", title="Adam learns the feature with the wrong sign", group="dynamics",
+        source="derived in docs/zou2021.md",
+        statement="Without noise (second patch 0) every example is misclassified after Adam, none "
+        "after gradient descent.",
+        requests=BOTH,
+        parts=(
+            lab.in_every_run(_blank("adam", 1.0), "runs of Adam with error 1", FEW),
+            lab.in_every_run(_blank("gd", 0.0), "runs of gradient descent with error 0", FEW),
+        ),
+        faults=(planted("blank_error", 0.5, optimizer="adam"),
+                planted("blank_error", 0.5, optimizer="gd")),
+        does_not_show="What happens where the feature noise is small: see B-C1.",
+        figures=("separation",),
+    ),
+)  # fmt: skip
+
+TOPIC = lab.Topic((TRAINING,), CLAIMS, (
+    lab.Figure("separation", "Feature and noise over time", BOTH, _draw),
+))  # fmt: skip
