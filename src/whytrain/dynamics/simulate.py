@@ -146,7 +146,7 @@ def _ended(
     own = own._replace(landscapes=tuple(map(_as_arrays, own.landscapes)))
     observe = _Observe(functions, landscape)
     kept = times if functions else times[:0]
-    engine = _engine(landscape, method, starts, steps, kept, early, extremes, stop)
+    engine = _engine(landscape, method, starts, steps, kept, early, extremes, stop, own)
     tile = engine.lanes(starts)
     lanes = tile * math.ceil((block or engine.block) / tile)
 
@@ -375,7 +375,7 @@ class _Saved:
 
 def _engine(
     landscape: Landscape, method: Method | Flow, starts: PyTree, steps: float,
-    times: np.ndarray, early: bool, extremes: Sequence[str], stop: Stop,
+    times: np.ndarray, early: bool, extremes: Sequence[str], stop: Stop, own: Own,
 ) -> "_Compiled | _JaxLoop | _Flow":  # fmt: skip
     if isinstance(method, Flow):
         if isinstance(landscape, Reduction):
@@ -402,17 +402,23 @@ def _engine(
         steps,
         times,
         _as_arrays(proof),
-        *_load(landscape, method),
+        *_load(landscape, method, own),
     )
 
 
-def _load(landscape: Landscape, method: Method) -> tuple[int, int]:
-    """Samples that a run draws a step, and bytes that its gradient remembers."""
+def _load(landscape: Landscape, method: Method, own: Own) -> tuple[int, int]:
+    """Samples that a run draws a step; bytes of its landscape, and what its gradient remembers."""
+    data = _bytes(landscape) if own.landscapes else 0
     gradient = getattr(method, "gradient", None)
     if not isinstance(gradient, Gradient):
-        return getattr(method, "batch", 0), 0
-    kept = jax.tree.leaves(jax.eval_shape(lambda: gradient.init(landscape)))
-    return gradient.samples(), sum(leaf.size * leaf.dtype.itemsize for leaf in kept)
+        return getattr(method, "batch", 0), data
+    kept = jax.eval_shape(lambda: gradient.init(landscape))
+    return gradient.samples(), data + _bytes(kept)
+
+
+def _bytes(tree: PyTree) -> int:
+    leaves = [leaf for leaf in jax.tree.leaves(tree) if hasattr(leaf, "dtype")]
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
 
 
 def largest_sizes(sizes: StepSize, steps: int) -> PyTree:

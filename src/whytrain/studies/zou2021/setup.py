@@ -308,7 +308,7 @@ TRAINING = lab.Experiment(
 # A fifth of the coordinates and a quarter of the examples, in which the same is seen in less time.
 SMALL = {"samples": 50, "dimension": 400, "sparsity": 40}
 SMALL_RATES = {"gd": 0.1, "adam": 2e-4, "adamw": 2e-4, "sign": 2e-4, "momentum": 0.01}
-SMALL_STEPS = {"gd": 10_000, "adam": 2500, "adamw": 2500, "sign": 2500, "momentum": 10_000}
+SMALL_STEPS = {"gd": 5000, "adam": 2500, "adamw": 2500, "sign": 2500, "momentum": 5000}
 
 
 def small(presets: dict, /, **axes: Any) -> lab.Grid:
