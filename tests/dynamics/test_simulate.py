@@ -1,6 +1,7 @@
 """Ensembles: what holds for every landscape under every method."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -282,3 +283,48 @@ def test_log_times_go_from_first_to_last(steps):
     assert times[-1] == steps
     assert (np.diff(times) > 0).all()
     assert len(times) <= 65
+
+
+class Moved(Landscape):
+    """A bowl about a place of its own."""
+
+    place: Any
+    scale: Any = 1  # a whole number is no array: landscapes that differ in it do not go together
+
+    def loss(self, params):
+        return self.scale * 0.5 * jnp.sum((params - self.place) ** 2)
+
+
+def test_a_landscape_a_run():
+    places = np.array([0.5, -1.0, 2.0])
+    scapes = [Moved(place) for place in places]
+    runs = simulate(
+        scapes, GradientDescent(0.25), np.zeros(3), 5, observables=("loss", "gradient_norm"),
+        times=[0, 5], stop={"loss": 0.05},
+    )  # fmt: skip
+    for run, scape in enumerate(scapes):
+        alone = simulate(
+            scape, GradientDescent(0.25), np.zeros(1), 5, observables=("loss", "gradient_norm"),
+            times=[0, 5], stop={"loss": 0.05},
+        )  # fmt: skip
+        for name in ("final", "loss", "gradient_norm", "steps", "stopped"):
+            np.testing.assert_array_equal(runs[name].values[run], alone[name].values[0])
+    settled = simulate(scapes, GradientDescent(0.25), np.zeros(3), 200)
+    np.testing.assert_allclose(settled.final, places, atol=1e-12)
+    assert (settled.outcome == Outcome.GLOBAL).all()
+
+
+@pytest.mark.parametrize(
+    ("scapes", "words"),
+    [
+        ([], "got none"),
+        ([Moved(1.0), Moved(2.0)], "one a run: 3, got 2"),
+        ([Moved(np.ones(2)), Moved(1.0), Moved(1.0)], "in the numbers of their arrays alone"),
+        ([Moved(1.0), 3.0, Moved(1.0)], "in the numbers of their arrays alone"),
+        ([Moved(1.0), Moved(1.0, 2), Moved(1.0)], "number 1 is of another kind"),
+        ([3.0, 3.0, 3.0], "landscape must be a Landscape"),
+    ],
+)
+def test_lists_that_are_not_one_a_run_are_refused(scapes, words):
+    with pytest.raises(UserError, match=words):
+        simulate(scapes, GradientDescent(0.25), np.zeros(3), 5)

@@ -41,13 +41,25 @@ def checked_landscapes(landscape: Any) -> list[Any]:
         return [landscape]
     if not landscape:
         raise UserError("landscape must be a Landscape, or a list of them, one a run; got none")
-    kinds = {str((jax.tree.structure(one), _shapes(one))) for one in landscape}
-    if len(kinds) > 1:
-        raise UserError(
-            "landscapes of one simulation must differ in the numbers of their arrays alone, got "
-            f"{len(kinds)} kinds or shapes; simulate each kind by itself"
-        )
+    first = _fixed(landscape[0])
+    for place, one in enumerate(landscape):
+        if _fixed(one) != first:
+            raise UserError(
+                "landscapes of one simulation must differ in the numbers of their arrays alone, "
+                f"number {place} is of another kind than number 0; simulate each kind by itself"
+            )
     return list(landscape)
+
+
+def _fixed(landscape: Any) -> tuple:
+    """What landscapes of one simulation share: all but the numbers in their arrays."""
+
+    def kept(leaf: Any) -> Any:
+        number = isinstance(leaf, float | np.generic | np.ndarray | jax.Array)
+        return (np.shape(leaf), str(np.asarray(leaf).dtype)) if number else leaf
+
+    leaves, structure = jax.tree.flatten(landscape)
+    return structure, [kept(leaf) for leaf in leaves]
 
 
 def checked_own(landscapes: list, keys: "Keys", runs: int, method: Any) -> Own:

@@ -57,9 +57,9 @@ def simulate(
 
     Args:
         landscape: What is minimized; or a list of landscapes that differ in the numbers of their
-            arrays alone, such as their data, one a run. A `Reduction` only moves by methods under which it is exact;
-            where it has a `vector_step` for the method it goes through a compiled loop, all else
-            through JAX.
+            arrays alone, such as their data, one a run. A `Reduction` only moves by methods under
+            which it is exact; where it has a `vector_step` for the method it goes through a
+            compiled loop, all else through JAX.
         method: How the parameters move.
         starts: The parameters of every run, with a leading axis of runs in every leaf.
         steps: The largest number of steps; for a flow the time at which it ends.
@@ -134,9 +134,9 @@ def simulate(
 
 
 def _ended(
-    landscape: Landscape, method: Method | Flow, starts: PyTree, steps: float, functions: Mapping[str, Observed],
-    times: np.ndarray, early: bool | None, extremes: Sequence[str], stop: Stop,
-    own: Own, block: int | None, threads: int | None,
+    landscape: Landscape, method: Method | Flow, starts: PyTree, steps: float,
+    functions: Mapping[str, Observed], times: np.ndarray, early: bool | None,
+    extremes: Sequence[str], stop: Stop, own: Own, block: int | None, threads: int | None,
 ) -> xr.Dataset:  # fmt: skip
     """What `simulate` gives, for arguments that have been looked at."""
     runs, wide = count(starts), jax.tree.leaves(starts)[0].dtype == np.float64

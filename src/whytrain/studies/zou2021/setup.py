@@ -79,9 +79,7 @@ class Patches(Landscape):
         """The gradient in closed form."""
         return self.empirical_grad(params, self.train)
 
-    def empirical_grad(
-        self, params: Float[Array, "2 m d"], batch: Sample
-    ) -> Float[Array, "2 m d"]:
+    def empirical_grad(self, params: Float[Array, "2 m d"], batch: Sample) -> Float[Array, "2 m d"]:
         """`weight_decay W - mean_i y_i j / (1 + exp(u_i)) [s'(<w, y_i e_0>) y_i e_0 + ...]`."""
         feature, noise = _products(params, batch)
         margins = self._margins(feature, noise, batch.y)

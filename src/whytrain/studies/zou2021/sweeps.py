@@ -7,7 +7,7 @@ import xarray as xr
 
 from whytrain import lab
 from whytrain.report import figures as draw
-from whytrain.studies.zou2021.setup import ZCLG, last, mean, planted, small
+from whytrain.studies.zou2021.setup import ZCLG, mean, planted, small
 
 RUNS = {"quick": {"runs": 6}, "paper": {"runs": 32}}
 DECAYS = (0.0, 1e-5, 1e-3, 0.1)
