@@ -87,10 +87,14 @@ class Patches(Landscape):
         pull = (pull[:, None] * SIGNS)[..., None] * self.power
         on_noise = pull * jax.nn.relu(noise) ** (self.power - 1)
         on_feature = pull * jax.nn.relu(feature) ** (self.power - 1) * batch.y[:, None, None]
-        k = batch.noise.shape[1]
+        k, d = batch.noise.shape[1], params.shape[2]
         spread = (on_noise.reshape(len(batch.y), -1).T @ batch.noise).reshape(*params.shape[:2], k)
-        slope = self.weight_decay * params
-        return slope.at[..., :k].add(spread).at[..., 0].add(on_feature.sum(0))
+        first = jnp.arange(d) == 0
+        return (
+            self.weight_decay * params
+            + jnp.pad(spread, ((0, 0), (0, 0), (0, d - k)))
+            + jnp.where(first, on_feature.sum(0)[..., None], 0)
+        )
 
     def margins(self, params: Float[Array, "2 m d"], batch: Sample) -> Float[Array, " n"]:
         """`u_i`, above 0 where an example is classified right."""
