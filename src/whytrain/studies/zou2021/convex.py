@@ -25,7 +25,7 @@ class Logistic(Landscape):
     train: Sample
     weight_decay: Float[Numeric, ""]
 
-    def loss(self, params: Float[Array, " d"]) -> Float[Array, ""]:
+    def loss(self, params: Float[Numeric, " d"]) -> Float[Array, ""]:
         """The loss."""
         data = jnp.mean(jax.nn.softplus(-margins(params, self.train)))
         return data + self.weight_decay * jnp.sum(params**2) / 2

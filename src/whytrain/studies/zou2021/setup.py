@@ -62,24 +62,26 @@ class Patches(Landscape):
     def __len__(self) -> int:
         return len(self.train.y)
 
-    def batch(self, chosen: Int[Array, " batch"]) -> Sample:
+    def batch(self, chosen: Int[Numeric, " batch"]) -> Sample:
         """Some of the training examples."""
         return jax.tree.map(lambda leaf: jnp.asarray(leaf)[chosen], self.train)
 
-    def loss(self, params: Float[Array, "2 m d"]) -> Float[Array, ""]:
+    def loss(self, params: Float[Numeric, "2 m d"]) -> Float[Array, ""]:
         """The loss on all training examples."""
         return self.empirical_loss(params, self.train)
 
-    def empirical_loss(self, params: Float[Array, "2 m d"], batch: Sample) -> Float[Array, ""]:
+    def empirical_loss(self, params: Float[Numeric, "2 m d"], batch: Sample) -> Float[Array, ""]:
         """The loss on a batch."""
         data = jnp.mean(jax.nn.softplus(-self.margins(params, batch)))
         return data + self.weight_decay * jnp.sum(params**2) / 2
 
-    def grad(self, params: Float[Array, "2 m d"]) -> Float[Array, "2 m d"]:
+    def grad(self, params: Float[Numeric, "2 m d"]) -> Float[Numeric, "2 m d"]:
         """The gradient in closed form."""
         return self.empirical_grad(params, self.train)
 
-    def empirical_grad(self, params: Float[Array, "2 m d"], batch: Sample) -> Float[Array, "2 m d"]:
+    def empirical_grad(
+        self, params: Float[Numeric, "2 m d"], batch: Sample
+    ) -> Float[Numeric, "2 m d"]:
         """`weight_decay W - mean_i y_i j / (1 + exp(u_i)) [s'(<w, y_i e_0>) y_i e_0 + ...]`."""
         feature, noise = _products(params, batch)
         margins = self._margins(feature, noise, batch.y)
@@ -96,7 +98,7 @@ class Patches(Landscape):
             + jnp.where(first, on_feature.sum(0)[..., None], 0)
         )
 
-    def margins(self, params: Float[Array, "2 m d"], batch: Sample) -> Float[Array, " n"]:
+    def margins(self, params: Float[Numeric, "2 m d"], batch: Sample) -> Float[Array, " n"]:
         """`u_i`, above 0 where an example is classified right."""
         return self._margins(*_products(params, batch), batch.y)
 
