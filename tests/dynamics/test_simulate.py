@@ -322,7 +322,6 @@ def test_a_landscape_a_run():
         ([Moved(np.ones(2)), Moved(1.0), Moved(1.0)], "in the numbers of their arrays alone"),
         ([Moved(1.0), 3.0, Moved(1.0)], "in the numbers of their arrays alone"),
         ([Moved(1.0), Moved(1.0, 2), Moved(1.0)], "number 1 is of another kind"),
-        ([3.0, 3.0, 3.0], "landscape must be a Landscape"),
     ],
 )
 def test_lists_that_are_not_one_a_run_are_refused(scapes, words):

@@ -38,6 +38,14 @@ class Own(NamedTuple):
         landscapes = tuple(self.landscapes[run] for run in runs) if self.landscapes else ()
         return Own(self.words[np.asarray(runs)], self.generator, landscapes)
 
+    def lanes(self, shared: int) -> int:
+        """Runs of a tile, of so many where all have one landscape.
+
+        Runs on data of their own share no product of matrices; side by side they would only be
+        slower, and a run's last bits would depend on its place in the tile.
+        """
+        return 1 if self.landscapes else shared
+
     def stacked(self, shared: Landscape) -> Landscapes:
         """The landscapes of the runs, as the loop takes them."""
         if not self.landscapes:

@@ -57,9 +57,9 @@ def simulate(
 
     Args:
         landscape: What is minimized; or a list of landscapes that differ in the numbers of their
-            arrays alone, such as their data, one a run. A `Reduction` only moves by methods under
-            which it is exact; where it has a `vector_step` for the method it goes through a
-            compiled loop, all else through JAX.
+            arrays alone, such as their data, one a run: a core takes one such run at a time. A
+            `Reduction` only moves by methods under which it is exact; where it has a `vector_step`
+            for the method it goes through a compiled loop, all else through JAX.
         method: How the parameters move.
         starts: The parameters of every run, with a leading axis of runs in every leaf.
         steps: The largest number of steps; for a flow the time at which it ends.
@@ -146,8 +146,8 @@ def _ended(
     own = own._replace(landscapes=tuple(map(_as_arrays, own.landscapes)))
     observe = _Observe(functions, landscape)
     kept = times if functions else times[:0]
-    engine = _engine(landscape, method, starts, steps, kept, early, extremes, stop, own)
-    tile = engine.lanes(starts)
+    engine = _engine(landscape, method, starts, steps, kept, early, extremes, stop)
+    tile = own.lanes(engine.lanes(starts))
     lanes = tile * math.ceil((block or engine.block) / tile)
 
     def one_block(first: int) -> tuple[PyTree, ...]:
@@ -254,7 +254,7 @@ class _Tiled(abc.ABC):
 
     def run(self, starts: PyTree, own: Own, observe: "_Observe") -> tuple:
         """Move one block from its starts to its end; a last tile is filled up with copies."""
-        lanes, runs = self.lanes(starts), count(starts)
+        lanes, runs = own.lanes(self.lanes(starts)), count(starts)
         parts = []
         for first in range(0, runs, lanes):
             some = np.minimum(np.arange(first, first + lanes), runs - 1)
@@ -375,7 +375,7 @@ class _Saved:
 
 def _engine(
     landscape: Landscape, method: Method | Flow, starts: PyTree, steps: float,
-    times: np.ndarray, early: bool, extremes: Sequence[str], stop: Stop, own: Own,
+    times: np.ndarray, early: bool, extremes: Sequence[str], stop: Stop,
 ) -> "_Compiled | _JaxLoop | _Flow":  # fmt: skip
     if isinstance(method, Flow):
         if isinstance(landscape, Reduction):
@@ -402,23 +402,17 @@ def _engine(
         steps,
         times,
         _as_arrays(proof),
-        *_load(landscape, method, own),
+        *_load(landscape, method),
     )
 
 
-def _load(landscape: Landscape, method: Method, own: Own) -> tuple[int, int]:
-    """Samples that a run draws a step; bytes of its landscape, and what its gradient remembers."""
-    data = _bytes(landscape) if own.landscapes else 0
+def _load(landscape: Landscape, method: Method) -> tuple[int, int]:
+    """Samples that a run draws a step, and bytes that its gradient remembers."""
     gradient = getattr(method, "gradient", None)
     if not isinstance(gradient, Gradient):
-        return getattr(method, "batch", 0), data
-    kept = jax.eval_shape(lambda: gradient.init(landscape))
-    return gradient.samples(), data + _bytes(kept)
-
-
-def _bytes(tree: PyTree) -> int:
-    leaves = [leaf for leaf in jax.tree.leaves(tree) if hasattr(leaf, "dtype")]
-    return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
+        return getattr(method, "batch", 0), 0
+    kept = jax.tree.leaves(jax.eval_shape(lambda: gradient.init(landscape)))
+    return gradient.samples(), sum(leaf.size * leaf.dtype.itemsize for leaf in kept)
 
 
 def largest_sizes(sizes: StepSize, steps: int) -> PyTree:

@@ -102,7 +102,7 @@ class Patches(Landscape):
         """`u_i`, above 0 where an example is classified right."""
         return self._margins(*_products(params, batch), batch.y)
 
-    def _margins(self, feature: Array, noise: Array, y: Array) -> Float[Array, " n"]:
+    def _margins(self, feature: Array, noise: Array, y: Numeric) -> Float[Array, " n"]:
         outputs = (jax.nn.relu(feature) ** self.power + jax.nn.relu(noise) ** self.power).sum(-1)
         return y * (outputs[:, 0] - outputs[:, 1])
 
@@ -116,30 +116,30 @@ class Patches(Landscape):
         return np.where(finite, Outcome.UNDECIDED, Outcome.DIVERGED).astype(np.int8)
 
 
-def _products(params: Array, batch: Sample) -> tuple[Array, Array]:
+def _products(params: Numeric, batch: Sample) -> tuple[Array, Array]:
     """Of each neuron with both patches of each example, `(n, 2, m)`."""
     k = batch.noise.shape[1]
-    flat = params[..., :k].reshape(-1, k)
+    flat = jnp.asarray(params)[..., :k].reshape(-1, k)
     noise = (batch.noise @ flat.T).reshape(-1, *params.shape[:2])
     return jnp.asarray(batch.y)[:, None, None] * params[..., 0], noise
 
 
-def _error(scape: Patches, params: Array, batch: Sample) -> Array:
+def _error(scape: Patches, params: Numeric, batch: Sample) -> Array:
     return jnp.mean(scape.margins(params, batch) <= 0)
 
 
-def _features(params: Array) -> Array:
+def _features(params: Numeric) -> Array:
     """`Lambda_j = max_r <W[j, r], j e_0>`, of both classes."""
-    return (params[..., 0] * SIGNS[:, None]).max(axis=1)
+    return (jnp.asarray(params)[..., 0] * SIGNS[:, None]).max(axis=1)
 
 
-def _memory(scape: Patches, params: Array) -> Array:
+def _memory(scape: Patches, params: Numeric) -> Array:
     """`Gamma_i = max_r <W[y_i, r], noise_i>`."""
     noise = _products(params, scape.train)[1].max(axis=2)
     return jnp.where(jnp.asarray(scape.train.y) > 0, noise[:, 0], noise[:, 1])
 
 
-def _without_noise(scape: Patches, params: Array) -> Array:
+def _without_noise(scape: Patches, params: Numeric) -> Array:
     blank = Sample(jnp.zeros((2, 1), params.dtype), jnp.asarray(SIGNS))
     return _error(scape, params, blank)
 
