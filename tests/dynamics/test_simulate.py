@@ -304,7 +304,7 @@ def test_a_landscape_a_run():
     )  # fmt: skip
     for run, scape in enumerate(scapes):
         alone = simulate(
-            scape, GradientDescent(0.25), np.zeros(1), 5, observables=("loss", "gradient_norm"),
+            [scape], GradientDescent(0.25), np.zeros(1), 5, observables=("loss", "gradient_norm"),
             times=[0, 5], stop={"loss": 0.05},
         )  # fmt: skip
         for name in ("final", "loss", "gradient_norm", "steps", "stopped"):
@@ -318,7 +318,7 @@ def test_a_landscape_a_run():
     ("scapes", "words"),
     [
         ([], "got none"),
-        ([Moved(1.0), Moved(2.0)], "one a run: 3, got 2"),
+        ([Moved(1.0), Moved(2.0)], "list of one a run: 3, got 2"),
         ([Moved(np.ones(2)), Moved(1.0), Moved(1.0)], "in the numbers of their arrays alone"),
         ([Moved(1.0), 3.0, Moved(1.0)], "in the numbers of their arrays alone"),
         ([Moved(1.0), Moved(1.0, 2), Moved(1.0)], "number 1 is of another kind"),

@@ -35,10 +35,10 @@ def check_pair(landscape: Any, method: Any) -> None:
         raise UserError(landscape.not_exact_under(type(method).__name__))
 
 
-def checked_landscapes(landscape: Any) -> list[Any]:
-    """The landscapes of a list, or the one there is; of one kind, with arrays of one shape."""
+def checked_landscapes(landscape: Any) -> tuple[Any, ...]:
+    """The landscapes of a list, of one kind with arrays of one shape; none for a single one."""
     if not isinstance(landscape, list | tuple):
-        return [landscape]
+        return ()
     if not landscape:
         raise UserError("landscape must be a Landscape, or a list of them, one a run; got none")
     first = _fixed(landscape[0])
@@ -48,7 +48,7 @@ def checked_landscapes(landscape: Any) -> list[Any]:
                 "landscapes of one simulation must differ in the numbers of their arrays alone, "
                 f"number {place} is of another kind than number 0; simulate each kind by itself"
             )
-    return list(landscape)
+    return tuple(landscape)
 
 
 def _fixed(landscape: Any) -> tuple:
@@ -62,15 +62,15 @@ def _fixed(landscape: Any) -> tuple:
     return structure, [kept(leaf) for leaf in leaves]
 
 
-def checked_own(landscapes: list, keys: "Keys", runs: int, method: Any) -> Own:
-    """What each run has of its own; a list of one landscape is for all, like the landscape."""
-    if len(landscapes) == 1:
-        return Own(*keys)
-    if len(landscapes) != runs:
-        raise UserError(f"give one landscape, or one a run: {runs}, got {len(landscapes)}")
-    if isinstance(method, Flow) or isinstance(landscapes[0], Reduction):
+def checked_own(landscapes: tuple, keys: "Keys", runs: int, method: Any) -> Own:
+    """What each run has of its own."""
+    if len(landscapes) not in (0, runs):
+        raise UserError(
+            f"give one landscape, or a list of one a run: {runs}, got {len(landscapes)}"
+        )
+    if landscapes and (isinstance(method, Flow) or isinstance(landscapes[0], Reduction)):
         raise UserError("a flow, or a reduction, takes one landscape for all runs: loop over them")
-    return Own(*keys, tuple(landscapes))
+    return Own(*keys, landscapes)
 
 
 def checked_starts(landscape: Landscape, starts: PyTree, dtype: Any = np.float64) -> PyTree:

@@ -106,7 +106,7 @@ def simulate(
         ['global', 'global']
     """
     landscapes = arguments.checked_landscapes(landscape)
-    landscape = landscapes[0]
+    landscape = landscapes[0] if landscapes else landscape
     arguments.check_pair(landscape, method)
     flow = isinstance(method, Flow)
     precision = arguments.checked_dtype(dtype, flow)
