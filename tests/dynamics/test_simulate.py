@@ -320,7 +320,7 @@ def test_a_landscape_a_run():
         ([], "got none"),
         ([Moved(1.0), Moved(2.0)], "list of one a run: 3, got 2"),
         ([Moved(np.ones(2)), Moved(1.0), Moved(1.0)], "in the numbers of their arrays alone"),
-        ([Moved(1.0), 3.0, Moved(1.0)], "in the numbers of their arrays alone"),
+        ([Moved(1.0), Bowl(), Moved(1.0)], "in the numbers of their arrays alone"),
         ([Moved(1.0), Moved(1.0, 2), Moved(1.0)], "number 1 is of another kind"),
     ],
 )
