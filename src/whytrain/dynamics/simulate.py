@@ -106,11 +106,11 @@ def simulate(
         ['global', 'global']
     """
     landscapes = arguments.checked_landscapes(landscape)
-    landscape = landscapes[0] if landscapes else landscape
-    arguments.check_pair(landscape, method)
+    one: Any = landscapes[0] if landscapes else landscape
+    arguments.check_pair(one, method)
     flow = isinstance(method, Flow)
     precision = arguments.checked_dtype(dtype, flow)
-    starts = arguments.checked_starts(landscape, starts, precision)
+    starts = arguments.checked_starts(one, starts, precision)
     steps = arguments.checked_steps(steps, flow)
     times = log_times(steps) if times is None else arguments.checked_times(times, steps, flow)
     extremes = arguments.checked_extremes(extremes)
@@ -119,17 +119,17 @@ def simulate(
     given = arguments.checked_keys(keys, count(starts))
     own = arguments.checked_own(landscapes, given, count(starts), method)
     with jax.enable_x64(precision == np.float64):
-        functions = arguments.checked_observables(observables, landscape, starts)
-        stop = arguments.checked_stop({} if stop is None else stop, landscape, starts)
+        functions = arguments.checked_observables(observables, one, starts)
+        stop = arguments.checked_stop({} if stop is None else stop, one, starts)
         try:
             return _ended(
-                landscape, method, starts, steps, functions, times, early, extremes,
+                one, method, starts, steps, functions, times, early, extremes,
                 stop, own, block, threads,
             )  # fmt: skip
         except UserError:
             raise
         except Exception as error:
-            arguments.explain(landscape, method, starts, error)
+            arguments.explain(one, method, starts, error)
             raise
 
 

@@ -303,7 +303,7 @@ def smallest_difference(trials: int, pairs: int = 1, level: float = 0.95) -> flo
     enough = 1.0
     while lacking(enough) < 0:
         enough *= 2
-    return float(optimize.brentq(lacking, 0.0, enough))
+    return float(optimize.root_scalar(lacking, bracket=(0.0, enough)).root)
 
 
 def difference_at(

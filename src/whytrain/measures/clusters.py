@@ -110,7 +110,8 @@ def weight_clusters(w: ArrayLike, u: ArrayLike, *, angle: float = ANGLE) -> Weig
     ]
     number = sum(_number(units, angle) for units in groups)
     rank = effective_rank(np.concatenate(groups))
-    return WeightClusters(*centers, max(radii), max(ratios), number, rank)
+    plus, minus = centers
+    return WeightClusters(plus, minus, max(radii), max(ratios), number, rank)
 
 
 def effective_rank(matrix: ArrayLike) -> float:

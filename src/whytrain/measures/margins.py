@@ -131,7 +131,8 @@ def clustered_limit(
         raise UserError("clustered_limit needs x (example, d) and for each example two activities")
     features = np.hstack([slopes[0][:, None] * inputs, -slopes[1][:, None] * inputs])
     solved = max_margin(features, y)
-    return ClusteredLimit(*np.split(solved.normal, 2), solved.margin)
+    half_w, half_u = np.split(solved.normal, 2)
+    return ClusteredLimit(half_w, half_u, solved.margin)
 
 
 def normalized_margin(

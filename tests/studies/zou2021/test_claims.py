@@ -42,6 +42,7 @@ def first_steps(settings, runs, rng):
     return xr.Dataset({
         "predicted": (("run", "neuron"), turn),
         "observed": (("run", "neuron"), turn + rng.integers(-4, 5, turn.shape)),
+        "short": (("run", "neuron"), rng.integers(0, 5, turn.shape).astype(float)),
         "growth": ("run", growth + 0.05 * rng.standard_normal(runs)),
     })  # fmt: skip
 
@@ -82,7 +83,7 @@ test_stages = gate(
         "B-L1": [altered("growth", lambda g: g / 2)],
         "B-L2": [lambda cells: cells.change(stages._faster)],
         "B-L3": [altered("memory_most", lambda m: 10 * m)],
-        "B-L4": [altered("observed", lambda steps: 0 * steps)],
+        "B-L4": [altered("short", lambda steps: 5 * steps)],
         "B-L5": [altered("feature_most", lambda f: -f)],
     },
 )

@@ -100,7 +100,7 @@ def grown(name: str, by: float) -> Callable[[lab.Cells], lab.Cells]:
     return lambda cells: cells.change(one)
 
 
-def mean_line(cells: lab.Cells, name: str, axis: str = "width") -> dict[str, np.ndarray]:
+def mean_line(cells: lab.Cells, name: str, axis: str = "width") -> dict[str, Any]:
     """The mean logarithm of a number over a setting, with its interval, for a line of a figure."""
     by = cells.by(axis)
     found = [lab.estimate_mean(np.log(each.pooled(name))) for each in by.values()]

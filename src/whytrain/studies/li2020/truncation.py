@@ -61,7 +61,7 @@ def compute(settings: TruncationSettings, runs: lab.Runs) -> xr.Dataset:
         f"K{order}": np.sqrt(np.mean(each**2, axis=tuple(range(1, each.ndim))))
         for order, each in zip(ORDERS, start, strict=True)
     }
-    numbers["bound"] = _bound(outputs[:, 0] - y, *start[:2], tensors[2], settings.time)
+    numbers["bound"] = _bound(outputs[:, 0] - y, start[0], start[1], tensors[2], settings.time)
     return xr.Dataset(
         {name: ("run", values) for name, values in numbers.items()}
         | {"risk": (("run", "order", "time"), np.stack(risk, axis=1))},

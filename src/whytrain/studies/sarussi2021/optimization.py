@@ -14,6 +14,7 @@ from whytrain import lab
 from whytrain._types import Numeric
 from whytrain.dynamics import Method, simulate
 from whytrain.dynamics.methods import State
+from whytrain.landscapes import Landscape
 from whytrain.measures import max_margin
 from whytrain.studies.sarussi2021.setup import (
     SBG,
@@ -51,9 +52,10 @@ class Accounted(Method):
     step_size: float
     single: float
 
-    def step(self, landscape: TeacherLoss, state: State, step: Int[Array, ""], key: Array) -> State:
+    def step(self, landscape: Landscape, state: State, step: Int[Array, ""], key: Array) -> State:
         """`W += eta mean_i p[i] y[i] grad f(x[i])`, and both inequalities of C-T1."""
         del step
+        assert isinstance(landscape, TeacherLoss)
         at, eta, count = state.params, self.step_size, len(state.params.y)
         one = jax.nn.one_hot(jax.random.randint(key, (), 0, count), count, dtype=at.y.dtype)
         p = landscape.slopes(at) * jnp.where(self.single > 0, one, 1 / count)

@@ -58,11 +58,11 @@ class TeacherLoss(Landscape):
         """What the network says of its examples."""
         return self.network({"w": problem.w, "u": problem.u}, problem.x)
 
-    def loss(self, problem: Units) -> Float[Array, ""]:
+    def loss(self, params: Units) -> Float[Array, ""]:
         """The mean over the examples."""
-        out = self.outputs(problem)
-        hinged = jnp.mean(jnp.maximum(0, 1 - problem.y * out))
-        return jnp.where(self.hinge > 0, hinged, logistic(out, problem.y))
+        out = self.outputs(params)
+        hinged = jnp.mean(jnp.maximum(0, 1 - params.y * out))
+        return jnp.where(self.hinge > 0, hinged, logistic(out, params.y))
 
     def slopes(self, problem: Units) -> Float[Array, " example"]:
         """`p = |l'|` of each example: `1 / (1 + exp(y f))`; 1 or 0 for the hinge."""
@@ -75,10 +75,10 @@ class TeacherLoss(Landscape):
         w, u = back(weights * problem.y)
         return Problem(w, u, jnp.zeros_like(problem.x), jnp.zeros_like(problem.y))
 
-    def grad(self, problem: Units) -> Problem:
+    def grad(self, params: Units) -> Problem:
         """`-mean_i p[i] y[i] grad f(x[i])`; 0 for the examples."""
-        count = len(problem.y)
-        return self.ascent(problem, -self.slopes(problem) / count)
+        count = len(params.y)
+        return self.ascent(params, -self.slopes(params) / count)
 
     def imperfect(self, problem: Units) -> Float[Array, ""]:
         """1 unless every unit has the sign of every label (the `w`) or the other (the `u`)."""

@@ -310,7 +310,7 @@ TRAINING = lab.Experiment(
     block=16,
 )
 # A fifth of the coordinates and a quarter of the examples, in which the same is seen in less time.
-SMALL = {"samples": 50, "dimension": 400, "sparsity": 40}
+SMALL: dict[str, Any] = {"samples": 50, "dimension": 400, "sparsity": 40}
 SMALL_RATES = {"gd": 0.1, "adam": 2e-4, "adamw": 2e-4, "sign": 2e-4, "momentum": 0.01}
 SMALL_STEPS = {"gd": 5000, "adam": 2500, "adamw": 2500, "sign": 2500, "momentum": 5000}
 
