@@ -1,59 +1,47 @@
-"""Claims held against numbers that a test makes up: where they are true, and where they are not."""
-
-import functools
+"""Worlds that a test makes up: where a claim is true it is supported, elsewhere contradicted."""
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from whytrain.lab import Cell, Cells
+from judged import rederived, world
+from whytrain.landscapes import Outcome
 
 
-def world(claim, kinds):
-    """What a claim asks for, where it is true; `kinds` makes the numbers of each experiment.
-
-    Each takes settings, the number of runs, and a random generator; it gives a dataset, or numbers
-    over the runs by name.
-    """
-    rng = np.random.default_rng(0)
-    cells = []
-    for request in claim.requests("quick"):
-        found = kinds[request.experiment](request.settings, request.runs, rng)
-        if isinstance(found, dict):
-            found = xr.Dataset({name: ("run", values) for name, values in found.items()})
-        cells.append(Cell(request.settings, found))
-    return Cells(cells)
+def ended(successes, runs):
+    """Runs of which so many reached the global optimum, and the others the spurious one."""
+    codes = np.where(np.arange(runs) < successes, Outcome.GLOBAL, Outcome.SPURIOUS)
+    return xr.Dataset({"outcome": ("run", codes.astype(np.int8)), "steps": ("run", codes * 10)})
 
 
-def gate(topic, kinds, false):
-    """A test of a topic's claims where they are true, with their faults, and where they are false.
+def gate(topic, true, false):
+    """A test of a topic's claims in such worlds, and with the faults planted that need no runs.
 
     Args:
         topic: The topic.
-        kinds: By experiment, what gives numbers for settings, runs and a random generator.
-        false: By the id of a claim that is expected to hold, what makes it false.
+        true: By the id of a claim, the datasets that its requests find where it is true.
+        false: By the id of a claim, several such lists, in each of which it is false.
     """
     claims = {claim.id: claim for claim in topic.claims}
-    assert set(false) == {id for id, claim in claims.items() if claim.expected == "supported"}
-    true = functools.cache(lambda id: world(claims[id], kinds))
-    opposite = {"supported": "contradicted", "contradicted": "supported"}
-    cases = []
+    assert set(claims) == set(true) == set(false)
+    cases = [pytest.param(claims[id], true[id], None, "supported", id=id) for id in claims]
     for id, claim in claims.items():
-        assert claim.faults
-        cases.append(pytest.param(id, None, claim.expected, id=id))
         cases += [
-            pytest.param(id, fault.plant, opposite[claim.expected], id=f"{id}, {fault.what}")
-            for fault in claim.faults
+            pytest.param(claim, datasets, None, "contradicted", id=f"{id}-{place}")
+            for place, datasets in enumerate(false[id])
         ]
+        planted = [fault for fault in claim.faults if fault.requests is None]
+        assert planted
         cases += [
-            pytest.param(id, plant, "contradicted", id=f"{id}-{place}")
-            for place, plant in enumerate(false.get(id, ()))
+            pytest.param(claim, true[id], fault, "contradicted", id=f"{id}, {fault.what}")
+            for fault in planted
         ]
 
-    @pytest.mark.parametrize(("id", "plant", "word"), cases)
-    def test(id, plant, word):
-        found = claims[id].judge(plant(true(id)) if plant else true(id))
-        assert found.word == word, found
-        assert plant or np.isfinite(found.deciding.estimate.value)
+    @pytest.mark.parametrize(("claim", "datasets", "fault", "word"), cases)
+    def test(claim, datasets, fault, word):
+        cells = world(claim, datasets)
+        found = claim.judge(fault.plant(cells) if fault else cells)
+        assert found.word == rederived(claim, found) == word
+        assert found.runs > 0
 
     return test

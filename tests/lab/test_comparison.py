@@ -23,16 +23,17 @@ def noisy(shift=None, size=0.1):
     return train
 
 
-def test_two_copies_of_one_method_are_rarely_called_different():
+@pytest.mark.parametrize("repetitions", [200, pytest.param(1000, marks=pytest.mark.slow)])
+def test_two_copies_of_one_method_are_rarely_called_different(repetitions):
     """Each copy has its own noise, and so its own choices.
 
     A program that is wrong in 5 % fails with probability 1e-3.
     """
     called = 0
-    for seed in range(1000):
+    for seed in range(repetitions):
         found = compare_optimizers(noisy(), ["one", "two"], budget=3, trials=5, seed=seed)
         called += found.pairs[0].word != "cannot tell"
-    assert called <= stats.binom.isf(1e-3, 1000, 0.05)
+    assert called <= stats.binom.isf(1e-3, repetitions, 0.05)
 
 
 def test_copies_that_share_their_noise_are_never_called_different():

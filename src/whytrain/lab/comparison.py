@@ -292,7 +292,7 @@ def smallest_difference(trials: int, pairs: int = 1, level: float = 0.95) -> flo
 
     Example:
         >>> f"{smallest_difference(10):.2f} {smallest_difference(10, pairs=10):.2f}"
-        '1.00 1.50'
+        '1.00 1.48'
     """
     freedom, root = trials - 1, math.sqrt(trials)
     limit = float(stats.t.isf((1 - level) / pairs / 2, freedom))

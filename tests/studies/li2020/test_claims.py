@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from made_up import gate, world
 from whytrain.errors import UserError
 from whytrain.lab import altered
 from whytrain.studies.li2020 import (
@@ -17,7 +18,6 @@ from whytrain.studies.li2020 import (
     width_demand,
 )
 from whytrain.studies.li2020.setup import grown
-from worlds import gate, world
 
 
 def near(rng, runs, value, size=0.1):

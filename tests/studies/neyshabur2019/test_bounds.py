@@ -1,8 +1,8 @@
 """The claims on measures and bounds, where they are true and false."""
 
+from made_up import gate
 from whytrain.studies.neyshabur2019.bounds import TOPIC
 from whytrain.studies.neyshabur2019.trends import reversed_widths, shifted, times
-from worlds import gate
 from worlds_of_width import trained
 
 test_claims = gate(

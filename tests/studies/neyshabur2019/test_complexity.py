@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.testing import assert_allclose
 
+from made_up import gate
 from whytrain.lab import Runs
 from whytrain.studies.neyshabur2019 import complexity
 from whytrain.studies.neyshabur2019.trends import times
-from worlds import gate
 from worlds_of_width import UNKNOWN, trained
 
 TINY = {

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from made_up import gate, world
 from whytrain.lab import altered
 from whytrain.studies.neyshabur2019.errors import TOPIC
 from whytrain.studies.neyshabur2019.trends import one_of_the_widest, reversed_widths, shifted
-from worlds import gate, world
 from worlds_of_width import UNKNOWN, narrow, trained
 
 KINDS = {"width": trained}

@@ -1,10 +1,10 @@
 """The claims on units and layers, where they are true and false."""
 
+from made_up import gate, world
 from whytrain.lab import Cell, Cells, altered
 from whytrain.studies.neyshabur2019.layers import TOPIC
 from whytrain.studies.neyshabur2019.trends import reversed_widths, shifted, times
 from whytrain.studies.neyshabur2019.width import WIDTHS
-from worlds import gate, world
 from worlds_of_width import narrow, trained
 
 KINDS = {"width": trained}

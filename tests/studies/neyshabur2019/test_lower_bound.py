@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from made_up import gate, world
 from whytrain import UserError
 from whytrain.lab import Runs
 from whytrain.studies.neyshabur2019 import lower_bound, study
 from whytrain.studies.neyshabur2019.trends import scaled, times
-from worlds import gate, world
 
 FLOOR = lower_bound.FLOOR
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from made_up import gate
 from whytrain import UserError
 from whytrain.lab import Runs
 from whytrain.studies.neyshabur2019 import residual_width
 from whytrain.studies.neyshabur2019.trends import one_of_the_widest, reversed_widths
 from whytrain.studies.neyshabur2019.width import prepared
-from worlds import gate
 
 
 def residual(settings, runs, rng):

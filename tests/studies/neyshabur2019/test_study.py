@@ -2,10 +2,10 @@
 
 import pytest
 
+from made_up import world
 from whytrain.errors import UserError
 from whytrain.lab import Cell, Cells, Runs
 from whytrain.studies.neyshabur2019 import study, width
-from worlds import world
 from worlds_of_width import trained
 
 CLAIMS = {claim.id: claim for claim in study.claims}

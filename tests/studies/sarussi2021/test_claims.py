@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from made_up import gate
 from whytrain.lab import added, altered, in_one_run
 from whytrain.studies.sarussi2021 import (
     agreement,
@@ -15,7 +16,6 @@ from whytrain.studies.sarussi2021 import (
     study,
 )
 from whytrain.studies.sarussi2021.scale import _changed
-from worlds import gate
 
 
 def near(rng, shape, value, size=0.05):

@@ -208,6 +208,7 @@ def test_images_are_split_centered_and_scaled():
     assert set(y) == {-1, 1}
 
 
+@pytest.mark.slow
 def test_every_figure_is_drawn():
     sizes = {"clustering": 3, "kkt": 2, "init-scale": 3}
     for figure in study.figures:

@@ -3,9 +3,9 @@
 import numpy as np
 import xarray as xr
 
+from made_up import gate, world
 from whytrain.lab import Cell, altered
 from whytrain.studies.zou2021 import convex, separation, setup, stages, study, sweeps
-from worlds import gate, world
 
 
 def trained(settings, runs, rng):
