@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from whytrain.errors import UserError
 from whytrain.lab import Cell, Cells, Runs, jsonable, parse
 from whytrain.measures import normalized_margin
 from whytrain.studies.sarussi2021 import kkt, pairs, study
@@ -89,7 +90,9 @@ def test_the_gradient_is_that_of_the_loss(hinge):
 
 def test_data_are_what_they_are_said_to_be():
     for data in ("balls", "margin", "gaussians"):
-        settings = parse(NetworkSettings, [f"data={data}", "examples=2000", "margin=0.2"])
+        settings = parse(
+            NetworkSettings, [f"data={data}", "examples=2000", *["margin=0.2"] * (data == "margin")]
+        )
         with jax.enable_x64(True):
             x, y = map(np.asarray, settings.sample(jax.random.key(0), 2000))
         assert set(y) == {-1.0, 1.0}
@@ -227,3 +230,17 @@ def test_every_figure_is_drawn():
             cells.append(Cell(small, compute(small, RUNS)))
         _, caption = figure.draw(Cells(cells))
         assert caption.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("name", "pairs", "message"),
+    [
+        ("clustering", ["data=balls", "margin=0.3"], "margin is of data=margin"),
+        ("agreement", ["separation=4"], "separation is of data=gaussians"),
+        ("kkt", ["level=0.1"], "unknown setting"),
+        ("agreement", ["level=0.1"], "unknown setting"),
+    ],
+)
+def test_no_setting_is_without_effect(name, pairs, message):
+    with pytest.raises(UserError, match=message):
+        parse(study.experiment(name).settings, pairs)

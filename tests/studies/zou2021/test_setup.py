@@ -8,8 +8,8 @@ import pytest
 
 from whytrain.dynamics import simulate
 from whytrain.errors import UserError
-from whytrain.lab import Runs
-from whytrain.studies.zou2021 import setup
+from whytrain.lab import Runs, parse
+from whytrain.studies.zou2021 import setup, study
 from whytrain.studies.zou2021.setup import Patches, TrainingSettings, problems, turned
 
 SMALL = {"samples": 6, "dimension": 30, "sparsity": 8, "width": 3, "steps": 40, "test_samples": 20}
@@ -144,3 +144,12 @@ def test_a_run_does_not_depend_on_the_others(optimizer):
 def test_impossible_settings_are_refused(settings, words):
     with pytest.raises(UserError, match=words):
         TrainingSettings(**settings)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "setting"),
+    [("convex", "learning_rate=1"), ("convex", "optimizer=gd"), ("stages", "times=4")],
+)
+def test_no_experiment_takes_a_setting_that_changes_nothing(experiment, setting):
+    with pytest.raises(UserError, match="unknown setting"):
+        parse(study.experiment(experiment).settings, [setting])

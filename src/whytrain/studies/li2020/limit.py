@@ -15,7 +15,9 @@ SMALL = (0.1, 0.01, 0.001)  # angles between two inputs (rad)
 
 @dataclass(frozen=True, kw_only=True)
 class LimitSettings(NetworkSettings):
-    """Random inputs; widths do not matter."""
+    """Random inputs."""
+
+    width: int = lab.setting(1, "of no effect: the limit has no width", low=1, high=1)
 
 
 def compute(settings: LimitSettings, runs: lab.Runs) -> xr.Dataset:

@@ -16,6 +16,7 @@ from whytrain.report import figures as draw
 from whytrain.studies.sarussi2021.setup import (
     DATA,
     SBG,
+    LevelSettings,
     NetworkSettings,
     Problem,
     at_scale,
@@ -42,7 +43,7 @@ class Clusters(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClusteringSettings(NetworkSettings):
+class ClusteringSettings(NetworkSettings, LevelSettings):
     """How many points a boundary is probed at."""
 
     probes: int = lab.setting(40_000, "points at which each boundary is probed", low=10)

@@ -18,6 +18,7 @@ from whytrain.landscapes import Landscape
 from whytrain.measures import max_margin
 from whytrain.studies.sarussi2021.setup import (
     SBG,
+    LevelSettings,
     NetworkSettings,
     Problem,
     TeacherLoss,
@@ -76,7 +77,7 @@ class Accounted(Method):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptimizationSettings(NetworkSettings):
+class OptimizationSettings(NetworkSettings, LevelSettings):
     """A rule of descent, and perhaps a wider network on the same examples."""
 
     width: int = lab.setting(5, "units k of each sign", low=1)

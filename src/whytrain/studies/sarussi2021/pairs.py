@@ -16,6 +16,7 @@ from whytrain.studies.sarussi2021.scale import PROBES, seen
 from whytrain.studies.sarussi2021.setup import (
     BIAS,
     SBG,
+    LevelSettings,
     Problem,
     TrainSettings,
     drawn,
@@ -30,7 +31,7 @@ FASHION = ((0, 1), (1, 3), (5, 9))
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairSettings(TrainSettings):
+class PairSettings(TrainSettings, LevelSettings):
     """Two classes of images, with a constant feature in place of a bias."""
 
     images: str = lab.setting("digits", "which images", choices=tuple(SIDES))

@@ -21,6 +21,7 @@ from whytrain.report import figures as draw
 from whytrain.studies.sarussi2021.setup import (
     DATA,
     SBG,
+    LevelSettings,
     NetworkSettings,
     Problem,
     TrainSettings,
@@ -35,7 +36,7 @@ PROBES = 8000
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScaleSettings(NetworkSettings):
+class ScaleSettings(NetworkSettings, LevelSettings):
     """Initial weights at several scales; `init_scale` is the smallest."""
 
     largest: float = lab.setting(10.0, "largest standard deviation", low=0, exclusive=True)

@@ -1,5 +1,6 @@
 """The data of the study, the network on it as a landscape, and its training."""
 
+import abc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,7 @@ from whytrain import lab
 from whytrain._types import Numeric
 from whytrain.data import GaussianMixture
 from whytrain.dynamics import GradientDescent, OptaxMethod, OverLoss, simulate
+from whytrain.errors import UserError
 from whytrain.landscapes import Landscape, Outcome
 from whytrain.networks import LeakyTwoLayer, logistic
 
@@ -96,7 +98,7 @@ class TeacherLoss(Landscape):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainSettings(lab.Settings):
+class TrainSettings(lab.Settings, abc.ABC):
     """A network, and how it is trained; a subclass says on what, and gives `inputs`."""
 
     width: int = lab.setting(50, "units k of each sign", low=1)
@@ -106,13 +108,12 @@ class TrainSettings(lab.Settings):
     )
     examples: int = lab.setting(100, "training examples n", low=2)
     step_size: float = lab.setting(4.0, "step size", low=0, exclusive=True)
-    level: float = lab.setting(0.02, "loss at which training ends", low=0, exclusive=True)
     steps: int = lab.setting(20_000, "most steps", low=1)
 
     @property
+    @abc.abstractmethod
     def inputs(self) -> int:
         """The length of an example."""
-        raise NotImplementedError
 
     @property
     def network(self) -> LeakyTwoLayer:
@@ -125,6 +126,13 @@ class TrainSettings(lab.Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LevelSettings(lab.Settings):
+    """Training that ends at a loss."""
+
+    level: float = lab.setting(0.02, "loss at which training ends", low=0, exclusive=True)
+
+
+@dataclass(frozen=True, kw_only=True)
 class NetworkSettings(TrainSettings):
     """A network at small random weights, and data that a linear rule separates: a draw of both."""
 
@@ -134,6 +142,15 @@ class NetworkSettings(TrainSettings):
     separation: float = lab.setting(
         3.0, "of gaussians: the distance of a center from 0, in their deviation", low=0.1
     )
+
+    def check(self) -> None:
+        """Refuse what the data do not have."""
+        for name, data in (("margin", "margin"), ("separation", "gaussians")):
+            if self.data != data and getattr(self, name) != getattr(type(self), name):
+                raise UserError(
+                    f"{name} is of data={data} and has no effect with data={self.data}; leave it "
+                    "unset"
+                )
 
     @property
     def inputs(self) -> int:

@@ -41,7 +41,7 @@ def margins(w: Float[Numeric, " d"], sample: Sample) -> Float[Numeric, " n"]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConvexSettings(setup.TrainingSettings):
+class ConvexSettings(setup.DataSettings):
     """Logistic regression on the sum of both patches."""
 
     weight_decay: float = lab.setting(1e-2, "weight decay lambda", low=0)

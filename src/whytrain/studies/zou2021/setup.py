@@ -160,10 +160,9 @@ NAMES = (*_OBSERVED, "gradient_norm")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingSettings(lab.Settings):
-    """One training; the defaults are those that are remembered of the paper's synthetic data."""
+class DataSettings(lab.Settings):
+    """A draw of data and initial weights; the defaults are those that are remembered."""
 
-    optimizer: str = lab.setting("adam", "how it moves", choices=tuple(LEARNING_RATES))
     weight_decay: float = lab.setting(1e-5, "weight decay lambda", low=0)
     feature_noise: float = lab.setting(0.2, "alpha, of the feature in the noise", low=0, high=1)
     samples: int = lab.setting(200, "training examples n, half of each class", low=2)
@@ -172,27 +171,37 @@ class TrainingSettings(lab.Settings):
     noise_size: lab.Derived[float] = lab.setting(None, "sigma_p; default 1/sqrt(s)", low=0)
     init_size: float = lab.setting(0.01, "sigma_0, of the initial weights", low=0, exclusive=True)
     width: int = lab.setting(20, "neurons m of each class", low=1)
-    power: int = lab.setting(3, "q of the activation", low=2, high=9)
-    learning_rate: lab.Derived[float] = lab.setting(
-        None, "step size; default by the optimizer: "
-        + ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.items()),
-        low=0, exclusive=True,
-    )  # fmt: skip
     steps: int = lab.setting(10_000, "number of steps", low=2)
-    batch_size: int = lab.setting(0, "examples a step; 0 for all", low=0)
     test_samples: int = lab.setting(2000, "fresh examples of the test error", low=2)
-    times: int = lab.setting(24, "times at which it is looked at, log-spaced", low=2)
 
     def check(self) -> None:
-        """Defaults, and rules of several settings."""
+        """The default of the noise, and rules of several settings."""
         self.derive("noise_size", 1 / math.sqrt(self.sparsity))
-        self.derive("learning_rate", LEARNING_RATES[self.optimizer])
         if self.samples % 2 or self.test_samples % 2:
             raise UserError("samples and test_samples must be even: half of each class")
         if self.sparsity >= self.dimension:
             raise UserError(
                 f"sparsity must be below dimension = {self.dimension}, got {self.sparsity}"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodSettings(DataSettings):
+    """How the network moves."""
+
+    optimizer: str = lab.setting("adam", "how it moves", choices=tuple(LEARNING_RATES))
+    power: int = lab.setting(3, "q of the activation", low=2, high=9)
+    learning_rate: lab.Derived[float] = lab.setting(
+        None, "step size; default by the optimizer: "
+        + ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.items()),
+        low=0, exclusive=True,
+    )  # fmt: skip
+    batch_size: int = lab.setting(0, "examples a step; 0 for all", low=0)
+
+    def check(self) -> None:
+        """The default of the step size, and that a batch is no larger than the sample."""
+        super().check()
+        self.derive("learning_rate", LEARNING_RATES[self.optimizer])
         if self.batch_size > self.samples:
             raise UserError(
                 f"batch_size must be at most samples = {self.samples}, got {self.batch_size}"
@@ -203,6 +212,13 @@ class TrainingSettings(lab.Settings):
         """The optimizer."""
         decay = self.weight_decay if self.optimizer == "adamw" else 0.0
         return _method(self.optimizer, self.learning_rate, decay, self.batch_size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings(MethodSettings):
+    """One training, looked at over time."""
+
+    times: int = lab.setting(24, "times at which it is looked at, log-spaced", low=2)
 
 
 @functools.cache  # the same object again, or the loop would be compiled again
@@ -283,17 +299,17 @@ def train(settings: Any, runs: lab.Runs) -> xr.Dataset:
     found = problems(settings, runs)
     if settings.optimizer in TURNING:
         found = [turned(problem) for problem in found]
-    ended = descend(settings, runs, found, Patches, NAMES)
+    times = log_times(settings.steps, settings.times)
+    ended = descend(settings, runs, found, Patches, NAMES, times)
     return ended[[*NAMES]]
 
 
 def descend(
     settings: Any, runs: lab.Runs, found: list[Problem], landscape: Callable, names: Any,
-    times: Any = None,
+    times: np.ndarray,
 ) -> xr.Dataset:  # fmt: skip
     """What `simulate` gives on a landscape of each of some problems."""
     decay = np.float32(0 if settings.optimizer == "adamw" else settings.weight_decay)
-    times = log_times(settings.steps, settings.times) if times is None else times
     return simulate(
         [landscape(each.train, each.test, decay, settings.power) for each in found],
         settings.method, np.stack([each.start for each in found]), settings.steps,
@@ -309,7 +325,7 @@ TRAINING = lab.Experiment(
     runs=8,
     block=16,
 )
-# A fifth of the coordinates and a quarter of the examples, in which the same is seen in less time.
+# Two fifths of the coordinates, a quarter of the examples: the same is seen in less time.
 SMALL: dict[str, Any] = {"samples": 50, "dimension": 400, "sparsity": 40}
 SMALL_RATES = {"gd": 0.1, "adam": 2e-4, "adamw": 2e-4, "sign": 2e-4, "momentum": 0.01}
 SMALL_STEPS = {"gd": 5000, "adam": 2500, "adamw": 2500, "sign": 2500, "momentum": 5000}

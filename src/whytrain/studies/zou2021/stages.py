@@ -15,7 +15,7 @@ from whytrain import lab
 from whytrain.report import figures as draw
 from whytrain.studies.zou2021 import setup
 from whytrain.studies.zou2021.separation import BOTH, FEW
-from whytrain.studies.zou2021.setup import SIGNS, ZCLG, Patches, Sample, TrainingSettings, last
+from whytrain.studies.zou2021.setup import SIGNS, ZCLG, MethodSettings, Patches, Sample, last
 
 EARLY = 0.2  # a feature below has s(Lambda) < 0.01, and the loss is still log 2
 EVERY = 2  # steps between two looks
@@ -52,7 +52,7 @@ def neuron_names(width: int, what: str) -> list[str]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StageSettings(TrainingSettings):
+class StageSettings(MethodSettings):
     """The first steps, where supports of noise patches are nearly disjoint."""
 
     optimizer: str = lab.setting("sign", "how it moves", choices=("sign", "adam"))
