@@ -1,13 +1,12 @@
 """Every experiment runs, small, whoever computes which run, and tells its results in JSON."""
 
-import json
 import math
 
-import numpy as np
 import pytest
 import xarray as xr
 
-from whytrain.lab import Runs, jsonable, parse
+from small_runs import check_small_runs
+from whytrain.lab import Runs, parse
 from whytrain.studies.yin2019 import study
 
 TINY = {
@@ -31,16 +30,7 @@ def test_the_experiments():
 
 @pytest.mark.parametrize("name", TINY)
 def test_every_experiment_runs_and_summarizes(name):
-    experiment = study.experiment(name)
-    settings = parse(experiment.settings, TINY[name])
-    dataset = experiment.compute(settings, Runs(0, 1, 0, 3))
-    assert dataset.sizes["run"] == 3
-    json.dumps(jsonable(experiment.summarize(dataset, settings)), allow_nan=False)
-    again = experiment.compute(settings, Runs(0, 1, 1, 2))
-    for variable in dataset.data_vars:
-        if "run" in dataset[variable].dims:
-            part = dataset[variable].isel(run=slice(1, 3))
-            np.testing.assert_array_equal(again[variable], part, err_msg=str(variable))
+    check_small_runs(study.experiment(name), TINY[name])
 
 
 def test_results_tell_what_theory_says_beside_what_was_found():
