@@ -131,6 +131,8 @@ def _edges(centers: np.ndarray, log: bool) -> np.ndarray:
     else:
         middle = (places[1:] + places[:-1]) / 2
         edges = np.concatenate([[2 * places[0] - middle[0]], middle, [2 * places[-1] - middle[-1]]])
+    if places.min() >= 0 and not log:
+        edges = np.maximum(edges, 0)  # what is never below 0 has no cell that is
     return np.exp(edges) if log else edges
 
 

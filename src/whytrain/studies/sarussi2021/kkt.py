@@ -83,7 +83,7 @@ LONG = lab.Experiment(
     block=64,
 )
 AGREED = LONG.grid(
-    {"quick": {"runs": 12}, "paper": {"runs": 40}},
+    {"quick": {"runs": 24}, "paper": {"runs": 40}},
     init_scale=SMALL,
     cases=({"data": "balls"}, {"data": "gaussians", "separation": 5.0}),
 )

@@ -1,7 +1,7 @@
 """What does the scale of the initial weights decide?"""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -156,16 +156,19 @@ def _changed(
     return lambda cells: cells.change(one)
 
 
-def _lines(cells: lab.Cells, name: str, label: str, **options: Any) -> Any:
+def _lines(cells: lab.Cells, name: str, label: str, log: str) -> Any:
+    """Means over runs with their intervals; of logarithms where the axis upwards has them."""
+    forth, back = (np.log, np.exp) if "y" in log else (np.asarray, np.asarray)
     series = []
     for (kind, group), color in zip(
         cells.by("data").items(), ("sky", "blue", "orange"), strict=True
     ):
-        found = [lab.estimate_mean(v, resolution=1e-4) for v in group[0].data[name].values.T]
-        values, low, high = np.array([[e.value, *e.interval] for e in found]).T
+        columns = forth(group[0].data[name].values.T)
+        found = [lab.estimate_mean(v, resolution=1e-4) for v in columns]
+        values, low, high = back(np.array([[e.value, *e.interval] for e in found]).T)
         series.append(draw.Series(group[0].data.scale.values, values, label=kind, color=color,
-                                  low=np.maximum(low, 1e-4), high=high, marker="o"))  # fmt: skip
-    return draw.lines(series, x_label="deviation of the initial weights", y_label=label, **options)
+                                  low=low, high=high, marker="o"))  # fmt: skip
+    return draw.lines(series, x_label="deviation of the initial weights", y_label=label, log=log)
 
 
 def _draw_linear(cells: lab.Cells) -> tuple:
@@ -178,7 +181,7 @@ def _draw_linear(cells: lab.Cells) -> tuple:
 def _draw_ratio(cells: lab.Cells) -> tuple:
     return _lines(cells, "ratio", "cluster ratio", log="xy"), (
         "Largest distance of a unit from its center over the center's length, after training: "
-        "means with 95 % intervals."
+        "geometric means with 95 % intervals."
     )
 
 
@@ -201,25 +204,33 @@ def _draw_units(cells: lab.Cells) -> tuple:
 
 
 def _draw_boundary(cells: lab.Cells, place: int) -> tuple:
-    """The output over the plane, and the line at which the linear SVM decides."""
+    """Where the network's output is 0, beside the line at which the linear SVM decides."""
     cell = cells[0]
     w, u = cell.data.units.values[0, place]
-    at = np.linspace(-1, 1, 121)
-    points = np.stack(np.meshgrid(at, at), axis=-1)
     slope, k = cell.settings.slope, cell.settings.width
-    plus, minus = (np.maximum(z, slope * z).mean(axis=-1) for z in (points @ w.T, points @ u.T))
-    svm = cell.data.svm.values[0, place]
-    line = np.array([-svm[1], svm[0]]) / np.abs(svm).max()
-    figure = draw.plane(
-        at, at, plus - minus, x_label="along the difference of the centers", y_label="across",
-        value_label="output", levels=[-0.5, 0, 0.5],
-        separatrix=(line[0] * at, line[1] * at), separatrix_label="linear SVM",
-    )  # fmt: skip
+    # The output grows in proportion along every ray from 0, so that it is 0 on rays.
+    angles = np.linspace(0, 2 * np.pi, 7201)
+    points = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    plus, minus = (np.maximum(z, slope * z).sum(axis=1) for z in (points @ w.T, points @ u.T))
+    turns = np.flatnonzero(np.diff(np.sign(plus - minus)))
+    across, along = cell.data.svm.values[0, place]
+    series = [_ray(point, color="orange") for point in points[turns]]
+    series += [_ray(sign * np.array([-along, across]), line="--", width=1.2) for sign in (-1, 1)]
+    series[0], series[-1] = replace(series[0], label="network"), replace(series[-1], label="SVM")
+    figure = draw.lines(series, x_label="along the difference of the centers", y_label="across",
+                        x_limits=(-1, 1), y_limits=(-1, 1))  # fmt: skip
     return figure, (
-        f"The output of a network of {2 * k} units on two balls in two dimensions, trained from "
-        f"{cell.data.scale.values[place]:g}, in units of its weights; at 0 it decides. The linear "
-        "SVM decides on the dashed line."
+        f"Where a network of {2 * k} units on two balls in two dimensions decides, trained from "
+        f"{cell.data.scale.values[place]:g}: {len(turns)} rays from 0. The linear SVM decides on "
+        "the dashed line."
     )
+
+
+def _ray(point: np.ndarray, *, color: str = "ink", line: str = "-", width: float = 1.8) -> Any:
+    """From 0 to the edge of the square, in order of x."""
+    ends = np.stack([np.zeros(2), point / np.abs(point).max()])
+    x, y = ends[np.argsort(ends[:, 0])].T
+    return draw.Series(x, y, color=color, line=line, width=width)
 
 
 CLAIMS = (

@@ -157,11 +157,12 @@ def _draw(cells: lab.Cells) -> tuple:
     figure = draw.lines(
         [draw.Series(ends, ends, "", line="--", width=1),
          draw.Series(x[order], y[order], "neurons", line="", marker="o")],
-        x_label="predicted turning step", y_label="observed",
+        x_label="predicted turning step", y_label="observed turning step",
     )  # fmt: skip
     return figure, (
         "Sign descent: the step at which each neuron turns against its feature, beside the step "
-        "at which the pull of the feature noise begins to outweigh it."
+        "at which the pull of the feature noise begins to outweigh it. A neuron far from the line "
+        "has two maxima that nearly tie."
     )
 
 
