@@ -575,6 +575,7 @@ def test_the_tolerance_goes_with_the_precision_of_the_outputs(measure, kind):
 def test_pixels_that_were_not_scaled_are_told(measure):
     state = sequence(6, 5, 4)
     pixels = RNG.integers(0, 256, (120, 6)).astype(np.uint8)
+    pixels[0, :2] = 0, 255
     logits = dense(state, "2", relu(dense(state, "0", pixels / 255)))
     y = dense(state, "2", relu(dense(state, "0", pixels))).argmax(axis=1)
     hint = "whole numbers from 0 to 255, as pixels are stored"
@@ -656,7 +657,7 @@ def test_pairs_and_a_test_set(measure):
 
 def test_extreme_weights_lose_nothing():
     """Scaling by powers of two changes norms by them, where squares would be 0 or infinite."""
-    state = sequence(6, 5, 4, bias=False)
+    state = sequence(6, 9, 4, bias=False)  # wide: of no example are all units 0
     first = before(state)
     x, y = X, dense(state, "2", relu(dense(state, "0", X))).argmax(axis=1)
     one = deep(first, state, x, y)
