@@ -8,6 +8,7 @@ from benchmarks import (
     capacity,
     descent,
     environment,
+    kernels,
     landscape,
     networks,
     reduced,
@@ -26,6 +27,7 @@ PARTS = {
     "landscape": (landscape.measure, tables.show_landscape),
     "networks": (networks.measure, tables.show_networks),
     "capacity": (capacity.measure, tables.show_capacity),
+    "kernels": (kernels.measure, tables.show_kernels),
     "sweeps": (sweeps.measure, tables.show_sweeps),
     "startup": (startup.measure, tables.show_startup),
 }

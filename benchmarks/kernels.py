@@ -11,8 +11,11 @@ import numpy as np
 
 from benchmarks.timing import best_threads, seconds
 from whytrain.kernels import tangent_kernel
+from whytrain.lab import Runs
+from whytrain.studies.li2020.mean_kernel import MEAN
 
 SIZES, CHANNELS, BLOCKS, IMAGE, CLASSES = (64, 512, 512, 1), 16, 3, (3, 32, 32), 10
+MEANS, NETWORKS = 1_000_000, 1000  # mean kernels: networks of width 20, and how many a run
 
 
 def measure(repeats: int) -> dict:
@@ -34,7 +37,13 @@ def measure(repeats: int) -> dict:
     found["residual, 64 images"] = compare(
         ours, residual_peers(state, x), repeats, slow={"torch.func Jacobians"}
     )
-    return found
+    mean = MEAN.settings(width=20, layers=4, networks=NETWORKS)
+    runs = MEANS // NETWORKS
+    return {
+        "kernels": found,
+        "means": MEANS,
+        "means_seconds": seconds(lambda: MEAN.compute(mean, Runs(0, runs, 0, runs))),
+    }
 
 
 def compare(ours: Callable, peers: dict[str, Callable], repeats: int, slow: set[str]) -> dict:

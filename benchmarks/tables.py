@@ -130,6 +130,18 @@ def show_capacity(found: dict) -> None:
     row("lowest and highest estimate", f"{trace['lowest']:.1f}", f"{trace['highest']:.1f}")
 
 
+def show_kernels(found: dict) -> None:
+    """The tables of tangent kernels."""
+    for name, each in found["kernels"].items():
+        print(f"\nTangent kernel, {name}, float32")
+        row("", "seconds", "ratio")
+        row("whytrain", f"{each['seconds']['whytrain']:.4f}", "1")
+        for peer, ratio in each["ratio"].items():
+            row(peer, f"{each['seconds'][peer]:.4f}", f"{ratio:.2f}")
+            row("  largest difference, relative", f"{each['apart'][peer]:.0e}", "")
+    row(f"\n  {found['means']} networks of width 20", f"{found['means_seconds']:.0f} s", "")
+
+
 def row(name: str, first: str, second: str) -> None:
     """One line of a table."""
     print(f"  {name:<48}{first:>12}{second:>12}".rstrip(), flush=True)

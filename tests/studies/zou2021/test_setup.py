@@ -112,7 +112,9 @@ def test_decay_is_coupled_but_for_adamw():
     grads = {}
     for name in ("adam", "adamw"):
         settings = TrainingSettings(**{**SMALL, "optimizer": name, "weight_decay": 0.5})
-        found = setup.descend(settings, Runs(0, 1, 0, 1), [problem], Patches, ["loss"], np.array([40]))
+        found = setup.descend(
+            settings, Runs(0, 1, 0, 1), [problem], Patches, ["loss"], np.array([40])
+        )
         grads[name] = found.final.values[0]
     assert np.abs(grads["adam"] - grads["adamw"]).max() > 1e-4
     alone = optax.adamw(5e-5, weight_decay=0.5)
