@@ -12,6 +12,7 @@ import whytrain
 from whytrain._process import cores
 from whytrain.cli.measure_capacity import capacity
 from whytrain.cli.measure_kernel import kernel
+from whytrain.cli.measure_linearity import linearity
 from whytrain.cli.measure_optimizers import optimizers
 from whytrain.cli.status import Status
 from whytrain.errors import UserError
@@ -31,6 +32,7 @@ measure = typer.Typer(
 )
 measure.command("capacity")(capacity)
 measure.command("kernel")(kernel)
+measure.command("linearity")(linearity)
 measure.command("optimizers")(optimizers)
 app.add_typer(measure, name="measure")
 

@@ -105,6 +105,57 @@ def show_kernel(document: Mapping[str, Any]) -> None:
         console.print(f"note: {escape(note)}")
 
 
+def show_linearity(document: Mapping[str, Any]) -> None:
+    """Print how linear a network decides.
+
+    Args:
+        document: What `Linearity.document` returned, with `picture` where one was drawn.
+    """
+    console = _console()
+    console.print(f"[bold]{escape(document['sentence'])}[/]")
+    console.print(f"rule: {document['rule']}")
+    console.print(
+        f"outputs agree with the model's on {document['compared']} examples"
+        if document["checked"]
+        else "[bold]not checked against the model[/]: give its outputs to know that it is yours"
+    )
+    low, high = document["classes"]
+    units, clusters, cone = document["units"], document["clusters"], document["cone_degrees"]
+    table = _table("of the network", ">value")
+    for title, value in (
+        (f"units for {escape(str(high))}", units["plus"]),
+        (f"units for {escape(str(low))}", units["minus"]),
+        (f"slope below 0 ({document['slope_from']})", _number(document["slope"])),
+        ("clusters of directions", clusters["number"]),
+        ("radius over length of the center", _number(clusters["ratio"])),
+        ("effective rank of the units", _number(clusters["effective_rank"])),
+        ("certified beyond this angle (degrees)", _number(cone)),
+    ):
+        table.add_row(title, str(value))
+    console.print(table)
+    shares = _table("share of", ">training", ">test", ">probes")
+    held, agreement = document["certified"], document["agreement"]
+    rows = (
+        ("decisions certified to be linear", *map(held.get, ("training", "test", "probes"))),
+        ("decisions as the best linear rule", None, None, agreement["share"]),
+        ("decisions as a linear SVM", None, None, document["svm_agreement"]),
+        ("errors", document["train_error"], document["test_error"], None),
+        ("all units of a sign agree", document["regimes"]["neural"], None, None),
+        ("all units agree with the label", document["regimes"]["perfect"], None, None),
+    )
+    for title, *each in rows:
+        shares.add_row(title, *("" if value is None else f"{value:.2%}" for value in each))
+    console.print(shares)
+    console.print(
+        f"[dim]{document['probes']} probes, normal with the mean and the covariance of the "
+        "training inputs; test: where a test set was given[/]"
+    )
+    for note in document["notes"]:
+        console.print(f"note: {escape(note)}")
+    if "picture" in document:
+        console.print(f"picture: {escape(document['picture'])}", soft_wrap=True)
+
+
 def show_optimizers(document: Mapping[str, Any]) -> None:
     """Print a comparison of optimizers.
 

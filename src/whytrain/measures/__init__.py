@@ -8,6 +8,7 @@ from whytrain.measures.clusters import (
     WeightClusters,
     agreement_regimes,
     certified_linear,
+    certified_signs,
     effective_rank,
     signed_units,
     weight_clusters,
@@ -16,6 +17,7 @@ from whytrain.measures.deep import DeepMeasures, LayerNorms, deep
 from whytrain.measures.files import read_checkpoint, read_data, read_outputs
 from whytrain.measures.flatness import Flatness, flatness
 from whytrain.measures.linear import LinearAgreement, linear_agreement, linear_svm
+from whytrain.measures.linearity import Linearity, linearity
 from whytrain.measures.margins import (
     KKT,
     ClusteredLimit,
@@ -57,6 +59,7 @@ __all__ = [
     "Flatness",
     "LayerNorms",
     "LinearAgreement",
+    "Linearity",
     "MaxMargin",
     "Measured",
     "Stationary",
@@ -68,6 +71,7 @@ __all__ = [
     "agreement_regimes",
     "capacity",
     "certified_linear",
+    "certified_signs",
     "clustered_limit",
     "convolution_norm",
     "deep",
@@ -82,6 +86,7 @@ __all__ = [
     "layers",
     "linear_agreement",
     "linear_svm",
+    "linearity",
     "load_estimator",
     "max_margin",
     "measure_ste",

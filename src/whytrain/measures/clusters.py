@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike
 from scipy.cluster import hierarchy
 
@@ -175,6 +175,60 @@ def certified_linear(
     rounding = 8 * np.finfo(float).eps * len(plus) * np.linalg.norm(inputs, axis=1)
     size = np.linalg.norm(plus) + np.linalg.norm(minus)
     return np.abs(inputs @ (plus - minus)) > reach + rounding * size
+
+
+def certified_signs(
+    w: ArrayLike, u: ArrayLike, x: ArrayLike, slope: float, bias: float = 0.0
+) -> Int[np.ndarray, " example"]:
+    """The sign of `sum_j s(w[j] . x) - sum_j s(u[j] . x) + bias`, where the clusters tell it.
+
+    Call it `f(x)`. With `n` units `w` within `r` of their mean `plus`, `m` units `u` within `R` of
+    `minus`, and `s` increasing,
+
+        f(x) >= n s(plus . x - r |x|) - m s(minus . x + R |x|) + bias
+        f(x) <= n s(plus . x + r |x|) - m s(minus . x - R |x|) + bias
+
+    For `n = m`, no bias and a strictly increasing `s` the sign is known exactly where `|(plus -
+    minus) . x| > (r + R) |x|`, which holds wherever `certified_linear` does.
+
+    Args:
+        w: (unit, input): units that count positively, scaled by their output weights.
+        u: (unit, input): units that count negatively; their number may be another one.
+        x: (example, input).
+        slope: Of the activation below 0, from 0 to 1.
+        bias: What is added to the output.
+
+    Returns:
+        1 or -1, and 0 where the clusters do not tell.
+
+    Raises:
+        UserError: The shapes do not fit, or the slope is out of range.
+
+    Example:
+        >>> w, u = [[1.0, 0.2], [1.0, -0.2]], [[-1.0, 0.0]]
+        >>> certified_signs(w, u, [[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0]], slope=0.5)
+        array([ 1, -1,  0])
+    """
+    plus_units, minus_units = checked_units(w, u)
+    inputs = checked_inputs(x, plus_units.shape[1])
+    if not 0 <= slope <= 1:
+        raise UserError(f"slope must be from 0 to 1, got {slope:g}")
+    lengths = np.linalg.norm(inputs, axis=1)
+    ranges = []
+    for units in (plus_units, minus_units):
+        center = units.mean(axis=0)
+        along, reach = inputs @ center, _radius(units, center) * lengths
+        size = np.linalg.norm(center) * lengths + reach
+        reach = reach + 8 * np.finfo(float).eps * len(center) * size
+        ranges.append(
+            [len(units) * np.maximum(z, slope * z) for z in (along - reach, along + reach)]
+        )
+    (plus_low, plus_high), (minus_low, minus_high) = ranges
+    rounding = 4 * np.finfo(float).eps * (abs(plus_low) + abs(minus_high) + abs(bias))
+    above = plus_low - minus_high + bias > rounding
+    rounding = 4 * np.finfo(float).eps * (abs(plus_high) + abs(minus_low) + abs(bias))
+    below = plus_high - minus_low + bias < -rounding
+    return above.astype(int) - below.astype(int)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from whytrain.report import figures, html, markdown, style
 from whytrain.report.content import content
 from whytrain.report.drawing import Drawing, draw
 from whytrain.report.grid_page import grid_files
+from whytrain.report.linearity_page import draw_linearity_page, write_linearity_page
 from whytrain.report.optimizers_page import draw_optimizers_page, write_optimizers_page
 from whytrain.report.ste_page import draw_ste_page, write_ste_page
 
@@ -23,11 +24,13 @@ __all__ = [
     "Drawing",
     "content",
     "draw",
+    "draw_linearity_page",
     "draw_optimizers_page",
     "draw_ste_page",
     "figures",
     "style",
     "write",
+    "write_linearity_page",
     "write_optimizers_page",
     "write_ste_page",
 ]
