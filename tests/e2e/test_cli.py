@@ -192,12 +192,23 @@ def test_list_names_what_there_is(call):
     assert status == 0
     for name in whytrain_studies():
         assert name in out
+    assert len(out.splitlines()) <= 24  # fits a screen
 
 
 def whytrain_studies():
     from whytrain import studies
 
     return studies.names()
+
+
+def test_list_shows_the_settings_of_an_experiment(call):
+    status, out, _ = call("list", WALK)
+    assert status == 0
+    assert "drift" in out
+    assert "With a drift" not in out
+    status, out, err = call("list", f"{TOY}/wlak")
+    assert (status, out) == (2, "")
+    assert "did you mean 'walk'" in err
 
 
 def test_list_shows_the_settings_of_a_study(call):

@@ -77,14 +77,22 @@ def _root(
 
 @app.command("list")
 def list_studies(
-    study: Annotated[str | None, typer.Argument(help="Show this one, with its settings.")] = None,
+    study: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[STUDY[/EXPERIMENT]]", help="Show its experiments, settings and claims."
+        ),
+    ] = None,
 ) -> None:
-    """List the studies with their experiments and claims."""
+    """List the studies; of one, its experiments and claims; of an experiment, its settings."""
     from whytrain import studies
     from whytrain.cli import tables
 
     if study is None:
         tables.show_studies([studies.load(name) for name in studies.names()])
+    elif "/" in study and not study.endswith(".py"):
+        of, name = _split_target(study)
+        tables.show_experiment(studies.source(of).study().experiment(name))
     else:
         tables.show_study(studies.source(study).study())
 

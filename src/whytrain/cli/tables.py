@@ -156,19 +156,29 @@ def show_rows(rows: "pd.DataFrame", limit: int) -> None:
 
 
 def show_studies(studies: Sequence[Study]) -> None:
-    """Print what there is to reproduce and to run.
+    """Print what there is to reproduce, a study a line.
 
     Args:
         studies: The studies.
     """
     console = _console()
+    table = _table("study", "question", ">claims", ">experiments")
     for study in studies:
-        _show_heading(console, study)
-        table = _table("experiment", "what it does")
-        for experiment in study.experiments:
-            table.add_row(escape(experiment.name), escape(experiment.doc))
-        console.print(table)
-        _show_statements(console, study)
+        sizes = len(study.claims), len(study.experiments)
+        table.add_row(escape(study.name), escape(study.question), *map(str, sizes))
+    console.print(table)
+    console.print("[dim]more: whytrain list STUDY, whytrain list STUDY/EXPERIMENT[/]")
+
+
+def show_experiment(experiment: Experiment) -> None:
+    """Print the settings of an experiment.
+
+    Args:
+        experiment: The experiment.
+    """
+    console = _console()
+    console.print(f"[bold]{escape(experiment.name)}[/]: {escape(experiment.doc)}")
+    console.print(_settings_table(experiment))
 
 
 def show_study(study: Study) -> None:
@@ -180,8 +190,7 @@ def show_study(study: Study) -> None:
     console = _console()
     _show_heading(console, study)
     for experiment in study.experiments:
-        console.print(f"[bold]{escape(experiment.name)}[/]: {escape(experiment.doc)}")
-        console.print(_settings_table(experiment))
+        show_experiment(experiment)
     _show_statements(console, study)
 
 
