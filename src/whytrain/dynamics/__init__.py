@@ -17,8 +17,10 @@ from whytrain.dynamics.methods import (
 from whytrain.dynamics.schedules import Constant, WarmUp, constant, warm_up
 from whytrain.dynamics.simulate import log_times, simulate
 from whytrain.dynamics.training import Trained, evaluate, train
+from whytrain.dynamics.tuned import OPTIMIZERS, landscape_training
 
 __all__ = [
+    "OPTIMIZERS",
     "Constant",
     "Epochs",
     "Flow",
@@ -40,6 +42,7 @@ __all__ = [
     "counts",
     "evaluate",
     "fitted_rates",
+    "landscape_training",
     "load_checkpoint",
     "log_times",
     "save_checkpoint",
