@@ -153,6 +153,36 @@ def subset(
     )  # fmt: skip
 
 
+def enlarge(dataset: Dataset, factor: int, border: int = 0) -> Dataset:
+    """Images with every pixel repeated `factor` times along both sides, and a border of zeros.
+
+    Args:
+        dataset: The images.
+        factor: At least 1.
+        border: Width of the border, in new pixels.
+
+    Raises:
+        UserError: A number is out of range.
+
+    Example:
+        >>> from whytrain.data import load
+        >>> enlarge(load("digits"), 3, 2).shape
+        (28, 28, 1)
+    """
+    if factor < 1 or border < 0:
+        raise UserError(f"factor must be 1 or more and border 0 or more, got {factor} and {border}")
+    sides = ((0, 0), (border, border), (border, border), (0, 0))
+
+    def larger(images: np.ndarray) -> np.ndarray:
+        return np.pad(images.repeat(factor, axis=1).repeat(factor, axis=2), sides)
+
+    return replace(
+        dataset,
+        train_images=larger(dataset.train_images),
+        test_images=larger(dataset.test_images),
+    )
+
+
 def random_labels(dataset: Dataset, key: jax.Array) -> Dataset:
     """The same images, each with a class drawn uniformly, whatever it shows (Zhang et al. 2017).
 

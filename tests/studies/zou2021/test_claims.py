@@ -5,7 +5,7 @@ import xarray as xr
 
 from made_up import gate, world
 from whytrain.lab import Cell, altered
-from whytrain.studies.zou2021 import convex, separation, setup, stages, study, sweeps
+from whytrain.studies.zou2021 import convex, filters, separation, setup, stages, study, sweeps
 
 
 def trained(settings, runs, rng):
@@ -57,7 +57,18 @@ def solved(settings, runs, rng):
     }  # fmt: skip
 
 
-KINDS = {"separation": trained, "stages": first_steps, "convex": solved}
+def of_images(settings, runs, rng):
+    adam = settings.optimizer == "adam"
+    drawn = ("run", "filter", "row", "column"), rng.standard_normal((runs, 6, 5, 5))
+    numbers = {
+        "roughness": 0.94 + 0.04 * adam, "roughness_before": 1.0, "roughness_change": 0.3,
+        "train_error": 0.01, "test_error": 0.06 + 0.002 * adam,
+    }  # fmt: skip
+    found = {name: ("run", x + 0.003 * rng.standard_normal(runs)) for name, x in numbers.items()}
+    return xr.Dataset(found | {"filters": drawn})
+
+
+KINDS = {"image-filters": of_images, "separation": trained, "stages": first_steps, "convex": solved}
 
 
 def other(optimizer):
@@ -99,6 +110,14 @@ test_sweeps = gate(
 )
 
 
+test_filters = gate(
+    filters.TOPIC,
+    KINDS,
+    {"B-E2": [lambda cells: cells.change(
+        lambda cell: cell.assign(roughness=1.9 - cell.data.roughness.values))]},
+)  # fmt: skip
+
+
 def test_every_figure_is_drawn():
     for figure in study.figures:
         cells = [
@@ -111,9 +130,10 @@ def test_every_figure_is_drawn():
 
 
 def test_small_settings_are_looked_at_and_run():
-    small = {"samples": 4, "dimension": 20, "sparsity": 5, "steps": 100}
+    data = {"samples": 4, "dimension": 20, "sparsity": 5, "steps": 100}
+    small = {"image-filters": {"examples": 100, "tested": 50, "epochs": 1}}
     runs = setup.lab.Runs(0, 0, 0, 2)
     for experiment in study.experiments:
-        found = experiment.compute(experiment.settings(**small), runs)
+        found = experiment.compute(experiment.settings(**small.get(experiment.name, data)), runs)
         assert found.sizes["run"] == 2
         assert all(np.isfinite(values).all() for values in found.data_vars.values())

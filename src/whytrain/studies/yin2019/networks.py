@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from whytrain import lab
-from whytrain.data import Dataset, load, normalize, subset
+from whytrain.data import Dataset, enlarge, load, normalize, subset
 from whytrain.dynamics.training import Trained, train
 from whytrain.errors import UserError
 from whytrain.networks import ImageNetwork, LeNet5, ResNet8, quantizer, stack
@@ -59,15 +59,7 @@ class NetworkSettings(lab.Settings):
 def prepared(data: str, examples: int, tested: int) -> Dataset:
     """The subset that a setting names, normalized; `digits` enlarged to 28 by 28 pixels."""
     found = subset(normalize(load(data)), examples, tested, key=jax.random.key(0))
-    if data != "digits":
-        return found
-    images = [
-        np.pad(part.repeat(3, axis=1).repeat(3, axis=2), ((0, 0), (2, 2), (2, 2), (0, 0)))
-        for part in (found.train_images, found.test_images)
-    ]
-    return Dataset(
-        found.name, images[0], found.train_labels, images[1], found.test_labels, found.classes
-    )
+    return enlarge(found, 3, 2) if data == "digits" else found
 
 
 def architecture(settings: NetworkSettings, dataset: Dataset) -> ImageNetwork:

@@ -1,7 +1,7 @@
 """Zou, Cao, Li and Gu 2023: why Adam can generalize worse than gradient descent."""
 
 from whytrain.lab import Paper, Study
-from whytrain.studies.zou2021 import convex, separation, stages, sweeps
+from whytrain.studies.zou2021 import convex, filters, separation, stages, sweeps
 
 study = Study(
     name="zou2021",
@@ -18,7 +18,7 @@ study = Study(
         year=2023,
         arxiv="2108.11371",
     ),
-    topics=(separation.TOPIC, stages.TOPIC, convex.TOPIC, sweeps.TOPIC),
+    topics=(separation.TOPIC, stages.TOPIC, convex.TOPIC, sweeps.TOPIC, filters.TOPIC),
 )
 
 __all__ = ["study"]
