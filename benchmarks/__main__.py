@@ -12,6 +12,7 @@ from benchmarks import (
     landscape,
     networks,
     reduced,
+    runs,
     startup,
     sweeps,
     tables,
@@ -28,6 +29,7 @@ PARTS = {
     "networks": (networks.measure, tables.show_networks),
     "capacity": (capacity.measure, tables.show_capacity),
     "kernels": (kernels.measure, tables.show_kernels),
+    "runs": (runs.measure, tables.show_runs),
     "sweeps": (sweeps.measure, tables.show_sweeps),
     "startup": (startup.measure, tables.show_startup),
 }

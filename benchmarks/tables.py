@@ -143,6 +143,24 @@ def show_kernels(found: dict) -> None:
     row("whytrain, with compilation", f"{found['means_seconds']:.0f} s", "")
 
 
+def show_runs(found: dict) -> None:
+    """The table of many small trainings."""
+    titles = {
+        "adam": "Adam on feature and noise patches, d = 1000, n = 200, float32",
+        "descent": "Descent on two-layer leaky networks, four data sets, float64",
+    }
+    for name, each in found.items():
+        print(f"\n{titles[name]}: {each['runs']} runs, one step of one of them")
+        row("", "µs", "ratio")
+        for who, value in each["seconds"].items():
+            label = who if who == "whytrain" else f"PyTorch, {who}"
+            row(label, f"{1e6 * value:.0f}", f"{each['ratio'][who]:.1f}")
+        row("largest difference at the end", f"{each['apart']:.0e}", "")
+        row("threads of PyTorch", f"{each['threads']}", "")
+    for who, errors in found["adam"]["test_error"].items():
+        row(f"test errors after 10,000 steps: {who}", f"{sum(errors) / len(errors):.4f}", "")
+
+
 def row(name: str, first: str, second: str) -> None:
     """One line of a table."""
     print(f"  {name:<48}{first:>12}{second:>12}".rstrip(), flush=True)
