@@ -13,7 +13,8 @@ import numpy as np
 from benchmarks.timing import best_threads, seconds
 from whytrain.dynamics import GradientDescent, simulate
 from whytrain.lab import Runs
-from whytrain.studies.sarussi2021 import pairs, scale
+from whytrain.studies.sarussi2021 import pairs as images
+from whytrain.studies.sarussi2021 import scale
 from whytrain.studies.sarussi2021 import setup as linear
 from whytrain.studies.zou2021 import setup as feature
 
@@ -158,9 +159,9 @@ def _linear_problems() -> list[tuple[Any, Any]]:
         settings = scale.ScaleSettings(data=data, scales=SCALES)
         problems = linear.starts(linear.drawn(runs, settings.draw), settings.grid)
         found.append((settings, problems))
-    settings = pairs.PairSettings(one=3, other=5, examples=100)
+    settings = images.PairSettings(one=3, other=5, examples=100)
     draws = linear.drawn(runs, settings.draw)
-    parts = [pairs._split(settings, order) for order in draws["order"]]
+    parts = [images._split(settings, order) for order in draws["order"]]
     x, y = (np.stack([part[place] for part in parts]) for place in (0, 1))
     scales = np.geomspace(settings.init_scale, settings.largest, SCALES)
     problems = linear.starts(linear.Problem(draws["w"], draws["u"], x, y), scales)
