@@ -34,7 +34,7 @@ from reach import tests_of
 
 ROOT = Path(__file__).parents[1]
 SOURCE, KEPT = ROOT / "src" / "whytrain", ROOT / ".mutants"
-STUDIES = ("liu2019", "yin2019", "neyshabur2019", "li2020", "sarussi2021")
+STUDIES = ("liu2019", "yin2019", "neyshabur2019", "li2020", "zou2021", "sarussi2021")
 PACKAGES = {
     **{name: (f"{name}/*.py",) for name in ("gaussian", "landscapes", "dynamics", "measures")},
     "lab": ("lab/statistics.py", "lab/verdicts.py"),

@@ -258,6 +258,7 @@ def linearity(
         >>> print(found.word, f"{found.network.cone:.2f}", found.clusters.number)
         linear 5.74 2
     """
+    trained, slope = _without_logistic(trained, slope)
     weights = two_layer(
         trained, *(layer_order(hidden, output, order) or (None, None)), ignore=ignore
     )
@@ -265,7 +266,7 @@ def linearity(
     _check_labels(y, len(x))
     pair = _pair(classes, y, weights.classes)
     said = _said(outputs, trained, inputs)
-    readout, bias = _readout(weights, pair, y, classes)
+    readout, bias = _readout(weights, pair, y)
     slope, slope_from, compared = _slope(weights, x, said, slope)
     network = _signed(weights, readout, bias, slope)
     signs = _signs(y, pair)
@@ -291,6 +292,19 @@ def linearity(
         _svm_agreement((network.inputs(kept), kept_signs), into, decisions),
         probes, slope_from, compared, tuple(notes),
     )  # fmt: skip
+
+
+def _without_logistic(trained: Any, slope: float | None) -> tuple[Any, float | None]:
+    """A binary classifier of scikit-learn as its weights; its class says that it has ReLU."""
+    if getattr(trained, "out_activation_", None) != "logistic":
+        return trained, slope
+    if trained.activation != "relu":
+        raise UserError(
+            f"the checkpoint has the activation {trained.activation}; only rectifiers are measured"
+        )
+    parts = {"coefs_": trained.coefs_, "intercepts_": trained.intercepts_}
+    arrays = {f"{name}.{i}": each for name, all_ in parts.items() for i, each in enumerate(all_)}
+    return arrays, 0.0 if slope is None else slope
 
 
 def _flat(given: ArrayLike, what: str, width: int) -> Float[np.ndarray, "example inputs"]:
@@ -332,18 +346,21 @@ def _pair(classes: Sequence[Any] | None, y: np.ndarray, logits: int) -> tuple[An
 
 
 def _readout(
-    weights: TwoLayerWeights, pair: tuple[Any, Any], y: np.ndarray, classes: Sequence[Any] | None
+    weights: TwoLayerWeights, pair: tuple[Any, Any], y: np.ndarray
 ) -> tuple[np.ndarray, float]:
     """Output weights and bias of the number whose sign decides."""
     if weights.classes == 1:
         return weights.V[0], float(weights.output_bias[0])
-    rows = (0, 1) if weights.classes == 2 and classes is None else pair
-    if not all(isinstance(i, int) and 0 <= i < weights.classes for i in rows):
+    there = np.unique(y).tolist()
+    if len(there) == weights.classes:  # a logit for each label, in their order
+        low, high = (there.index(label) for label in pair)
+    elif all(isinstance(i, int) and 0 <= i < weights.classes for i in pair):
+        low, high = pair
+    else:
         raise UserError(
-            f"the network has {weights.classes} logits; classes must be two of the labels 0 to "
-            f"{weights.classes - 1}, got {list(pair)}"
+            f"the network has {weights.classes} logits and these labels {len(there)} values "
+            f"({shown(map(str, there))}); give labels from 0 to {weights.classes - 1}"
         )
-    low, high = rows
     bias = float(weights.output_bias[high] - weights.output_bias[low])
     return weights.V[high] - weights.V[low], bias
 
