@@ -122,13 +122,13 @@ def compare(matrix, trace, top):
 
 
 def test_a_hard_loss_is_a_number_or_one_line():
-    numbers = [check(number) for number in range(60)]
+    numbers = [check(number) for number in range(30)]
     assert 0.3 < np.mean(numbers) / 3 < 0.9  # neither all refused, nor none
 
 
 @pytest.mark.slow
 def test_ten_thousand_hard_losses():
-    for number in range(60, 10_060):
+    for number in range(30, 10_030):
         try:
             check(number)
         except Exception as error:

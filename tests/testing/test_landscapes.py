@@ -165,7 +165,9 @@ def test_the_plain_valley_passes():
 QUICK = ("relu",)  # closed forms, which compile in seconds
 
 
-@pytest.mark.parametrize("shortcut", [False, True], ids=["plain", "shortcut"])
+@pytest.mark.parametrize(
+    "shortcut", [pytest.param(False, marks=pytest.mark.slow), True], ids=["plain", "shortcut"]
+)
 @pytest.mark.parametrize(
     "name",
     [one if one in QUICK else pytest.param(one, marks=pytest.mark.slow) for one in ACTIVATIONS],

@@ -87,6 +87,7 @@ def test_the_drift_is_that_of_the_flow():
         np.testing.assert_allclose(found.risk[run], path.risk, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_orders_are_those_of_the_truncated_flow():
     settings, found = computed("truncation")
     for run, (params, x, y) in enumerate(problems(settings)):

@@ -25,6 +25,7 @@ test_claims = gate(
 )
 
 
+@pytest.mark.slow
 def test_residual_networks_are_trained_to_the_target():
     settings = residual_width.ResidualSettings(width=2, examples=128, shrink=2, target=0.008)
     dataset = residual_width.compute(settings, Runs(0, 0, 0, 2))
