@@ -113,7 +113,6 @@ def matrix():
     for activation in ACTIVATIONS:
         for kind, exact in EXACT.items():
             for method in METHODS:
-                plain = activation == "step and relu" and "flow" not in method
                 quick = method not in exact or (activation, method) in QUICK
                 marks = () if quick else pytest.mark.slow
                 yield pytest.param(activation, kind, method, marks=marks)
