@@ -148,7 +148,7 @@ def draw_residual(rng: np.random.Generator) -> dict[str, np.ndarray]:
         shapes |= {f"{block}a": (CHANNELS, CHANNELS, 3, 3), f"{block}b": (CHANNELS, CHANNELS, 3, 3)}
     shapes["linear"] = (CLASSES, CHANNELS)
     return {
-        name: rng.standard_normal(shape, np.float32) / np.prod(shape[1:]) ** 0.5
+        name: rng.standard_normal(shape, np.float32) / float(np.prod(shape[1:])) ** 0.5
         for name, shape in shapes.items()
     }
 
