@@ -4,7 +4,7 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -87,8 +87,13 @@ def function(f: Any, params: PyTree, x: np.ndarray, dtype: Any) -> Function:
     found = trained(f, params)
     leaves, structure = jax.tree.flatten(found.arrays)
     call = _Call(found.loss, structure)
-    leaves = [jnp.asarray(leaf, dtype) for leaf in leaves]
-    outputs = _outputs(call, leaves, x)
+    alike = [
+        leaf if getattr(leaf, "dtype", None) == dtype else jnp.asarray(leaf, dtype)
+        for leaf in leaves
+    ]
+    leaves = jax.device_put(alike)  # all at once
+    shapes = tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves)
+    outputs = _outputs(call, shapes, jax.ShapeDtypeStruct(x.shape[1:], x.dtype))
     _check_alone(call, leaves, x)
     return Function(call, leaves, found.names, dtype, outputs)
 
@@ -144,13 +149,16 @@ def _told(batch: Any) -> Iterator[None]:
         ) from error
 
 
-def _outputs(call: Callable, leaves: list, x: np.ndarray) -> int:
+@lru_cache(maxsize=64)
+def _outputs(
+    call: Callable, leaves: tuple[jax.ShapeDtypeStruct, ...], example: jax.ShapeDtypeStruct
+) -> int:
     """How many outputs an example has."""
     shapes = []
     for n in (1, 2):
-        batch = jax.ShapeDtypeStruct((n, *x.shape[1:]), x.dtype)
+        batch = jax.ShapeDtypeStruct((n, *example.shape), example.dtype)
         with _told(batch):
-            made = jax.eval_shape(call, leaves, batch)
+            made = jax.eval_shape(call, list(leaves), batch)
         if not isinstance(made, jax.ShapeDtypeStruct):
             raise UserError(
                 f"f(params, x) must give one array of outputs, got {a(made)}; return the logits "

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from jax.extend import core
@@ -213,6 +214,7 @@ class _Passing(NamedTuple):
     operations: float
 
 
+@lru_cache(maxsize=128)
 def _passing(program: Program) -> _Passing:
     made = list(_made(program.closed.jaxpr))
     return _Passing(sum(size for size, _ in made), sum(count for _, count in made))
