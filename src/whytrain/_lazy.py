@@ -5,6 +5,29 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 
+class _Later:
+    """A module before it is imported."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(importlib.import_module(self._name), attribute)
+
+
+def later(name: str) -> Any:
+    """A module that is imported when something of it is first asked for.
+
+    For libraries that take long to import, and that most commands have no use for.
+
+    Example:
+        >>> math = later("math")
+        >>> math.sqrt(4.0)
+        2.0
+    """
+    return _Later(name)
+
+
 def lazily(
     package: str, home: Mapping[str, str]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:

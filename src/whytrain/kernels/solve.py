@@ -4,13 +4,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-import diffrax
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from whytrain._lazy import later
 from whytrain._types import Numeric
 from whytrain.kernels.higher import kernels
+
+diffrax = later("diffrax")
 
 TOLERANCE = 1e-10  # of a step of the solver, relative and absolute
 MOST_STEPS = 10_000

@@ -10,13 +10,16 @@ from typing import Any, Literal, overload
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
+from whytrain._lazy import later
 from whytrain.errors import UserError
 from whytrain.lab.experiment import Request
 from whytrain.lab.settings import as_dict, fingerprint
 from whytrain.lab.statistics import LEVEL, Estimate, estimate_rate, largest
 from whytrain.lab.verdicts import Finding, Rule, Verdict, Word, at_most, covers, every_run
+
+stats = later("scipy.stats")
 
 Group = Literal["definitions", "landscape", "dynamics", "experiments", "caveats"]
 
@@ -260,7 +263,7 @@ class Claim:
         return fingerprint(self.id, self.statement, self.expected, rules, looks, asked)
 
 
-_NORMAL = float(stats.norm.isf((1 - LEVEL) / 2))
+_NORMAL = float(-special.ndtri((1 - LEVEL) / 2))
 _FARTHEST = 6.0  # standard errors, beyond which no correct closed form is at one point
 
 

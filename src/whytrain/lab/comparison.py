@@ -9,10 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy import optimize, stats
 
+from whytrain._lazy import later
 from whytrain.errors import UserError
 from whytrain.lab.statistics import Estimate, estimate_mean, estimate_rate
+
+optimize = later("scipy.optimize")
+stats = later("scipy.stats")
 
 POWER = 0.8  # with which the smallest visible difference is seen
 FRESH = 2  # seeds on which a trial's setting is looked at, after it was chosen on others

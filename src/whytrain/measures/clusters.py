@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike
-from scipy.cluster import hierarchy
 
+from whytrain._lazy import later
 from whytrain.errors import UserError
 from whytrain.measures.arrays import as_float64
+
+hierarchy = later("scipy.cluster.hierarchy")
 
 ANGLE = 30.0  # degrees that directions of one cluster may be apart
 

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
-from scipy import stats
 
+from whytrain._lazy import later
 from whytrain._random import normal
 from whytrain.errors import UserError
 from whytrain.measures.arrays import jax_key
@@ -19,6 +19,8 @@ from whytrain.measures.hessian import cast, check_parts
 from whytrain.measures.loss import parts, seen_by_jax, told
 from whytrain.measures.trained import OfTrained, check_same
 from whytrain.measures.trained import trained as moving
+
+stats = later("scipy.stats")
 
 _FINE = 1e-9  # of the binary logarithm of sigma
 _FARTHEST = 480.0  # the binary logarithm of the least and the largest sigma whose square is one

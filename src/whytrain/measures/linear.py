@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
-from scipy import stats
 
+from whytrain._lazy import later
 from whytrain.errors import UserError
 from whytrain.measures.arrays import as_float64
 from whytrain.measures.clusters import checked_inputs, checked_signs
+
+stats = later("scipy.stats")
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,13 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, PyTree
 from numpy.typing import ArrayLike
-from scipy import optimize
 
+from whytrain._lazy import later
 from whytrain.errors import UserError
 from whytrain.measures.arrays import as_float64
 from whytrain.measures.clusters import checked_inputs, checked_signs
+
+optimize = later("scipy.optimize")
 
 _NONE = 1e-10  # a residual of length 1 or less that counts as none
 

@@ -8,13 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
 from jaxtyping import Float, PyTree
-from scipy import stats
 from threadpoolctl import threadpool_limits
 
+from whytrain._lazy import later
 from whytrain.errors import UserError
 from whytrain.measures.arrays import check_whole, generator
 from whytrain.measures.hessian import Place, Product, Vector, power_of_two
 from whytrain.measures.trained import OfTrained
+
+stats = later("scipy.stats")
 
 _ROUGH = 1e-5  # relative residual that products in float32 can reach
 _ALIKE = 1e-2  # relative, of products in both precisions where float32 is worth its products

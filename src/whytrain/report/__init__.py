@@ -1,80 +1,24 @@
 """Showing it: the figures, and the report of a reproduced study.
 
 `write` makes the report of a study; `figures` has the pictures that any study and any user can
-draw; `style` their colors.
+draw; `style` their colors. Names are loaded when they are first used.
 """
 
-from __future__ import annotations
+from whytrain._lazy import lazily
 
-import json
-import pathlib
-from collections.abc import Sequence
+_HOME = {
+    "Drawing": "whytrain.report.drawing",
+    "content": "whytrain.report.document",
+    "draw": "whytrain.report.drawing",
+    "draw_linearity_page": "whytrain.report.linearity_page",
+    "draw_optimizers_page": "whytrain.report.optimizers_page",
+    "draw_ste_page": "whytrain.report.ste_page",
+    "write": "whytrain.report.writing",
+    "write_linearity_page": "whytrain.report.linearity_page",
+    "write_optimizers_page": "whytrain.report.optimizers_page",
+    "write_ste_page": "whytrain.report.ste_page",
+}
+_MODULES = ("figures", "style")
 
-from whytrain._files import write_atomically, writing_to
-from whytrain.lab import Reproduction, Sweep
-from whytrain.report import figures, html, markdown, style
-from whytrain.report.content import content
-from whytrain.report.drawing import Drawing, draw
-from whytrain.report.grid_page import grid_files
-from whytrain.report.linearity_page import draw_linearity_page, write_linearity_page
-from whytrain.report.optimizers_page import draw_optimizers_page, write_optimizers_page
-from whytrain.report.ste_page import draw_ste_page, write_ste_page
-
-__all__ = [
-    "Drawing",
-    "content",
-    "draw",
-    "draw_linearity_page",
-    "draw_optimizers_page",
-    "draw_ste_page",
-    "figures",
-    "style",
-    "write",
-    "write_linearity_page",
-    "write_optimizers_page",
-    "write_ste_page",
-]
-
-
-def write(found: Reproduction | Sweep, directory: str | pathlib.Path) -> pathlib.Path:
-    """Write the report of a reproduced study, a sweep or a run, finished or not.
-
-    Beside `report.html`, which needs no other file, there are `report.md`, `report.json`, and the
-    figures as `figures/NAME.png` and `figures/NAME.svg`. Files of an earlier report are replaced.
-
-    Args:
-        found: The study as it was reproduced, or the run directory of a sweep or a run.
-        directory: Where the files go.
-
-    Returns:
-        The path of `report.html`.
-
-    Raises:
-        UserError: The files cannot be written there.
-    """
-    directory = pathlib.Path(directory)
-    files = grid_files(found) if isinstance(found, Sweep) else _study_files(found)
-    with writing_to(directory):
-        (directory / "figures").mkdir(parents=True, exist_ok=True)
-        for name, data in files.items():
-            write_atomically(directory / name, data if isinstance(data, bytes) else data.encode())
-    return directory / "report.html"
-
-
-def _study_files(found: Reproduction) -> dict[str, bytes | str]:
-    drawings = [draw(figure, found.preset, found.cells) for figure in found.study.figures]
-    said = content(found, drawings)
-    return {
-        **_pictures(drawings),
-        "report.json": json.dumps(said, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
-        "report.md": markdown.render(said),
-        "report.html": html.render(said, drawings),
-    }
-
-
-def _pictures(drawings: Sequence[Drawing]) -> dict[str, bytes | str]:
-    """Return the files of the figures that could be drawn."""
-    drawn = [drawing for drawing in drawings if not drawing.problem]
-    return {f"figures/{drawing.name}.png": drawing.png for drawing in drawn} | {
-        f"figures/{drawing.name}.svg": drawing.light for drawing in drawn
-    }
+__all__ = [*_HOME, *_MODULES]  # pyright: ignore[reportUnsupportedDunderAll]
+__getattr__, __dir__ = lazily(__name__, _HOME)

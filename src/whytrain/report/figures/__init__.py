@@ -1,27 +1,27 @@
 """Figures that every study and every user can draw.
 
 Each function returns a `matplotlib.figure.Figure` in the current theme of `whytrain.report.style`
-and leaves matplotlib's settings as they were:
+and leaves matplotlib's settings as they were. Names are loaded when they are first used:
 
 - `lines`: rates over a setting with bands, time series in stacked panels, scaling fits;
 - `phase_diagram`: a field over two settings with analytic borders on top;
 - `plane`: a loss over two coordinates with its critical points and trajectories.
 """
 
-from whytrain.report.figures.contour_plane import Path, Point, plane
-from whytrain.report.figures.line_panels import Panel, Reference, Series, lines
-from whytrain.report.figures.phase_map import phase_diagram
-from whytrain.report.style import color, context
+from whytrain._lazy import lazily
 
-__all__ = [
-    "Panel",
-    "Path",
-    "Point",
-    "Reference",
-    "Series",
-    "color",
-    "context",
-    "lines",
-    "phase_diagram",
-    "plane",
-]
+_HOME = {
+    "Panel": "whytrain.report.figures.line_panels",
+    "Path": "whytrain.report.figures.contour_plane",
+    "Point": "whytrain.report.figures.contour_plane",
+    "Reference": "whytrain.report.figures.line_panels",
+    "Series": "whytrain.report.figures.line_panels",
+    "color": "whytrain.report.style",
+    "context": "whytrain.report.style",
+    "lines": "whytrain.report.figures.line_panels",
+    "phase_diagram": "whytrain.report.figures.phase_map",
+    "plane": "whytrain.report.figures.contour_plane",
+}
+
+__all__ = [*_HOME]  # pyright: ignore[reportUnsupportedDunderAll]
+__getattr__, __dir__ = lazily(__name__, _HOME)

@@ -143,7 +143,7 @@ def _draw_paths(cells: lab.Cells) -> tuple:
     )
 
 
-def _lines(cells: lab.Cells, name: str) -> list[draw.Series]:
+def _lines(cells: lab.Cells, name: str) -> "list[draw.Series]":
     """Six runs of each network, named where the angle is."""
     series = []
     for cell in cells:

@@ -116,7 +116,7 @@ def ends_at(kind: Outcome, share: float) -> Callable[[lab.Cells], lab.Cells]:
     return lab.altered("outcome", one)
 
 
-def success_rates(cells: lab.Cells, x: Sequence[float], label: str, color: str) -> draw.Series:
+def success_rates(cells: lab.Cells, x: Sequence[float], label: str, color: str) -> "draw.Series":
     """Success rates with their exact 95 % intervals."""
     rates = [lab.estimate_rate(*successes(cell)) for cell in cells]
     low, high = ([getattr(rate, end) for rate in rates] for end in ("low", "high"))

@@ -33,7 +33,7 @@ def ticks(cells: lab.Cells, apart: float = 3.0) -> list[int]:
 
 def series(
     cells: lab.Cells, name: str, label: str = "", color: str | None = None, scale: float = 1.0
-) -> draw.Series:
+) -> "draw.Series":
     """The mean over runs of a number over the width, with its 95 % interval."""
     rows = [values(cell.data, name) * scale for cell in cells]
     means, low, high = np.transpose([_band(row) for row in rows])

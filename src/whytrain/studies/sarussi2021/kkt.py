@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from whytrain import lab
+from whytrain.errors import UserError
 from whytrain.measures import agreement_regimes, clustered_limit, max_margin, weight_clusters
 from whytrain.report import figures as draw
 from whytrain.studies.sarussi2021.setup import (
@@ -88,7 +89,7 @@ AGREED = LONG.grid(
     cases=({"data": "balls"}, {"data": "gaussians", "separation": 5.0}),
 )
 APART = LONG.grid(
-    {"quick": {"runs": 12}, "paper": {"runs": 60}}, init_scale=LARGE, data="gaussians"
+    {"quick": {"runs": 16}, "paper": {"runs": 60}}, init_scale=LARGE, data="gaussians"
 )
 
 
@@ -116,9 +117,12 @@ def _ends_in_agreement(cells: lab.Cells) -> np.ndarray:
     return perfect & (balls.pooled("reached") > 0)
 
 
-def _apart(cells: lab.Cells) -> np.ndarray:
-    """Whether units agree at the last loss, or are apart."""
-    return (_last(cells, "neural") == 1) | (_last(cells, "ratio") > 0.1)
+def _apart(cells: lab.Cells) -> lab.Estimate:
+    """The share of the runs without agreement at the last loss whose units are apart."""
+    apart = (_last(cells, "ratio") > 0.1)[_last(cells, "neural") < 1]
+    if not len(apart):
+        raise UserError("every run came to agree; ask for more runs, or for a larger init_scale")
+    return lab.estimate_rate(int(apart.sum()), len(apart))
 
 
 def _draw_convergence(cells: lab.Cells) -> tuple:
@@ -184,21 +188,18 @@ CLAIMS = (
     lab.Claim(
         id="C-T5", title="Without agreement, no clusters", group="dynamics",
         source="observed here",
-        statement="From large weights (1) units need not come to agree at every example; where "
-        "they do not, they do not cluster even at loss 1e-96: the cluster ratio stays above 0.1.",
+        statement="From large weights (1) units need not come to agree at every example; in most "
+        "runs in which they do not, they do not cluster even at loss 1e-96: the cluster ratio "
+        "stays above 0.1.",
         requests=APART,
         parts=(
-            lab.in_every_run(_apart, "runs that come to agree, or have a cluster ratio above 0.1",
-                             share=0.7),
+            lab.Part("share of runs without agreement whose cluster ratio is above 0.1", _apart,
+                     lab.above(0.5)),
             lab.Part("share of runs without agreement at loss 1e-96", _without, lab.above(0.05)),
         ),
         faults=(
             lab.Fault("clusters as close as from small weights",
                       lab.altered("ratio", lambda ratio: ratio / 100)),
-            lab.Fault("one run clusters without agreement", lambda cells: cells.change(
-                lambda cell: cell.assign(
-                    ratio=np.where(np.arange(cell.runs)[:, None] == np.argmin(
-                        cell.data.neural.values[:, -1]), 0.01, cell.data.ratio.values)))),
         ),
         does_not_show="That agreement is needed on all data: on two balls units come to agree "
         "late, and cluster then.",

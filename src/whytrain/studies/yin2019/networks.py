@@ -344,7 +344,7 @@ CLAIMS = (
 )  # fmt: skip
 
 
-def _means(ste: str, x: Sequence[float], values: xr.DataArray) -> draw.Series:
+def _means(ste: str, x: Sequence[float], values: xr.DataArray) -> "draw.Series":
     """Means over runs with 95 % intervals; `values` has dimensions run and that of `x`."""
     bands = [lab.estimate_mean(column).interval for column in values.transpose(..., "run").values]
     return series(ste, x, values.mean("run").values, bands)

@@ -90,7 +90,7 @@ def label(ste: str) -> str:
     return LABELS.get(ste, ste.replace("_", " "))
 
 
-def series(ste: str, x: Any, y: Any, bounds: Sequence = ()) -> draw.Series:
+def series(ste: str, x: Any, y: Any, bounds: Sequence = ()) -> "draw.Series":
     """An estimator's line in a figure, in its own color, with a band between `(low, high)`."""
     low, high = np.transpose(bounds) if len(bounds) else (None, None)
     x = np.asarray(x)

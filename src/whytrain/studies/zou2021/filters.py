@@ -12,7 +12,6 @@ import numpy as np
 import optax
 import xarray as xr
 from jaxtyping import Float
-from matplotlib.figure import Figure
 
 from whytrain import lab
 from whytrain.data import Dataset, enlarge, load, normalize, subset
@@ -152,6 +151,8 @@ def _planted(name: str, more: float) -> lab.Fault:
 
 def _draw(cells: lab.Cells) -> tuple:
     names = [name for name in NAMES if len(cells.sel(optimizer=name))]
+    from matplotlib.figure import Figure
+
     with draw.context():
         figure = Figure(figsize=(7.2, 1.7 * len(names)), layout="constrained")
         grid = figure.subplots(len(names), 6, squeeze=False)

@@ -36,7 +36,7 @@ def _good(cells: lab.Cells) -> np.ndarray:
     return last(cells.sel(optimizer="gd"), "test_error") <= 0.01
 
 
-def panels(cells: lab.Cells, names: dict[str, str]) -> list[draw.Panel]:
+def panels(cells: lab.Cells, names: dict[str, str]) -> "list[draw.Panel]":
     """A panel a number, with a line an optimizer: the mean over runs, between least and most."""
     found = []
     for name, words in names.items():

@@ -49,7 +49,7 @@ def error(bound: lab.Rule, name: str = "test_error", **settings: Any) -> lab.Par
     return lab.Part(f"mean {name} at {told}", mean(name, **settings), bound)
 
 
-def _line(cells: lab.Cells, axis: str, label: str, floor: float = 0.0) -> draw.Series:
+def _line(cells: lab.Cells, axis: str, label: str, floor: float = 0.0) -> "draw.Series":
     found = [(max(x, floor), mean("test_error")(some)) for x, some in cells.by(axis).items()]
     found.sort(key=lambda pair: pair[0])
     low, high = ([getattr(e, end) for _, e in found] for end in ("low", "high"))
