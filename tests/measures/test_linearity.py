@@ -155,6 +155,7 @@ def test_digits_of_scikit_learn(classes):
         ({"outputs": np.ones((20, 2))}, "the network gives 1"),
         ({"outputs": np.ones((20, 1))}, "not those of this network"),
         ({"probes": 3}, "probes must be 100"),
+        ({"order": ["0", "2", "4"]}, "order must name the two layers"),
         ({"classes": (0, 7)}, "two labels that occur"),
         ({"test": (np.ones((4, 3)), np.full(4, 9))}, "no example of the classes"),
     ],

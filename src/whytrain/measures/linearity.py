@@ -259,9 +259,11 @@ def linearity(
         linear 5.74 2
     """
     trained, slope = _without_logistic(trained, slope)
-    weights = two_layer(
-        trained, *(layer_order(hidden, output, order) or (None, None)), ignore=ignore
-    )
+    named = layer_order(hidden, output, order)
+    if named is not None and len(named) != 2:
+        raise UserError(f"order must name the two layers, hidden and output, got {list(named)}")
+    hidden, output = named or (None, None)
+    weights = two_layer(trained, hidden, output, ignore=ignore)
     x, y = _flat(inputs, "the inputs", weights.inputs), np.asarray(labels)
     _check_labels(y, len(x))
     pair = _pair(classes, y, weights.classes)
