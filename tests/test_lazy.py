@@ -4,6 +4,7 @@ import sys
 import pytest
 
 import whytrain
+from whytrain import studies
 
 HEAVY = ("jax", "numpy", "numba", "xarray", "zarr", "scipy", "matplotlib", "diffrax", "rich")
 
@@ -21,10 +22,17 @@ def loaded_by(statement: str) -> set[str]:
         "import whytrain.cli",
         "import whytrain._process",
         "import whytrain.kernels",
+        "import whytrain.report.figures",
     ],
 )
 def test_nothing_heavy_is_imported(statement):
     assert not loaded_by(statement) & set(HEAVY)
+
+
+@pytest.mark.parametrize("name", studies.names())
+def test_a_study_brings_no_library_that_a_worker_has_no_use_for(name):
+    late = {"matplotlib", "scipy.stats", "diffrax", "sklearn", "numba"}
+    assert not loaded_by(f"from whytrain import studies; studies.load({name!r})") & late
 
 
 @pytest.mark.parametrize("name", whytrain.__all__)

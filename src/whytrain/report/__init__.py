@@ -4,6 +4,9 @@
 draw; `style` their colors. Names are loaded when they are first used.
 """
 
+import importlib
+from typing import Any
+
 from whytrain._lazy import lazily
 
 _HOME = {
@@ -21,4 +24,12 @@ _HOME = {
 _MODULES = ("figures", "style")
 
 __all__ = [*_HOME, *_MODULES]  # pyright: ignore[reportUnsupportedDunderAll]
-__getattr__, __dir__ = lazily(__name__, _HOME)
+_get, _ = lazily(__name__, _HOME)
+
+
+def __getattr__(name: str) -> Any:
+    return importlib.import_module(f"{__name__}.{name}") if name in _MODULES else _get(name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
