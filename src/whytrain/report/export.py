@@ -8,9 +8,12 @@ from __future__ import annotations
 import html
 import io
 import re
+from pathlib import Path
 
 import matplotlib
 from matplotlib.figure import Figure
+
+from whytrain._files import write_atomically, writing_to
 
 _SALT = "whytrain"
 _FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
@@ -46,6 +49,27 @@ def svg(figure: Figure) -> str:
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": _SALT}):
         figure.savefig(buffer, format="svg", dpi=200, metadata={"Date": None, "Creator": None})
     return _FAMILY.sub(_FONTS, buffer.getvalue())
+
+
+def write_pictures(figure: Figure, out: Path, name: str) -> Path:
+    """Write a figure as `name.png` and `name.svg`.
+
+    Args:
+        figure: The figure.
+        out: A directory; it is made if there is none.
+        name: The files' name without ending.
+
+    Returns:
+        The path of the PNG.
+
+    Raises:
+        UserError: The directory cannot be written to.
+    """
+    with writing_to(out):
+        out.mkdir(parents=True, exist_ok=True)
+        write_atomically(out / f"{name}.svg", svg(figure).encode())
+        write_atomically(out / f"{name}.png", png(figure))
+    return out / f"{name}.png"
 
 
 def inline_svg(document: str, prefix: str, title: str) -> str:

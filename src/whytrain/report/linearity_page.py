@@ -13,8 +13,8 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from whytrain._files import writing_to
 from whytrain.measures import Linearity
+from whytrain.report.export import write_pictures
 from whytrain.report.style import color, context
 
 SHOWN, POINTS = 400, 240  # examples at most, and points of the ground in each direction
@@ -121,9 +121,4 @@ def write_linearity_page(found: Linearity, inputs: ArrayLike, labels: ArrayLike,
     Raises:
         UserError: The directory cannot be written to.
     """
-    figure = draw_linearity_page(found, inputs, labels)
-    with writing_to(out):
-        out.mkdir(parents=True, exist_ok=True)
-        for ending in ("svg", "png"):
-            figure.savefig(out / f"linearity.{ending}", dpi=200)
-    return out / "linearity.png"
+    return write_pictures(draw_linearity_page(found, inputs, labels), out, "linearity")

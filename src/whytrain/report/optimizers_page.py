@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from whytrain._files import writing_to
 from whytrain.lab import Comparison
+from whytrain.report.export import write_pictures
 from whytrain.report.style import color, context
 
 PAINTS = {"better": "blue", "worse": "orange", "cannot tell": "gray"}
@@ -77,9 +77,4 @@ def write_optimizers_page(found: Comparison, out: Path) -> Path:
     Raises:
         UserError: The directory cannot be written to.
     """
-    figure = draw_optimizers_page(found)
-    with writing_to(out):
-        out.mkdir(parents=True, exist_ok=True)
-        for ending in ("svg", "png"):
-            figure.savefig(out / f"optimizers.{ending}", dpi=200)
-    return out / "optimizers.png"
+    return write_pictures(draw_optimizers_page(found), out, "optimizers")

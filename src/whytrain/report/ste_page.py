@@ -7,9 +7,9 @@ import jax
 import numpy as np
 from matplotlib.figure import Figure
 
-from whytrain.errors import UserError
 from whytrain.gaussian import Estimator
 from whytrain.measures import SteMeasure
+from whytrain.report.export import write_pictures
 from whytrain.report.figures import Panel, Reference, Series, lines
 from whytrain.report.style import context
 
@@ -70,12 +70,4 @@ def write_ste_page(found: SteMeasure, estimator: Estimator, out: Path) -> Path:
     Raises:
         UserError: The directory cannot be written to.
     """
-    figure = draw_ste_page(found, estimator)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        paths = [out / f"ste-{found.name}.{ending}" for ending in ("png", "svg")]
-        for path in paths:
-            figure.savefig(path, dpi=200)
-    except OSError as error:
-        raise UserError(f"cannot write to {str(out)!r}: {error.strerror}") from error
-    return paths[0]
+    return write_pictures(draw_ste_page(found, estimator), out, f"ste-{found.name}")
