@@ -15,41 +15,32 @@ from jaxtyping import Float
 
 from whytrain import lab
 from whytrain.data import Dataset, available, enlarge, load, normalize, subset
-from whytrain.dynamics import train
+from whytrain.dynamics import Trained, train
 from whytrain.errors import UserError
 from whytrain.networks import LeNet5
 from whytrain.report import figures as draw
 from whytrain.studies.zou2021.setup import ZCLG
 
 DATA = ("digits", "fashion-mnist", "mnist")
-DIRECTIONS = {
-    "sgd": optax.trace(decay=0.9),
-    "adam": optax.scale_by_adam(),
-}
-RATES = {"sgd": 0.02, "adam": 1e-3}
-NAMES = {"sgd": "descent with momentum", "adam": "Adam"}
+NAMES = {"adam": "Adam", "sgd": "descent with momentum"}
+DIRECTIONS = {"adam": optax.scale_by_adam(), "sgd": optax.trace(decay=0.9)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class FilterSettings(lab.Settings):
-    """LeNet-5, and how it is trained."""
+    """LeNet-5, and how it is trained; a run trains it by both optimizers."""
 
-    optimizer: str = lab.setting("adam", "how it moves", choices=tuple(DIRECTIONS))
     data: str = lab.setting("digits", "image set; digits is on every machine", choices=DATA)
     weight_decay: float = lab.setting(5e-4, "coupled, of all weights", low=0)
     examples: int = lab.setting(1000, "training examples, drawn once for all runs", low=64)
     tested: int = lab.setting(597, "test examples, drawn once for all runs", low=1)
     batch: int = lab.setting(50, "examples a step", low=1)
     epochs: int = lab.setting(10, "epochs", low=1)
-    learning_rate: lab.Derived[float] = lab.setting(
-        None, "step size; default by the optimizer: "
-        + ", ".join(f"{name} {rate:g}" for name, rate in RATES.items()),
-        low=0, exclusive=True,
-    )  # fmt: skip
+    adam_rate: float = lab.setting(1e-3, "step size of Adam", low=0, exclusive=True)
+    sgd_rate: float = lab.setting(0.02, "of descent with momentum 0.9", low=0, exclusive=True)
 
     def check(self) -> None:
-        """The default of the step size, and sizes that there are."""
-        self.derive("learning_rate", RATES[self.optimizer])
+        """Sizes that there are."""
         if self.data == "digits" and (self.examples > 1200 or self.tested > 597):
             raise UserError("digits has 1200 examples to train on and 597 to test")
         if self.batch > self.examples:
@@ -81,16 +72,24 @@ def roughness(filters: Float[np.ndarray, "*n size size"]) -> Float[np.ndarray, "
 
 
 def compute(settings: FilterSettings, runs: lab.Runs) -> xr.Dataset:
-    """Train, then look at the first layer."""
+    """Train by both, from the same weights and on the same batches; then look at the first layer.
+
+    The trainings leave the checkpoints `adam` and `sgd`.
+    """
     data = prepared(settings.data, settings.examples, settings.tested)
-    direction = optax.chain(
-        optax.add_decayed_weights(settings.weight_decay), DIRECTIONS[settings.optimizer]
-    )
-    trained = train(
-        LeNet5(data.shape, classes=len(data.classes)), data, runs.keys(), epochs=settings.epochs,
-        step_size=settings.learning_rate, batch=settings.batch, optimizer=direction,
-        test_every=settings.epochs, checkpoint=runs.checkpoints["trained"],
-    )  # fmt: skip
+    network, keys = LeNet5(data.shape, classes=len(data.classes)), runs.keys()
+    found = []
+    for name, rate in (("adam", settings.adam_rate), ("sgd", settings.sgd_rate)):
+        direction = optax.chain(optax.add_decayed_weights(settings.weight_decay), DIRECTIONS[name])
+        trained = train(
+            network, data, keys, epochs=settings.epochs, step_size=rate, batch=settings.batch,
+            optimizer=direction, test_every=settings.epochs, checkpoint=runs.checkpoints[name],
+        )  # fmt: skip
+        found.append(_seen(trained))
+    return xr.concat(found, xr.DataArray(list(NAMES), dims="optimizer", name="optimizer"))
+
+
+def _seen(trained: Trained) -> xr.Dataset:
     before, after = (
         np.asarray(params["convolution_1"][:, 0, :, 0], np.float64)
         for params in (trained.initial, trained.params)
@@ -114,12 +113,8 @@ FILTERS = lab.Experiment(
     runs=8,
     block=8,
 )
-ON_DIGITS = FILTERS.grid(
-    {"quick": {"runs": 16, "epochs": 6}, "paper": {"runs": 32}}, optimizer=("adam", "sgd")
-)
-ON_FASHION = FILTERS.grid(
-    runs=16, data="fashion-mnist", examples=10_000, tested=10_000, optimizer=("adam", "sgd")
-)
+ON_DIGITS = FILTERS.grid({"quick": {"runs": 16, "epochs": 6}, "paper": {"runs": 32}})
+ON_FASHION = FILTERS.grid(runs=16, data="fashion-mnist", examples=10_000, tested=10_000)
 
 
 def requests(preset: str) -> list[lab.Request]:
@@ -128,13 +123,18 @@ def requests(preset: str) -> list[lab.Request]:
     return (ON_FASHION if fashion else ON_DIGITS)(preset)
 
 
+def _of(cells: lab.Cells, name: str, optimizer: str) -> np.ndarray:
+    """A number of one optimizer, run by run."""
+    return np.concatenate([cell.data[name].sel(optimizer=optimizer).values for cell in cells])
+
+
 def _more(name: str, than: float) -> lab.Part:
-    """A part: Adam has more of something than descent, run by run from the same weights."""
+    """A part: Adam has more of something than descent, run by run."""
 
     def measure(cells: lab.Cells) -> lab.Estimate:
-        adam, sgd = (cells.sel(optimizer=o).pooled(name) for o in ("adam", "sgd"))
         unit = 1 / cells[0].settings.tested if name == "test_error" else 1e-6
-        return lab.estimate_mean(adam - sgd, resolution=unit)
+        differences = _of(cells, name, "adam") - _of(cells, name, "sgd")
+        return lab.estimate_mean(differences, resolution=unit)
 
     what = f"{name.replace('_', ' ')} of Adam minus that of descent"
     return lab.Part(what, measure, lab.above(than))
@@ -143,39 +143,35 @@ def _more(name: str, than: float) -> lab.Part:
 def _planted(name: str, more: float) -> lab.Fault:
     """A fault: Adam's number is so much above descent's."""
 
-    def plant(cells: lab.Cells) -> lab.Cells:
-        of_sgd = cells.sel(optimizer="sgd")[0].data[name].values
+    def one(cell: lab.Cell) -> lab.Cell:
+        of_sgd = _of(lab.Cells([cell]), name, "sgd")
         near = of_sgd + more + 1e-4 * np.linspace(-1, 1, len(of_sgd))  # alike would bound nothing
-        return cells.change(
-            lambda cell: cell.assign(**{name: near}) if cell.settings.optimizer == "adam" else cell
-        )
+        return cell.assign(**{name: np.stack([near, of_sgd])})
 
     what = f"{name.replace('_', ' ')} of Adam is {abs(more):g}"
-    return lab.Fault(f"{what} {'above' if more > 0 else 'below'} that of descent", plant)
+    return lab.Fault(f"{what} {'above' if more > 0 else 'below'} that of descent",
+                     lambda cells: cells.change(one))  # fmt: skip
 
 
 def _draw(cells: lab.Cells) -> tuple:
-    names = [name for name in NAMES if len(cells.sel(optimizer=name))]
     from matplotlib.figure import Figure
 
     with draw.context():
-        figure = Figure(figsize=(7.2, 1.7 * len(names)), layout="constrained")
-        grid = figure.subplots(len(names), 6, squeeze=False)
-    said = []
-    for axes, name in zip(grid, names, strict=True):
-        some = cells.sel(optimizer=name)
-        shown = some[0].data.filters.values[0]
+        figure = Figure(figsize=(7.2, 3.4), layout="constrained")
+        grid = figure.subplots(len(NAMES), 6)
+    for axes, (name, words) in zip(grid, NAMES.items(), strict=True):
+        shown = cells[0].data.filters.sel(optimizer=name).values[0]
         rough = roughness(shown)
         for place, (one, filt) in enumerate(zip(axes, shown, strict=True)):
             one.imshow(filt, cmap="gray", vmin=-abs(filt).max(), vmax=abs(filt).max())
             one.set(xticks=[], yticks=[])
-            if place == 0:
-                one.set_title(NAMES[name], loc="left", fontsize="medium")
             one.set_xlabel(f"{rough[place]:.2f}", fontsize="small")
-        said.append(f"{NAMES[name]} {lab.estimate_mean(some.pooled('roughness')).value:.2f}")
+        axes[0].set_title(words, loc="left", fontsize="medium")
+    said = ", ".join(f"{words} {_of(cells, 'roughness', name).mean():.2f}"
+                     for name, words in NAMES.items())  # fmt: skip
     return figure, (
         "First-layer filters of the first run, from the same weights; below each its roughness "
-        f"(0 constant, 1 noise). Mean over runs and filters: {', '.join(said)}."
+        f"(0 constant, 1 noise). Mean over runs and filters: {said}."
     )
 
 
@@ -192,9 +188,10 @@ CLAIMS = (
         faults=(_planted("roughness", -0.001),),
         does_not_show=_OTHERS,
         note=lambda cells: "mean roughness, at the start and of what was added: " + "; ".join(
-            f"{NAMES[o]} {c.pooled('roughness').mean():.3f}, "
-            f"{c.pooled('roughness_before').mean():.3f}, "
-            f"{c.pooled('roughness_change').mean():.3f}" for o, c in cells.by("optimizer").items()),
+            ", ".join([f"{words} {_of(cells, 'roughness', o).mean():.3f}"]
+                      + [f"{_of(cells, f'roughness_{part}', o).mean():.3f}"
+                         for part in ("before", "change")])
+            for o, words in NAMES.items()),
     ),
     lab.Claim(
         id="B-E2-error", title="… and its test error higher", group="experiments",
@@ -207,8 +204,8 @@ CLAIMS = (
         faults=(_planted("test_error", 0.02),),
         does_not_show=_OTHERS,
         note=lambda cells: "; ".join(
-            f"{NAMES[o]}: test error {c.pooled('test_error').mean():.4f}, training error "
-            f"{c.pooled('train_error').mean():.4f}" for o, c in cells.by("optimizer").items()),
+            f"{words}: test error {_of(cells, 'test_error', o).mean():.4f}, training error "
+            f"{_of(cells, 'train_error', o).mean():.4f}" for o, words in NAMES.items()),
     ),
 )  # fmt: skip
 FIGURES = (lab.Figure("filters", "First-layer filters of both optimizers", requests, _draw),)
