@@ -137,7 +137,7 @@ def _more(name: str, than: float) -> lab.Part:
         return lab.estimate_mean(differences, resolution=unit)
 
     what = f"{name.replace('_', ' ')} of Adam minus that of descent"
-    return lab.Part(what, measure, lab.above(than))
+    return lab.Part(what, measure, lab.above(than, resolution=0.01))
 
 
 def _planted(name: str, more: float) -> lab.Fault:
@@ -187,6 +187,7 @@ CLAIMS = (
         parts=(_more("roughness", 0.0),),
         faults=(_planted("roughness", -0.001),),
         does_not_show=_OTHERS,
+        growth=2,
         note=lambda cells: "mean roughness, at the start and of what was added: " + "; ".join(
             ", ".join([f"{words} {_of(cells, 'roughness', o).mean():.3f}"]
                       + [f"{_of(cells, f'roughness_{part}', o).mean():.3f}"
@@ -203,6 +204,7 @@ CLAIMS = (
         parts=(_more("test_error", 0.02),),
         faults=(_planted("test_error", 0.03),),
         does_not_show=_OTHERS,
+        growth=2,
         note=lambda cells: "; ".join(
             f"{words}: test error {_of(cells, 'test_error', o).mean():.4f}, training error "
             f"{_of(cells, 'train_error', o).mean():.4f}" for o, words in NAMES.items()),

@@ -78,11 +78,13 @@ CLAIMS = (
         requests=BOTH.at(optimizer="adam"),
         parts=(
             lab.in_every_run(_fits("adam"), "runs with training error 0 and so small a slope", FEW),
-            lab.Part("mean test error", mean("test_error", optimizer="adam"), lab.above(0.8)),
+            lab.Part("mean test error", mean("test_error", optimizer="adam"),
+                     lab.above(0.8, resolution=0.03)),
         ),
         faults=(planted("test_error", 0.78, optimizer="adam"),
                 planted("train_error", 0.02, optimizer="adam")),
         does_not_show="The rates of the theorem, whose regime n² s ~ √d is out of reach.",
+        growth=2,
         figures=("separation",),
     ),
     lab.Claim(
