@@ -77,7 +77,8 @@ CLAIMS = (
         "1/(T eta) and test error ≥ 1/2 (here: a mean above 0.8).",
         requests=BOTH.at(optimizer="adam"),
         parts=(
-            lab.in_every_run(_fits("adam"), "runs with training error 0 and so small a slope", 0.55),
+            lab.in_every_run(_fits("adam"), "runs with training error 0 and so small a slope",
+                             0.55),
             lab.Part("mean test error", mean("test_error", optimizer="adam"),
                      lab.above(0.8, resolution=0.03)),
         ),
