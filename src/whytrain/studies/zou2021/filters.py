@@ -6,6 +6,7 @@ both optimizers from the same weights, on the same batches, with the same couple
 
 import functools
 from dataclasses import dataclass
+from typing import cast
 
 import jax
 import numpy as np
@@ -86,7 +87,8 @@ def compute(settings: FilterSettings, runs: lab.Runs) -> xr.Dataset:
             optimizer=direction, test_every=settings.epochs, checkpoint=runs.checkpoints[name],
         )  # fmt: skip
         found.append(_seen(trained))
-    return xr.concat(found, xr.DataArray(list(NAMES), dims="optimizer", name="optimizer"))
+    names = xr.DataArray(list(NAMES), dims="optimizer", name="optimizer")
+    return cast(xr.Dataset, xr.concat(found, names))
 
 
 def _seen(trained: Trained) -> xr.Dataset:
