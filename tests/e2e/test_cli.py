@@ -201,6 +201,18 @@ def whytrain_studies():
     return studies.names()
 
 
+def test_list_tells_what_was_found_in_this_directory(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = [{"verdict": "supported"}, {"verdict": "contradicted"}]
+    good = json.dumps({"claims": words, "seconds": 9.6})
+    for name, text in (("zou2021", good), ("li2020", "[1]"), ("yin2019", "{")):
+        (tmp_path / "whytrain-results" / f"{name}-quick").mkdir(parents=True)
+        (tmp_path / "whytrain-results" / f"{name}-quick" / "report.json").write_text(text)
+    status, out, _ = call("list")
+    assert status == 0
+    assert "1 ✓ 1 ✗ 10 s" in out
+
+
 def test_list_shows_the_settings_of_an_experiment(call):
     status, out, _ = call("list", WALK)
     assert status == 0

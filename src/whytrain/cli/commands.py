@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,8 @@ from whytrain.errors import UserError
 
 if TYPE_CHECKING:
     from whytrain import lab
+
+RESULTS = "whytrain-results"  # where reproductions go, unless told otherwise
 
 app = typer.Typer(
     name="whytrain",
@@ -89,7 +92,8 @@ def list_studies(
     from whytrain.cli import tables
 
     if study is None:
-        tables.show_studies([studies.load(name) for name in studies.names()])
+        found = [studies.load(name) for name in studies.names()]
+        tables.show_studies(found, [_said_here(each.name) for each in found])
     elif "/" in study and not study.endswith(".py"):
         of, name = _split_target(study)
         tables.show_experiment(studies.source(of).study().experiment(name))
@@ -139,7 +143,7 @@ def reproduce(
     settings = split_pairs(pairs or [])
     if settings and not claims:
         raise UserError("say with --claim ID which claim is to be judged at these settings")
-    directory = Path(out or "whytrain-results/" + _name(found.name, preset, claims, settings))
+    directory = Path(out or f"{RESULTS}/{_name(found.name, preset, claims, settings)}")
     with lab.open_executor(workers, scheduler) as executor:
         reproduction = lab.reproduce(
             source,
@@ -379,6 +383,19 @@ def measure_ste(
         _print_json(jsonable(document))
     else:
         tables.show_ste(found, document.get("picture"))
+
+
+def _said_here(study: str) -> str:
+    """Verdicts and seconds of the last reproduction in this directory; empty if there is none."""
+    from whytrain.lab.verdicts import SIGNS
+
+    try:
+        found = json.loads((Path(RESULTS) / f"{study}-quick" / "report.json").read_text())
+        counts = Counter(SIGNS[claim["verdict"]] for claim in found["claims"])
+        words = [f"{count} {sign}" for sign, count in counts.items()]
+        return " ".join([*words, f"{found['seconds']:.0f} s"])
+    except (OSError, ValueError, LookupError, TypeError):  # none, or a damaged one
+        return ""
 
 
 def _name(study: str, preset: str, claims: list[str] | None, settings: dict[str, str]) -> str:

@@ -155,19 +155,20 @@ def show_rows(rows: "pd.DataFrame", limit: int) -> None:
         console.print(f"more columns (--columns): {escape(more)}")
 
 
-def show_studies(studies: Sequence[Study]) -> None:
+def show_studies(studies: Sequence[Study], here: Sequence[str]) -> None:
     """Print what there is to reproduce, a study a line.
 
     Args:
         studies: The studies.
+        here: What was found of each in this directory, if it was reproduced.
     """
     console = _console()
-    table = _table("study", "question", ">claims", ">experiments")
-    for study in studies:
-        sizes = len(study.claims), len(study.experiments)
-        table.add_row(escape(study.name), escape(study.question), *map(str, sizes))
+    table = _table("study", "question", ">claims", "here")
+    for study, said in zip(studies, here, strict=True):
+        table.add_row(escape(study.name), escape(study.question), str(len(study.claims)), said)
     console.print(table)
-    console.print("[dim]more: whytrain list STUDY, whytrain list STUDY/EXPERIMENT[/]")
+    more = escape("whytrain list STUDY[/EXPERIMENT]")
+    console.print(f"[dim]here: last run in this directory; more: {more}[/]")
 
 
 def show_experiment(experiment: Experiment) -> None:
