@@ -54,6 +54,7 @@ def test_a_sweep_from_start_to_finish(call):
     assert wt.open("here")["mean"].dims == ("steps", "kind")
 
 
+@pytest.mark.slow
 def test_the_number_of_workers_changes_nothing(call):
     _, one, _ = call("sweep", "a.toml", "--out", "one", "--json")
     words = ["sweep", "a.toml", "--out", "two", "--json", "--workers", "2"]

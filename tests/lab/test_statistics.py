@@ -348,6 +348,7 @@ def test_exact_numbers_have_a_range_and_no_level():
             largest(wrong)
 
 
+@pytest.mark.slow
 def test_the_median_s_interval_is_exact_for_a_skewed_distribution():
     """Coverage below 0.93 has probability 1e-4 where the interval covers 0.95 or more."""
     random = np.random.default_rng(0)

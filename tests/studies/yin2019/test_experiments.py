@@ -28,7 +28,10 @@ def test_the_experiments():
     assert names == {*TINY, "networks"}  # that one: test_networks.py
 
 
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(one, marks=pytest.mark.slow) if one == "landscape" else one for one in TINY],
+)
 def test_every_experiment_runs_and_summarizes(name):
     check_small_runs(study.experiment(name), TINY[name])
 

@@ -155,7 +155,8 @@ def test_what_to_do_without_the_files_is_told_in_one_line(tmp_path, monkeypatch,
     assert "data_batch_1.bin to data_batch_5.bin and test_batch.bin" in told
 
 
-@pytest.mark.parametrize("network", ["lenet5", pytest.param("resnet8", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("network", ["lenet5", "resnet8"])
 def test_the_experiment_depends_on_nothing_but_its_keys(network):
     settings = NetworkSettings(
         network=network, data="digits", examples=128, tested=50, batch=32, pretraining=1, epochs=1,
