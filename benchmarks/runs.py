@@ -127,28 +127,39 @@ def _torch_adam_vmap(runs: list, rate: float) -> Callable[[int], Any]:
 
 def _descent(repeats: int) -> dict:
     batches = _linear_problems()
+    settings = batches[0][0]
+    together = _as_one([problems for _, problems in batches])
+    loss, method = linear.TeacherLoss(settings.network), GradientDescent(settings.step_size)
 
-    def ours() -> list[np.ndarray]:
-        return [
-            simulate(linear.TeacherLoss(s.network), GradientDescent(s.step_size), p, LINEAR_STEPS)
-            .final_w.values
-            for s, p in batches
-        ]  # fmt: skip
+    def ours() -> np.ndarray:
+        return simulate(loss, method, together, LINEAR_STEPS).final_w.values
 
     found = ours()
     each = [_torch_descent(s, linear.each(p)[0]) for s, p in batches]
     threads = best_threads(lambda: lambda: each[0](50))
+    first = np.cumsum([0, *(len(p.y) for _, p in batches[:-1])])
     apart = max(
-        float(np.abs(one(LINEAR_STEPS) - w[0]).max() / np.abs(w[0]).max())
-        for one, w in zip(each, found, strict=True)
+        float(np.abs(w - found[at][:, : w.shape[1]]).max() / np.abs(w).max())
+        for at, w in zip(first, (one(LINEAR_STEPS) for one in each), strict=True)
     )
-    runs = sum(len(p.y) for _, p in batches)
+    runs = len(together.y)
     times: dict[str, list[float]] = {"whytrain": [], "one by one": []}
     for _ in range(repeats):
         times["whytrain"].append(seconds(ours) / LINEAR_STEPS / runs)
         alone = sum(seconds(lambda one=one: one(LINEAR_STEPS)) for one in each)
         times["one by one"].append(alone / LINEAR_STEPS / len(each))
     return _told(times) | {"runs": runs, "apart": apart, "threads": threads}
+
+
+def _as_one(batches: list[Any]) -> Any:
+    """All runs in one batch: inputs and units get zeros at the end, which nothing ever changes."""
+    most = max(each.x.shape[-1] for each in batches)
+
+    def padded(array: np.ndarray) -> np.ndarray:
+        return np.pad(array, ((0, 0), (0, 0), (0, most - array.shape[-1])))
+
+    wide = [each._replace(w=padded(each.w), u=padded(each.u), x=padded(each.x)) for each in batches]
+    return linear.Problem(*(np.concatenate(leaves) for leaves in zip(*wide, strict=True)))
 
 
 def _linear_problems() -> list[tuple[Any, Any]]:
