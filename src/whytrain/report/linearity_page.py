@@ -44,7 +44,7 @@ def draw_linearity_page(found: Linearity, inputs: ArrayLike, labels: ArrayLike) 
         _draw_boundary(left, found, (x[:SHOWN], y[:SHOWN]), plane, mean)
         _draw_units(right, found, plane)
         if x.shape[1] > 2:
-            names = "along the sum's normal", "across it, in the plane of the centers"
+            names = "along the hyperplane's normal", "across it, in the plane of the centers"
             left.set(xlabel=names[0], ylabel=names[1])
             right.set(xlabel=names[0], ylabel=names[1])
         else:
@@ -89,7 +89,8 @@ def _draw_boundary(
         axes.plot(*at[y == label].T, marker, color=paint, markersize=3, label=f"label {label}")
     axes.set_aspect("equal")
     axes.legend(loc="upper right")
-    axes.set_title("decisions; darker where certified", loc="left")
+    more = "" if len(plane) == 2 else "\nin a plane, examples projected"
+    axes.set_title(f"decisions; darker where certified{more}", loc="left")
 
 
 def _draw_units(axes: Axes, found: Linearity, plane: np.ndarray) -> None:
