@@ -113,9 +113,9 @@ FILTERS = lab.Experiment(
     settings=FilterSettings,
     compute=compute,
     runs=8,
-    block=8,
+    block=4,
 )
-ON_DIGITS = FILTERS.grid({"quick": {"runs": 16, "epochs": 6}, "paper": {"runs": 32}})
+ON_DIGITS = FILTERS.grid({"quick": {"runs": 8, "epochs": 6}, "paper": {"runs": 32}})
 ON_FASHION = FILTERS.grid(runs=16, data="fashion-mnist", examples=10_000, tested=10_000)
 
 
