@@ -25,7 +25,7 @@ from whytrain.lab.directory import Sweep, export, open, query, table, verify
 from whytrain.lab.execution import Counts, NotYetRun, PieceFailed, Progress
 from whytrain.lab.executors import open_executor
 from whytrain.lab.experiment import Experiment, Grid, Request, summarize, told
-from whytrain.lab.randomness import Runs, normals
+from whytrain.lab.randomness import Runs, normals, uniforms
 from whytrain.lab.reproduction import Reproduction, reopen, reproduce
 from whytrain.lab.settings import Derived, Settings, as_dict, fingerprint, parse, setting
 from whytrain.lab.statistics import (
@@ -143,5 +143,6 @@ __all__ = [
     "sweep_cost",
     "table",
     "told",
+    "uniforms",
     "verify",
 ]

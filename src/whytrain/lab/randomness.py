@@ -112,6 +112,33 @@ def normals(keys: jax.Array, count: int) -> Float[np.ndarray, "key count"]:
         return np.asarray(_normals(keys, max(16, 1 << (count - 1).bit_length())))[:, :count]
 
 
+def uniforms(keys: jax.Array, count: int) -> Float[np.ndarray, "key count"]:
+    """Numbers of each key, uniform in [0, 1), in float64.
+
+    The first ones of a power of two of them, as for `normals`.
+
+    Args:
+        keys: Keys.
+        count: How many numbers each gives.
+
+    Returns:
+        The numbers.
+
+    Example:
+        >>> keys = Runs(0, 7, 0, 3).keys()
+        >>> few, many = uniforms(keys, 3), uniforms(keys, 9)
+        >>> bool((few == many[:, :3]).all())
+        True
+    """
+    with jax.enable_x64(True):
+        return np.asarray(_uniforms(keys, 1 << (count - 1).bit_length()))[:, :count]
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _uniforms(keys: jax.Array, count: int) -> jax.Array:
+    return jax.vmap(lambda key: jax.random.uniform(key, (count,)))(keys)
+
+
 @functools.partial(jax.jit, static_argnums=1)
 def _normals(keys: jax.Array, count: int) -> jax.Array:
     return jax.vmap(lambda key: jax.random.normal(key, (count,)))(keys)

@@ -8,6 +8,12 @@ from whytrain.landscapes.reduction import Reduction, VectorStep
 from whytrain.landscapes.rule import Rule
 from whytrain.landscapes.shared_filter import SharedFilter
 from whytrain.landscapes.sphere import SphereReduction
+from whytrain.landscapes.starts import (
+    ball_coordinates,
+    gaussian_coordinates,
+    plane_sums,
+    sphere_angle,
+)
 from whytrain.landscapes.weights import Weights, aligned_output, angle_between
 
 __all__ = [
@@ -27,4 +33,8 @@ __all__ = [
     "aligned_output",
     "angle_between",
     "at_each",
+    "ball_coordinates",
+    "gaussian_coordinates",
+    "plane_sums",
+    "sphere_angle",
 ]

@@ -2,15 +2,14 @@
 
 import math
 
-import jax
 import numpy as np
 import pytest
-from scipy.special import ndtr
+from scipy import stats
 
 from whytrain.errors import UnstableStepWarning, UserError
 from whytrain.gaussian import ESTIMATORS
 from whytrain.lab import Cell, Cells, Runs, parse, summarize
-from whytrain.landscapes import Outcome
+from whytrain.landscapes import Outcome, PlaneOrder
 from whytrain.landscapes.rule import DESCENT
 from whytrain.studies.yin2019 import descent
 from whytrain.studies.yin2019.descent import DescentSettings, draw_orders
@@ -67,17 +66,24 @@ def test_at_the_edges_of_the_settings_it_is_plain_descent_of_all_weights(edge):
     settings = DescentSettings(**{"m": 5, "steps": 200} | edge)
     runs = Runs(0, 1, 0, 4)
     found = descent.ends(settings, runs)
-    with jax.enable_x64(True):
-        normal = np.asarray(
-            jax.vmap(lambda k: jax.random.normal(k, (settings.m + 1,)))(runs.keys())
-        )
-    for run, row in enumerate(normal):
-        angle = math.pi * ndtr(row[-1]) if settings.angle is None else settings.angle
-        w = settings.filter_norm * np.array([math.cos(angle), math.sin(angle)])
-        losses, lengths = descend(settings, settings.output_scale * row[:-1], w)
+    order = draw_orders(settings, runs)
+    for run in range(4):
+        start = PlaneOrder(*(float(leaf[run]) for leaf in order))
+        losses, lengths = descend(settings, whole(settings, start), np.array(start[:2]))
         rise = max(0.0, *np.diff(losses))
         assert float(found.least_radius[run]) == pytest.approx(min(lengths), rel=1e-9)
         assert float(found.rise_loss[run]) == pytest.approx(rise, rel=1e-7, abs=1e-13)
+
+
+def whole(settings, start):
+    """Output weights with the sums of a start: along 1, along the rest of v*, across both."""
+    m, star = settings.m, settings.output_star
+    v = np.full(m, start.total / m)
+    rest = star - star.sum() / m
+    if rest @ rest > 1e-9:
+        v = v + (start.overlap - v @ star) / (rest @ rest) * rest
+    spare = np.linalg.svd(np.stack([np.ones(m), rest * (rest @ rest > 1e-9)]))[2][-1]
+    return v + math.sqrt(max(start.size - v @ v, 0)) * spare if m > 1 else v
 
 
 def descend(settings, v, w):
@@ -110,6 +116,24 @@ def test_the_teacher_and_the_starts_are_as_asked_for():
     assert np.std(order.overlap) == pytest.approx(0.5, rel=0.05)
     fixed = draw_orders(DescentSettings(angle=0.3), Runs(0, 1, 0, 5))
     np.testing.assert_allclose(np.arctan2(fixed.y, fixed.x), 0.3, rtol=1e-14)
+
+
+# A correct program fails one of the 35 comparisons below with probability 0.035 at most.
+@pytest.mark.parametrize(("m", "alignment"), [(1, 0.5), (2, 0.2), (3, 0.0), (10, 0.3), (100, 0.7)])
+def test_starts_have_the_law_of_gaussian_weights(m, alignment):
+    settings = DescentSettings(m=m, alignment=alignment, output_scale=0.5)
+    drawn = draw_orders(settings, Runs(0, 1, 0, 3000))
+    v = 0.5 * np.random.default_rng(1).standard_normal((3000, m))
+    sums = (v.sum(axis=1), v @ settings.output_star, (v**2).sum(axis=1))
+    mixed = [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (2, -1, 0), (1, 0, 1), (0, 2, -1)]
+    for shares in mixed:  # equal laws of all sums are equal joint laws
+        ours, plain = (
+            sum(share * leaf for share, leaf in zip(shares, leaves, strict=True))
+            for leaves in (drawn[2:], sums)
+        )
+        assert stats.ks_2samp(ours, plain).pvalue > 1e-3
+    angle = np.arctan2(drawn.y, drawn.x)
+    assert stats.kstest(angle / math.pi, "uniform").pvalue > 1e-3
 
 
 @pytest.mark.parametrize("m", [2, 10])

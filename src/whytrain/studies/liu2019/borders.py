@@ -160,7 +160,7 @@ PHASE_PRIOR = lab.Experiment(
     settings=PriorSettings,
     compute=compute_prior,
     summarize=summarize,
-    version=2,
+    version=3,
     runs=200,
     block=1024,
 )
@@ -170,7 +170,7 @@ PHASE_ALIGNMENT = lab.Experiment(
     settings=AlignmentSettings,
     compute=compute_alignment,
     summarize=summarize,
-    version=2,
+    version=3,
     runs=200,
     block=1024,
 )

@@ -16,9 +16,9 @@ from whytrain.studies.liu2019.setup import (
     NETWORKS,
     DescentSettings,
     check_axis,
-    draw_orders,
     draw_weights,
     network,
+    orders_of,
 )
 
 HALVINGS = 20  # of an interval of pi: to 3e-6 rad
@@ -39,17 +39,18 @@ def compute_paths(settings: TrajectorySettings, runs: lab.Runs) -> xr.Dataset:
     def order(field: str):
         return lambda weights: getattr(landscape.order(weights), field)
 
+    starts = draw_weights(settings, runs)
     path = simulate(
         landscape,
         settings.method,
-        draw_weights(settings, runs),
+        starts,
         horizon,
         observables={"loss": landscape.loss}
         | {name: order(name) for name in ("angle", "total", "overlap")},
         times=np.unique(np.r_[0, np.geomspace(1, horizon, settings.times).round()].astype(int)),
     )
     ended = simulate(
-        settings.reduction, settings.method, draw_orders(settings, runs), settings.steps
+        settings.reduction, settings.method, orders_of(settings, starts), settings.steps
     )
     return path[["angle", "total", "overlap", "loss"]].assign(
         outcome=ended.outcome, steps=ended.steps

@@ -71,7 +71,7 @@ SCALING = lab.Experiment(
     doc="steps to come within epsilon of the global optimum",
     settings=ScalingSettings,
     compute=compute,
-    version=2,
+    version=3,
     runs=200,
     block=1024,
 )

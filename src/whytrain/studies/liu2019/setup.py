@@ -20,6 +20,9 @@ from whytrain.landscapes import (
     Weights,
     aligned_output,
     at_each,
+    ball_coordinates,
+    plane_sums,
+    sphere_angle,
 )
 from whytrain.landscapes.rule import NORMALIZED_DESCENT
 
@@ -154,19 +157,24 @@ def draw_weights(settings: DescentSettings, runs: lab.Runs) -> Weights:
     return runs.draw(functools.partial(_weights, settings), numbers=settings.k + settings.p)
 
 
+def orders_of(settings: DescentSettings, weights: Weights) -> SphereOrder:
+    """The order parameters of whole starts."""
+    if settings.angle is None:
+        return at_each(settings.landscape.order, weights)
+    # The angle is given; measuring it again would round it.
+    a = weights.output
+    overlap = (a * settings.output_star).sum(axis=1)
+    return SphereOrder(np.full(len(a), settings.angle), a.sum(axis=1), overlap)
+
+
 def draw_orders(settings: DescentSettings, runs: lab.Runs) -> SphereOrder:
-    """The order parameters of the same starts; whole starts are drawn some at a time."""
-    star, landscape = settings.output_star, settings.landscape
-
-    def orders(keys: Array) -> SphereOrder:
-        weights = _weights(settings, keys)
-        if settings.angle is None:
-            return at_each(landscape.order, weights)
-        # The angle is given; measuring it again would round it.
-        angle = np.full(len(keys), settings.angle)
-        return SphereOrder(angle, weights.output.sum(axis=1), (weights.output * star).sum(axis=1))
-
-    return runs.draw(orders, numbers=settings.k + settings.p)
+    """The order parameters of such starts, by their own law: the cost depends on no `k` or `p`."""
+    uniforms = runs.draw(lambda keys: lab.uniforms(keys, 4))
+    x, y = (settings.radius * leaf for leaf in ball_coordinates(uniforms[:, :2], settings.k))
+    total, overlap = plane_sums(x, y, settings.k, settings.alignment, settings.norm)
+    if settings.angle is None:
+        return SphereOrder(sphere_angle(uniforms[:, 2:], settings.p), total, overlap)
+    return SphereOrder(np.full(len(runs), settings.angle), total, overlap)
 
 
 def _weights(settings: DescentSettings, keys: Array) -> Weights:

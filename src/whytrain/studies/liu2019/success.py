@@ -59,7 +59,7 @@ SUCCESS_RATE = lab.Experiment(
     settings=DescentSettings,
     compute=compute,
     summarize=summarize,
-    version=2,
+    version=3,
     runs=5000,
     reduce=reduce,
 )

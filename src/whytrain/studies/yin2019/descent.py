@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Array
 from scipy.special import ndtr
 
 from whytrain import lab
 from whytrain.dynamics import GradientDescent, count, log_times, simulate
 from whytrain.errors import UnstableStepWarning
-from whytrain.landscapes import Outcome, PlaneOrder
+from whytrain.landscapes import Outcome, PlaneOrder, gaussian_coordinates, plane_sums
 from whytrain.report import figures as draw
 from whytrain.studies.yin2019.fate import trapping_threshold
 from whytrain.studies.yin2019.setup import PUBLISHED, THEOREM, YIN, EstimatorSettings, label, series
@@ -62,19 +61,16 @@ class TrajectorySettings(DescentSettings):
 
 
 def draw_orders(settings: DescentSettings, runs: lab.Runs) -> PlaneOrder:
-    """The order parameters of random starts."""
-
-    def orders(keys: Array) -> PlaneOrder:
-        normal = lab.normals(keys, settings.m + 1)
-        v = settings.output_scale * normal[:, : settings.m]
-        theta = math.pi * ndtr(normal[:, settings.m])
-        if settings.angle is not None:
-            theta = np.full(len(keys), settings.angle)
-        x, y = settings.filter_norm * np.cos(theta), settings.filter_norm * np.sin(theta)
-        overlap = (v * settings.output_star).sum(axis=1)
-        return PlaneOrder(x, y, v.sum(axis=1), overlap, (v**2).sum(axis=1))
-
-    return runs.draw(orders, numbers=settings.m)
+    """The order parameters of random starts, by their law: the cost depends on no `m` or `n`."""
+    normal = runs.draw(lambda keys: lab.normals(keys, 4))
+    scale, m = settings.output_scale, settings.m
+    x, y, size = gaussian_coordinates(normal[:, :3], m)
+    total, overlap = plane_sums(scale * x, scale * y, m, settings.alignment * (m + 1), 1.0)
+    theta = math.pi * ndtr(normal[:, 3])
+    if settings.angle is not None:
+        theta = np.full(len(runs), settings.angle)
+    along, across = settings.filter_norm * np.cos(theta), settings.filter_norm * np.sin(theta)
+    return PlaneOrder(along, across, total, overlap, scale**2 * size)
 
 
 def _descend(settings: DescentSettings, runs: lab.Runs, **watched) -> xr.Dataset:
@@ -98,12 +94,12 @@ def paths(settings: TrajectorySettings, runs: lab.Runs) -> xr.Dataset:
 DESCENT = lab.Experiment(
     "descent",
     "where coarse gradient descent from random starts ends, and whether its loss ever rose",
-    DescentSettings, ends, lab.summarize, runs=1000, version=2,
+    DescentSettings, ends, lab.summarize, runs=1000, version=3,
 )  # fmt: skip
 TRAJECTORIES = lab.Experiment(
     "trajectories",
     "angle, overlap, filter length and loss of single runs over time",
-    TrajectorySettings, paths, lab.summarize, runs=24, block=256,
+    TrajectorySettings, paths, lab.summarize, runs=24, block=256, version=2,
 )  # fmt: skip
 
 ALIGNMENTS = (0.02, 0.1, 0.3, 0.45, 0.7)
