@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-from whytrain.measures import capacity, hutchpp, top_eigenvalue
+from whytrain.measures import capacity, top_eigenvalue, xtrace
 
 WIDTHS = (784, 1024, 10)
 SAMPLES = 1000
@@ -224,7 +224,7 @@ def _trace() -> dict:
         matrix = np.asarray(jax.hessian(lambda p: _loss(unravel(p), x, np.sin(x[:, :1])))(flat))
     true, found = float(np.trace(matrix)), []
     for seed in range(200):
-        found.append(hutchpp(lambda v: matrix @ v, len(matrix), np.random.default_rng(seed)))
+        found.append(xtrace(lambda v: matrix @ v, len(matrix), np.random.default_rng(seed)))
     values = [each.value for each in found]
     return {
         "true": true, "lowest": min(values), "highest": max(values), "repetitions": len(found),

@@ -9,7 +9,16 @@ import pytest
 
 import plain_capacity as plain
 from whytrain import UserError
-from whytrain.measures import Convolution, Dense, capacity, convolution_norm, deep, forward, layers
+from whytrain.measures import (
+    Convolution,
+    Dense,
+    capacity,
+    convolution_norm,
+    deep,
+    forward,
+    layers,
+    norms,
+)
 from whytrain.measures.deep import path_norm
 
 
@@ -42,21 +51,38 @@ def test_the_norm_on_a_torus_is_exact(shape, height, width, stride):
 
 @pytest.mark.parametrize("padding", [0, 1, 2])
 @pytest.mark.parametrize("stride", [1, 2, 3])
-def test_the_norm_with_zeros_around_is_bounded_from_above(padding, stride):
+def test_the_norm_with_zeros_around_is_exact_to_its_residual(padding, stride):
     for seed in range(5):
         layer = Convolution(kernel(3, 2, 3, 3, seed=seed), stride=stride, padding=padding)
         found = convolution_norm(layer, 7, 6)
         true = np.linalg.svd(as_matrix(layer, (2, 7, 6)))[1][0]
-        assert not found.exact
-        assert true <= found.value * (1 + 1e-12)
-        assert found.value <= 1.6 * true  # and not by much
+        assert found.exact
+        assert found.value == pytest.approx(true, rel=1e-12)
+        assert abs(found.value - true) <= found.residual + 1e-14 * true
+        assert found.residual <= 1e-9 * true
 
 
-def test_a_stride_that_does_not_divide_the_torus_is_bounded_from_above():
+def test_a_stride_that_does_not_divide_the_torus_is_no_obstacle():
     layer = Convolution(kernel(2, 2, 3, 3), stride=2, padding="circular")
-    found = convolution_norm(layer, 5, 5)
+    true = np.linalg.svd(as_matrix(layer, (2, 5, 5)))[1][0]
+    assert convolution_norm(layer, 5, 5).value == pytest.approx(true, rel=1e-12)
+
+
+@pytest.mark.parametrize(("padding", "stride"), [(0, 1), (1, 2), (2, 3), ("circular", 2)])
+def test_a_norm_that_is_not_found_is_bounded_from_above(padding, stride, monkeypatch):
+    monkeypatch.setattr(norms, "_PRODUCTS", 2)
+    layer = Convolution(kernel(3, 2, 3, 3), stride=stride, padding=padding)
+    found = convolution_norm(layer, 7, 7)
+    true = np.linalg.svd(as_matrix(layer, (2, 7, 7)))[1][0]
     assert not found.exact
-    assert np.linalg.svd(as_matrix(layer, (2, 5, 5)))[1][0] <= found.value
+    assert true <= found.value * (1 + 1e-12) <= 3.5 * true
+
+
+@pytest.mark.parametrize("scale", [1e-170, 1e170, 0.0])
+def test_the_scale_of_a_kernel_scales_its_norm(scale):
+    layer = Convolution(np.full((1, 1, 3, 3), scale / 9), padding=1)
+    found = convolution_norm(layer, 8, 8)
+    assert found.value == pytest.approx(scale * 0.9212069, rel=1e-6)
 
 
 def network(seed=0, padding=1):
@@ -135,7 +161,7 @@ def test_every_measure_is_its_formula():
     }  # fmt: skip
     for name, value in expected.items():
         assert getattr(found, name) == pytest.approx(value, rel=1e-11), name
-    assert not found.exact
+    assert found.exact
     assert found.document()["layers"][2]["exact"]
 
 
@@ -227,7 +253,8 @@ def test_the_batch_changes_nothing(batch):
             assert other[name] == pytest.approx(value, rel=1e-10), name
 
 
-def test_what_is_not_to_be_trusted_is_said():
+def test_what_is_not_to_be_trusted_is_said(monkeypatch):
+    monkeypatch.setattr(norms, "_PRODUCTS", 1)
     first, last, x, y = network()
     notes = " ".join(deep([first[0], last[1], first[2]], last, x, y, quantile=0.5).notes)
     assert "spectral norms of layers [0, 1] are upper bounds" in notes

@@ -30,14 +30,7 @@ from whytrain.measures.margins import (
 from whytrain.measures.network import Convolution, Dense, TwoLayerWeights, forward
 from whytrain.measures.norms import convolution_norm
 from whytrain.measures.reading import layers, two_layer
-from whytrain.measures.spectrum import (
-    TopEigenvalue,
-    Trace,
-    hessian_trace,
-    hutchpp,
-    lanczos,
-    top_eigenvalue,
-)
+from whytrain.measures.spectrum import Eigenvalue, bottom_eigenvalue, lanczos, top_eigenvalue
 from whytrain.measures.ste import (
     Stationary,
     SteMeasure,
@@ -45,6 +38,7 @@ from whytrain.measures.ste import (
     load_estimator,
     measure_ste,
 )
+from whytrain.measures.trace import Trace, hessian_trace, xtrace
 
 __all__ = [
     "KKT",
@@ -55,6 +49,7 @@ __all__ = [
     "Convolution",
     "DeepMeasures",
     "Dense",
+    "Eigenvalue",
     "Facts",
     "Flatness",
     "LayerNorms",
@@ -64,11 +59,11 @@ __all__ = [
     "Measured",
     "Stationary",
     "SteMeasure",
-    "TopEigenvalue",
     "Trace",
     "TwoLayerWeights",
     "WeightClusters",
     "agreement_regimes",
+    "bottom_eigenvalue",
     "capacity",
     "certified_linear",
     "certified_signs",
@@ -80,7 +75,6 @@ __all__ = [
     "flatness",
     "forward",
     "hessian_trace",
-    "hutchpp",
     "kkt_residual",
     "lanczos",
     "layers",
@@ -98,4 +92,5 @@ __all__ = [
     "top_eigenvalue",
     "two_layer",
     "weight_clusters",
+    "xtrace",
 ]

@@ -38,9 +38,9 @@ class LayerNorms:
     """The norms of one layer; of the weights as they are stored, unless said otherwise.
 
     Attributes:
-        spectral: Of the linear map that the layer is; for convolutions with zeros around an upper
-            bound.
-        exact: Whether `spectral` is the norm itself.
+        spectral: Of the linear map that the layer is.
+        exact: Whether `spectral` is the norm itself; otherwise it is an upper bound.
+        residual: What `spectral` is exact to beyond rounding, see `convolution_norm`.
         frobenius: The root of the sum of squared weights.
         distance: The same of the difference to the initial weights.
         distance_1_2: Of the difference as a linear map, the sum over outputs of row norms: for a
@@ -50,6 +50,7 @@ class LayerNorms:
 
     spectral: float
     exact: bool
+    residual: float
     frobenius: float
     distance: float
     distance_1_2: float

@@ -14,7 +14,15 @@ from jaxtyping import Array, Float, PyTree
 
 from whytrain.errors import UserError
 from whytrain.measures.arrays import a
-from whytrain.measures.loss import check_finite, check_loss, check_mean, parts, seen_by_jax, told
+from whytrain.measures.loss import (
+    check_examples,
+    check_finite,
+    check_loss,
+    check_mean,
+    parts,
+    seen_by_jax,
+    told,
+)
 from whytrain.measures.trained import Trained, trained
 
 Vector = Float[np.ndarray, " parameter"]
@@ -41,7 +49,8 @@ def hessian_product(
         *data: Pytrees of arrays; those of floating point are brought to `dtype`, as `params` are.
         dtype: The precision.
         batch: How many examples are held at a time, for a loss that is a mean over examples, which
-            the first axis of every array of `data` counts; None for all, and any loss.
+            the first axis of every array of `data` counts; None for all, and also for a sum, or
+            data that are no examples.
 
     Returns:
         The product, and how many parameters there are. A product that is not finite raises a
@@ -49,8 +58,9 @@ def hessian_product(
 
     Raises:
         UserError: `loss` is no scalar, its value changes from call to call or is not finite, its
-            gradient is not finite, JAX cannot trace it, with a batch it is no mean over examples,
-            or among `params` there is what cannot be differentiated.
+            gradient is not finite, JAX cannot trace it, it is no mean over examples (such as with
+            batch normalization in training mode), or among `params` there is what cannot be
+            differentiated.
 
     Example:
         >>> product, size = hessian_product(lambda p: 3 * p[0] ** 2 + p[0] * p[1], np.ones(2))
@@ -129,9 +139,11 @@ def check_parts(found: Trained, data: tuple, batch: int | None) -> None:
         raise UserError(f"a batch must be a whole number of examples, got {batch!r}")
     _, first = next(parts(data, batch))
     first = cast(first, jnp.float64)
-    check_loss(found.loss, found.arrays, first)
-    if batch is not None:
-        with told():
+    value = check_loss(found.loss, found.arrays, first)
+    with told():
+        if batch is None:
+            check_examples(found.loss, found.arrays, first, value)
+        else:
             check_mean(found.loss, found.arrays, first)
 
 

@@ -90,6 +90,7 @@ def _value(loss: Callable[..., Any], arrays: PyTree, data: tuple) -> float:
     return float(value)
 
 
+_HALVED = 4  # examples, below which a half is not worth comparing
 _ALIKE = 1e-6  # relative; in float64 a mean is the mean of its halves to much less
 
 
@@ -123,6 +124,35 @@ def parts(data: tuple, batch: int | None) -> Iterator[tuple[float, tuple]]:
     for start in range(0, count, batch):
         part = jax.tree.map(lambda leaf, at=start: leaf[at : at + batch], data)
         yield min(batch, count - start) / count, part
+
+
+def check_examples(loss: Callable[..., Any], params: PyTree, data: tuple, whole: float) -> None:
+    """Refuse a loss in which examples act on each other, as batch normalization in training does.
+
+    Such a loss is neither the mean nor the sum of the losses of both halves of the data. What
+    cannot be cut in halves, because first axes differ or the loss does not take a part, has no
+    examples.
+    """
+    leaves = [np.shape(leaf) for leaf in jax.tree.leaves(data)]
+    counts = {shape[0] if shape else 0 for shape in leaves}
+    if len(counts) != 1 or max(counts) < _HALVED:
+        return
+    [count] = counts
+    try:
+        halves = [
+            (share, float(loss(params, *half))) for share, half in parts(data, (count + 1) // 2)
+        ]
+    except Exception:  # the user's loss does not take a part of the data
+        return
+    found = [sum(share * value for share, value in halves), sum(value for _, value in halves)]
+    size = max(abs(whole), *(abs(value) for _, value in halves))
+    if not any(abs(one - whole) <= _ALIKE * size for one in found):
+        raise UserError(
+            f"the loss of {count} examples is {whole:.6g}, neither the mean ({found[0]:.6g}) nor "
+            f"the sum ({found[1]:.6g}) of the losses of their halves, as with batch normalization "
+            "in training mode: normalize by running statistics; if it is this loss that you mean, "
+            "close over the data, loss = lambda params: f(params, X, y)"
+        )
 
 
 def check_mean(loss: Callable[..., Any], params: PyTree, part: tuple) -> None:

@@ -1,16 +1,23 @@
 """Norms of matrices and convolutions, in float64, each with the convention that the papers use."""
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
-from jaxtyping import Complex, Float
+from jaxtyping import Array, Complex, Float
 
+from whytrain.measures.hessian import power_of_two
 from whytrain.measures.network import Convolution
+from whytrain.measures.spectrum import lanczos
 
 Matrix = Float[np.ndarray, "rows columns"]
 _SAFE = 1e-140  # a root of squares below it may have lost some of them
+_TOLERANCE, _PRODUCTS = 1e-10, 500  # of Lanczos, relative to the square of the norm
 
 
 def root(compute: Callable[[np.ndarray], float], values: np.ndarray) -> float:
@@ -129,11 +136,13 @@ class Norm(NamedTuple):
 
     Attributes:
         value: The number.
-        exact: Whether it is the norm to rounding; otherwise it is an upper bound of it.
+        exact: Whether it is the norm to the residual; otherwise it is an upper bound of it.
+        residual: Some singular value lies within it of `value`; 0 for what is exact to rounding.
     """
 
     value: float
     exact: bool
+    residual: float = 0.0
 
 
 def convolution_norm(layer: Convolution, height: int, width: int) -> Norm:
@@ -149,8 +158,10 @@ def convolution_norm(layer: Convolution, height: int, width: int) -> Norm:
 
         norm = max_f || [C(f_1), ..., C(f_{s^2})] ||_2 / s
 
-    With zeros around the image the map is the one on a larger torus, at least `height + kernel - 1`
-    high, between an embedding and a restriction, which no norm can exceed: an upper bound. The norm
+    Otherwise, above all with zeros around the image, it is the root of the largest eigenvalue of
+    `A^T A` with `A` the map itself, by the Lanczos method to a residual of 1e-10. Should that not
+    be reached, the result is an upper bound: the norm on a larger torus, at least `height +
+    kernel - 1` high, from and to which the map is an embedding and a restriction. The norm
     of the kernel as an (out, in kh kw) matrix, which other implementations take, is neither.
 
     Args:
@@ -163,15 +174,51 @@ def convolution_norm(layer: Convolution, height: int, width: int) -> Norm:
 
     Example:
         >>> average = np.full((1, 1, 3, 3), 1 / 9)
-        >>> norm, exact = convolution_norm(Convolution(average, padding="circular"), 8, 8)
-        >>> f"{norm:.6f}", exact
-        ('1.000000', True)
-        >>> convolution_norm(Convolution(average, padding=1), 8, 8).exact
-        False
+        >>> print(f"{convolution_norm(Convolution(average, padding='circular'), 8, 8).value:.6f}")
+        1.000000
+        >>> print(f"{convolution_norm(Convolution(average, padding=1), 8, 8).value:.6f}")
+        0.921207
     """
     weight, stride = np.asarray(layer.weight, np.float64), layer.stride
-    sides, exact = [height, width], layer.padding == "circular"
-    if not exact:
+    torus = layer.padding == "circular" and not height % stride and not width % stride
+    if torus or not np.isfinite(weight).all() or not weight.any():
+        return Norm(_largest(_transform(weight, height, width), stride if torus else 1), torus)
+    return _by_lanczos(layer, height, width) or _bound(layer, height, width)
+
+
+def _by_lanczos(layer: Convolution, height: int, width: int) -> Norm | None:
+    """The largest singular value of the map; None where it did not converge."""
+    weight = np.asarray(layer.weight, np.float64)
+    scale = power_of_two(weight)
+    shape = (1, weight.shape[1], height, width)
+    if layer.channels_last:
+        shape = (1, height, width, weight.shape[1])
+    with jax.enable_x64(True):
+        bare = eqx.tree_at(
+            lambda one: (one.weight, one.bias), layer, (jnp.asarray(weight / scale), None),
+            is_leaf=lambda leaf: leaf is None,
+        )  # fmt: skip
+        found = lanczos(
+            lambda v: np.asarray(_gram(bare, jnp.asarray(v).reshape(shape))).ravel(),
+            np.random.default_rng(0).standard_normal(math.prod(shape)), _TOLERANCE, _PRODUCTS,
+        )  # fmt: skip
+    if not found.converged or found.value <= 0:
+        return None
+    value = math.sqrt(found.value)
+    return Norm(scale * value, True, scale * found.residual / value)
+
+
+@jax.jit
+def _gram(layer: Convolution, x: Array) -> Array:
+    """`A^T A x` with `A` the layer, which has no bias."""
+    y, back = jax.vjp(layer, x)
+    return back(y)[0]
+
+
+def _bound(layer: Convolution, height: int, width: int) -> Norm:
+    weight, stride = np.asarray(layer.weight, np.float64), layer.stride
+    sides = [height, width]
+    if layer.padding != "circular":
         sides = [
             -(-(side + kernel - 1) // stride) * stride
             for side, kernel in zip(sides, weight.shape[2:], strict=True)
@@ -179,7 +226,7 @@ def convolution_norm(layer: Convolution, height: int, width: int) -> Norm:
     if any(side % stride for side in sides):
         # Samples are a part of all outputs, so that the map without stride bounds this one.
         return Norm(_largest(_transform(weight, *sides), 1), False)
-    return Norm(_largest(_transform(weight, *sides), stride), exact)
+    return Norm(_largest(_transform(weight, *sides), stride), False)
 
 
 def _transform(weight: np.ndarray, height: int, width: int) -> Complex[np.ndarray, "h w out in"]:

@@ -1,4 +1,4 @@
-"""The largest eigenvalue of the Hessian of a loss, and its trace, each with its error."""
+"""The largest and the smallest eigenvalue of the Hessian of a loss, each with its residual."""
 
 import math
 from dataclasses import dataclass, replace
@@ -10,13 +10,10 @@ import scipy.linalg
 from jaxtyping import Float, PyTree
 from threadpoolctl import threadpool_limits
 
-from whytrain._lazy import later
 from whytrain.errors import UserError
 from whytrain.measures.arrays import check_whole, generator
 from whytrain.measures.hessian import Place, Product, Vector, power_of_two
 from whytrain.measures.trained import OfTrained
-
-stats = later("scipy.stats")
 
 _ROUGH = 1e-5  # relative residual that products in float32 can reach
 _ALIKE = 1e-2  # relative, of products in both precisions where float32 is worth its products
@@ -24,12 +21,12 @@ _FEW = 8  # products, too few to spend some of them in float32
 
 
 @dataclass(frozen=True)
-class TopEigenvalue(OfTrained):
-    """The largest eigenvalue of a symmetric operator.
+class Eigenvalue(OfTrained):
+    """The largest, or the smallest, eigenvalue of a symmetric operator.
 
     Attributes:
         value: The Rayleigh quotient `v.Hv` of the unit vector found: never above the largest
-            eigenvalue, but for rounding.
+            eigenvalue (below the smallest), but for rounding.
         residual: `||H v - value v||`, and how far the products were from symmetric ones, which is
             what rounding cost. Some eigenvalue lies within it of `value`; that it is the largest
             one is sure only in the sense in which Lanczos from a random start is: an eigenvector
@@ -62,7 +59,7 @@ def top_eigenvalue(
     tolerance: float = 1e-6,
     most: int = 300,
     batch: int | None = None,
-) -> TopEigenvalue:
+) -> Eigenvalue:
     """Find the largest eigenvalue of the Hessian of `loss(params, *data)` by the Lanczos method.
 
     First with products in float32 as far as they carry, then, from the vector found, in float64, so
@@ -91,17 +88,66 @@ def top_eigenvalue(
         >>> print(f"{found.value:.6f} {found.converged}")
         4.000000 True
     """
+    return _extreme(1.0, (loss, params, data, batch), (seed, key), tolerance, most)
+
+
+def bottom_eigenvalue(
+    loss: Any,
+    params: PyTree,
+    *data: Any,
+    seed: Any = 0,
+    key: Any = None,
+    tolerance: float = 1e-6,
+    most: int = 300,
+    batch: int | None = None,
+) -> Eigenvalue:
+    """Find the smallest eigenvalue of the Hessian of `loss(params, *data)`; see `top_eigenvalue`.
+
+    Below 0 beyond its residual, the parameters are no local minimum. Where the smallest eigenvalues
+    lie close together, near 0 as they do at the end of training, Lanczos needs many products, and
+    `converged` says whether there were enough.
+
+    Args:
+        loss: As there.
+        params: As there.
+        *data: As there.
+        seed: As there.
+        key: As there.
+        tolerance: As there.
+        most: As there.
+        batch: As there.
+
+    Returns:
+        The eigenvalue, its residual, and its vector.
+
+    Raises:
+        UserError: As there.
+
+    Example:
+        >>> found = bottom_eigenvalue(lambda p: 2 * p[0] ** 2 - 0.5 * p[1] ** 2, np.ones(2))
+        >>> print(f"{found.value:.6f} {found.converged}")
+        -1.000000 True
+    """
+    found = _extreme(-1.0, (loss, params, data, batch), (seed, key), tolerance, most)
+    return replace(found, value=-found.value)
+
+
+def _extreme(sign: float, given: tuple, random: tuple, tolerance: float, most: int) -> Eigenvalue:
+    """The largest eigenvalue of the Hessian times a sign."""
     check_search(tolerance, most)
-    rng = generator(seed, key)
-    place = Place.of(loss, params, data, batch)
-    product, start = place.product(), rng.standard_normal(place.size)
+    rng, place = generator(*random), Place.of(*given)
+    product, start = _times(sign, place.product()), rng.standard_normal(place.size)
     # The threads of BLAS go on spinning after each call, and would take the cores from those of the
     # compiled products; the vectors here are short enough for one.
     with threadpool_limits(1, user_api="blas"), np.errstate(over="ignore", invalid="ignore"):
-        begin, spent = _rough_start(place, product, start, tolerance, most)
+        begin, spent = _rough_start(place, product, start, sign, tolerance, most)
         exact = _search(product, begin, tolerance, most - spent)
     found = _in_range(exact)
     return replace(found, products=spent + found.products, left_out=place.trained.left_out)
+
+
+def _times(sign: float, product: Product) -> Product:
+    return product if sign > 0 else lambda vector: -product(vector)
 
 
 def check_search(tolerance: Any, most: Any) -> None:
@@ -112,13 +158,13 @@ def check_search(tolerance: Any, most: Any) -> None:
 
 
 def _rough_start(
-    place: Place, product: Product, start: Vector, tolerance: float, most: int
+    place: Place, product: Product, start: Vector, sign: float, tolerance: float, most: int
 ) -> tuple[Vector, int]:
     """A vector near the eigenvector, by products in float32, and how many products that took."""
     if most < _FEW:
         return start, 0
     try:
-        rough = place.product(jnp.float32, check=False)
+        rough = _times(sign, place.product(jnp.float32, check=False))
         alike = _alike(rough(start), product(start))  # or numbers are beyond the reach of float32
     except UserError:  # a loss that is for float64 only; what is wrong otherwise is told next
         return start, 2
@@ -139,7 +185,7 @@ def _alike(rough: Vector, exact: Vector) -> bool:
 
 def lanczos(
     product: Product, start: Any, tolerance: float, most: int, dtype: Any = np.float64
-) -> TopEigenvalue:
+) -> Eigenvalue:
     """The largest eigenvalue of a symmetric operator, by Lanczos with full reorthogonalization.
 
     With an orthonormal basis `Q` of the Krylov space of `start`, `H Q = Q T + beta q e_k^T` and `T
@@ -170,7 +216,7 @@ def lanczos(
     return _in_range(_search(product, begin, tolerance, most, dtype))
 
 
-def _in_range(found: TopEigenvalue) -> TopEigenvalue:
+def _in_range(found: Eigenvalue) -> Eigenvalue:
     if not math.isfinite(found.value):
         raise UserError("a product with the operator is beyond the largest number; scale it")
     return found
@@ -178,7 +224,7 @@ def _in_range(found: TopEigenvalue) -> TopEigenvalue:
 
 def _search(
     product: Product, start: Vector, tolerance: float, most: int, dtype: Any = np.float64
-) -> TopEigenvalue:
+) -> Eigenvalue:
     """`lanczos`; its value is NaN where a product is not finite."""
     basis = np.empty((min(8, most), len(start)), dtype)
     start = start / power_of_two(start)
@@ -188,7 +234,7 @@ def _search(
     for k in range(min(most, len(start))):
         moved = np.asarray(product(basis[k]), dtype)
         if not np.isfinite(moved).all():
-            return TopEigenvalue(np.nan, np.inf, basis[0].astype(np.float64), k + 1, False)
+            return Eigenvalue(np.nan, np.inf, basis[0].astype(np.float64), k + 1, False)
         scale = scale or power_of_two(
             moved
         )  # of the operator, a power of two: squares stay in range
@@ -204,7 +250,7 @@ def _search(
         done = residual <= tolerance * abs(value)
         if done or beta <= rounding * size or k + 1 in (most, len(start)):
             vector = np.asarray(weights @ basis[: k + 1], np.float64)
-            return TopEigenvalue(value * scale, residual * scale, vector, k + 1, done)
+            return Eigenvalue(value * scale, residual * scale, vector, k + 1, done)
         beside.append(beta)
         if k + 1 == len(basis):
             basis = np.concatenate([basis, np.empty_like(basis)])
@@ -226,131 +272,3 @@ def _ritz(diagonal: list[float], beside: list[float]) -> tuple[float, np.ndarray
     """The largest eigenvalue of the tridiagonal matrix, its vector, and the largest in size."""
     values, vectors = scipy.linalg.eigh_tridiagonal(np.array(diagonal), np.array(beside))
     return float(values[-1]), vectors[:, -1], float(np.abs(values).max())
-
-
-# Student's t supposes a normal sample, which quadratic forms are only nearly: a little more than is
-# promised keeps the promise.
-_CONFIDENCE = 0.97
-_LEAST = 9  # products: an interval needs a sample
-
-
-@dataclass(frozen=True)
-class Trace(OfTrained):
-    """An estimate of a trace.
-
-    Attributes:
-        value: The estimate, unbiased.
-        low: The lower end of an interval that covers in 95 % of cases or more.
-        high: The upper end.
-        products: How many products with the matrix it took.
-    """
-
-    value: float
-    low: float
-    high: float
-    products: int
-
-
-def hessian_trace(
-    loss: Any,
-    params: PyTree,
-    *data: Any,
-    seed: Any = 0,
-    key: Any = None,
-    products: int = 90,
-    batch: int | None = None,
-) -> Trace:
-    """Estimate the trace of the Hessian of `loss(params, *data)`.
-
-    Args:
-        loss: A scalar function, see `hessian_product`.
-        params: A pytree of arrays, or an Equinox module.
-        *data: What else the loss takes.
-        seed: Of the probes: an integer.
-        key: A JAX key in place of a seed.
-        products: How many products with the Hessian to spend.
-        batch: How many examples are held at a time; None for all, see `hessian_product`.
-
-    Returns:
-        The estimate with its interval.
-
-    Raises:
-        UserError: See `hessian_product` and `hutchpp`.
-
-    Example:
-        >>> found = hessian_trace(lambda p: (p**2).sum(), np.ones(5))
-        >>> found.value, found.low, found.high
-        (10.0, 10.0, 10.0)
-    """
-    check_whole("products", products, _LEAST)
-    rng = generator(seed, key)
-    place = Place.of(loss, params, data, batch)
-    found = hutchpp(place.product(), place.size, rng, products)
-    return replace(found, left_out=place.trained.left_out)
-
-
-def hutchpp(product: Product, size: int, rng: np.random.Generator, products: int = 90) -> Trace:
-    """Estimate the trace of a symmetric matrix from products with it.
-
-        tr H = tr Q^T H Q + E[ g^T H g ],    g = (I - Q Q^T) (random signs)
-
-    with `Q` an orthonormal basis of `H S` for `products // 3` columns `S` of random signs, which
-    catches the large eigenvalues exactly; as many products go to the first term, and the rest to
-    the samples of the second, whose spread gives the interval (Student's t, a little
-    widened). Plain Hutchinson, the usual
-    tool's default, has the large eigenvalues in its spread. With `products >= size` the trace is
-    computed column by column, and exact.
-
-    Args:
-        product: `v -> H v`.
-        size: The dimension.
-        rng: Where the signs come from.
-        products: How many products to spend, 9 or more.
-
-    Returns:
-        The estimate with its 95 % interval.
-
-    Raises:
-        UserError: There are fewer than 9 products, or one is not finite.
-
-    Example:
-        >>> matrix = np.diag([100.0] + 300 * [1.0])
-        >>> found = hutchpp(lambda v: matrix @ v, 301, np.random.default_rng(0), 30)
-        >>> bool(found.low <= 400.0 <= found.high), abs(found.value - 400) < 5
-        (True, True)
-    """
-    check_whole("products", products, _LEAST)
-    if products >= size:
-        diagonal = np.array([_finite(product(unit))[i] for i, unit in enumerate(np.eye(size))])
-        scale = power_of_two(diagonal)
-        return _trace(math.fsum(diagonal / scale), 0.0, scale, size)
-    third = products // 3
-
-    def many(columns: np.ndarray) -> np.ndarray:
-        return np.stack([_finite(product(column)) for column in columns.T], axis=1)
-
-    sketch = many(rng.choice([-1.0, 1.0], (size, third)))
-    scale = power_of_two(sketch)  # so that no square leaves the range of the numbers
-    basis = np.linalg.qr(sketch / scale)[0]
-    caught = float(np.vdot(basis, many(basis) / scale))
-    probes = rng.choice([-1.0, 1.0], (size, products - 2 * third))
-    for _ in range(2):
-        probes = probes - basis @ (basis.T @ probes)
-    samples = np.einsum("ij,ij->j", probes, many(probes) / scale)
-    rest, error = float(samples.mean()), float(samples.std(ddof=1)) / len(samples) ** 0.5
-    reach = float(stats.t.ppf((1 + _CONFIDENCE) / 2, len(samples) - 1)) * error
-    return _trace(caught + rest, reach, scale, products)
-
-
-def _trace(value: float, reach: float, scale: float, products: int) -> Trace:
-    """The estimate of a matrix that was divided by `scale`."""
-    trace, low, high = (scale * number for number in (value, value - reach, value + reach))
-    if not np.isfinite([trace, low, high]).all():
-        raise UserError("the trace is beyond the largest number, 1e308; scale the loss")
-    return Trace(trace, low, high, products)
-
-
-def _finite(vector: np.ndarray) -> np.ndarray:
-    if not np.isfinite(vector).all():
-        raise UserError("a product with the matrix is not finite; scale it")
-    return vector
