@@ -261,6 +261,7 @@ def _draw(sizes: tuple[int, ...], keys: Array, numbers: tuple) -> Problem:
     def sample(key: Array, n: int) -> Sample:
         of_places, of_values = jax.random.split(key)
         rank = jax.random.uniform(of_places, (n, d - 1), jnp.float64)
+        rank = jax.lax.bitcast_convert_type(rank, jnp.int64)  # in the same order, sorted faster
         chosen = rank <= jnp.sort(rank, axis=1)[:, s - 1][:, None]
         normal = jax.random.normal(of_values, (n, d - 1), jnp.float32) * noise_size
         y = jnp.repeat(jnp.asarray(SIGNS), n // 2)
