@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree, UInt32
 
@@ -51,7 +52,7 @@ class Own(NamedTuple):
         if not self.landscapes:
             return Landscapes(shared)
         arrays = [eqx.filter(one, _is_array) for one in self.landscapes]
-        return Landscapes(shared, jax.tree.map(lambda *leaves: np.stack(leaves), *arrays))
+        return Landscapes(shared, jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *arrays))
 
 
 def _is_array(leaf: Any) -> bool:

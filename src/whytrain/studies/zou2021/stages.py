@@ -18,7 +18,6 @@ from whytrain.studies.zou2021.separation import BOTH, FEW
 from whytrain.studies.zou2021.setup import SIGNS, ZCLG, MethodSettings, Patches, Sample, last
 
 EARLY = 0.2  # a feature below has s(Lambda) < 0.01, and the loss is still log 2
-EVERY = 2  # steps between two looks
 CLOSE = 15  # steps that the feature may fall short of its largest value where it should turn
 
 
@@ -73,7 +72,8 @@ def compute(settings: StageSettings, runs: lab.Runs) -> xr.Dataset:
     def landscape(train: Sample, test: Sample, decay: Any, power: int) -> Neurons:
         return Neurons(train, test, decay, power, settings.width, settings.feature_noise)
 
-    times = np.arange(0, settings.steps + 1, EVERY)
+    # Each step: near the balance of both a neuron goes to and fro.
+    times = np.arange(settings.steps + 1)
     found = setup.problems(settings, runs)
     path = setup.descend(settings, runs, found, landscape, names, times)
     feature, pull = (
@@ -100,6 +100,7 @@ STAGES = lab.Experiment(
     doc="the first steps of sign descent and Adam, neuron by neuron",
     settings=StageSettings,
     compute=compute,
+    version=2,
     runs=8,
     block=16,
 )
