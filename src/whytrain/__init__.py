@@ -36,14 +36,27 @@ _HOME = {
     "setting": "whytrain.lab",
     "Derived": "whytrain.lab",
     "compare_optimizers": "whytrain.lab",
-    "sweep": "whytrain.lab",
     "open": "whytrain.lab",
+    "reproduce": "whytrain.commands",
+    "run": "whytrain.commands",
+    "sweep": "whytrain.commands",
     "UserError": "whytrain.errors",
     "UnstableStepWarning": "whytrain.errors",
     "figures": "whytrain.report",
 }
 
-_PACKAGES = ("data", "kernels", "measures")
+_PACKAGES = (
+    "data",
+    "dynamics",
+    "gaussian",
+    "kernels",
+    "lab",
+    "landscapes",
+    "measures",
+    "networks",
+    "studies",
+    "testing",
+)
 
 __all__ = ["__version__", *_HOME, *_PACKAGES]  # pyright: ignore[reportUnsupportedDunderAll]
 

@@ -21,8 +21,6 @@ from whytrain.errors import UserError
 if TYPE_CHECKING:
     from whytrain import lab
 
-RESULTS = "whytrain-results"  # where reproductions go, unless told otherwise
-
 app = typer.Typer(
     name="whytrain",
     help="A laboratory for the question why training works.",
@@ -90,12 +88,13 @@ def list_studies(
     """List the studies; of one, its experiments and claims; of an experiment, its settings."""
     from whytrain import studies
     from whytrain.cli import tables
+    from whytrain.commands import split_target
 
     if study is None:
         found = [studies.load(name) for name in studies.names()]
         tables.show_studies(found, [_said_here(each.name) for each in found])
     elif "/" in study and not study.endswith(".py"):
-        of, name = _split_target(study)
+        of, name = split_target(study)
         tables.show_experiment(studies.source(of).study().experiment(name))
     else:
         tables.show_study(studies.source(study).study())
@@ -128,36 +127,27 @@ def reproduce(
     as_json: Json = False,
 ) -> Status:
     """Test every claim of a study, and write the report."""
-    from whytrain import lab, report, studies
+    from whytrain import commands
     from whytrain.cli import tables
     from whytrain.cli.progress import LiveProgress
     from whytrain.lab.settings import split_pairs
 
-    source = studies.source(study)
-    found = source.study()
-    preset = found.preset(preset or found.presets[0])
     workers = cores() if workers is None else workers
-    where = _where(workers, scheduler)
-    if out is not None and "://" in out:
-        raise UserError(f"reproduce writes a report and needs a local directory, got {out!r}")
-    settings = split_pairs(pairs or [])
-    if settings and not claims:
-        raise UserError("say with --claim ID which claim is to be judged at these settings")
-    directory = Path(out or f"{RESULTS}/{_name(found.name, preset, claims, settings)}")
-    with lab.open_executor(workers, scheduler) as executor:
-        reproduction = lab.reproduce(
-            source,
-            preset,
-            directory,
-            seed=seed,
-            check=check,
-            claims=claims or (),
-            settings=settings,
-            executor=executor,
-            progress=LiveProgress(where),
-        )
-    _tell_if_nothing_computed(reproduction.computed, reproduction.reused, directory)
-    path = report.write(reproduction, directory)
+    reproduction = commands.reproduce(
+        study,
+        preset,
+        split_pairs(pairs or []),
+        claim=claims or (),
+        check=check,
+        seed=seed,
+        out=out,
+        workers=workers,
+        scheduler=scheduler,
+        progress=LiveProgress(_where(workers, scheduler)),
+    )
+    path = reproduction.report
+    assert path is not None, "it was just written"
+    _tell_if_nothing_computed(reproduction.computed, reproduction.reused, path.parent)
     if as_json:
         _print_json(reproduction.document(str(path)))
     else:
@@ -188,31 +178,28 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run one experiment at one setting."""
-    from whytrain import lab, studies
+    from whytrain import commands
     from whytrain.cli import tables
     from whytrain.cli.progress import LiveProgress
+    from whytrain.lab.settings import split_pairs
 
-    reference, name = _split_target(target)
-    source = studies.source(reference)
-    experiment = source.study().experiment(name)
-    settings = lab.parse(experiment.settings, pairs or [])
-    with lab.open_executor(workers, scheduler) as executor:
-        document = lab.run_experiment(
-            source,
-            name,
-            settings,
-            runs=experiment.runs if runs is None else runs,
-            seed=seed,
-            out=out,
-            executor=executor,
-            progress=LiveProgress(_where(workers, scheduler)),
-        )
+    result = commands.run(
+        target,
+        split_pairs(pairs or []),
+        runs=runs,
+        seed=seed,
+        out=out,
+        workers=workers,
+        scheduler=scheduler,
+        progress=LiveProgress(_where(workers, scheduler)),
+    )
+    document = result.document()
     if out is not None:
         _tell_if_nothing_computed(**document["pieces"], out=out)
     if as_json:
         _print_json(document)
     else:
-        tables.show_results(document)
+        tables.show_result(result)
 
 
 @app.command()
@@ -233,7 +220,7 @@ def sweep(
     as_json: Json = False,
 ) -> Status:
     """Run one experiment on a grid of settings; go on where an earlier call stopped."""
-    from whytrain import lab, studies
+    from whytrain import commands, lab, studies
     from whytrain.cli import tables
     from whytrain.cli.progress import LiveProgress
 
@@ -242,18 +229,31 @@ def sweep(
         cost = lab.sweep_cost(plan, out)
         _print_json(dataclasses.asdict(cost)) if as_json else tables.show_cost(cost)
         return Status.DONE
-    with lab.open_executor(workers, scheduler) as executor:
-        tally = lab.run_sweep(
-            plan,
-            out,
-            keep=keep_runs,
-            retry_failed=retry_failed,
-            executor=executor,
-            progress=LiveProgress(_where(workers, scheduler)),
-        )
+    tally = commands.run_plan(
+        plan,
+        out,
+        keep=keep_runs,
+        retry_failed=retry_failed,
+        workers=workers,
+        scheduler=scheduler,
+        progress=LiveProgress(_where(workers, scheduler)),
+    )
     _tell_if_nothing_computed(tally.computed + len(tally.failures), tally.reused, out)
     _show_status(lab.Sweep.open(out).status(), as_json)
     return Status.DIFFERS if tally.failures else Status.DONE
+
+
+@app.command()
+def new(
+    file: Annotated[Path, typer.Argument(metavar="FILE.py", help="The file; it must be new.")],
+) -> None:
+    """Write a study of one file that runs and is explained: to put your question in its place."""
+    from whytrain.cli.new_study import new_study
+
+    new_study(file)
+    print(f"{file} has a claim, a fault that it must refuse, and a figure; try")
+    for words in (f"list {file}", f"reproduce {file} --check"):
+        print(f"  whytrain {words}")
 
 
 @app.command()
@@ -387,6 +387,7 @@ def measure_ste(
 
 def _said_here(study: str) -> str:
     """Verdicts and seconds of the last reproduction in this directory; empty if there is none."""
+    from whytrain.commands import RESULTS
     from whytrain.lab.verdicts import SIGNS
 
     try:
@@ -398,23 +399,9 @@ def _said_here(study: str) -> str:
         return ""
 
 
-def _name(study: str, preset: str, claims: list[str] | None, settings: dict[str, str]) -> str:
-    """Of the run directory where none is given: another one for some of the claims."""
-    return "-".join([study, preset, *(claims or ()), *(f"{k}={v}" for k, v in settings.items())])
-
-
 def _status(reproduction: "lab.Reproduction", check: bool = False) -> Status:
     good = reproduction.as_expected and (reproduction.all_turned or not check)
     return Status.DONE if good else Status.DIFFERS
-
-
-def _split_target(target: str) -> tuple[str, str]:
-    study, slash, name = target.rpartition("/")
-    if not slash or not name or name.endswith(".py"):
-        raise UserError(
-            f"give STUDY/EXPERIMENT, got {target!r}; `whytrain list` shows what there is"
-        )
-    return study, name
 
 
 def _tell_if_nothing_computed(computed: int, reused: int, out: str | Path) -> None:

@@ -1,26 +1,24 @@
 """What people see on the terminal, at most 80 columns wide."""
 
-import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from whytrain.lab import Claim, Experiment, Finding, Reproduction, Study, Verdict
-from whytrain.lab.settings import allowed
+from whytrain._tables import WIDTH, in_words
+from whytrain._tables import rich_table as _table
+from whytrain.commands import Result
+from whytrain.lab import Experiment, Reproduction, Study
 from whytrain.lab.sweep import Cost
-from whytrain.lab.verdicts import SIGNS
+from whytrain.lab.tables import faults_table
+from whytrain.measures import SteMeasure
 
 if TYPE_CHECKING:
     import pandas as pd
-from whytrain.measures import SteMeasure
 
-_WIDTH = 80
 _MOST_ERRORS = 5
 
 
@@ -31,26 +29,8 @@ def show_claims(reproduction: Reproduction, report: Path) -> None:
         reproduction: The study, with its verdicts.
         report: The path of the report.
     """
-    console, study = _console(), reproduction.study
-    console.print(f"[bold]{escape(study.name)}[/]: {escape(study.title)}")
-    if reproduction.settings:
-        told = ", ".join(f"{name} = {value}" for name, value in reproduction.settings.items())
-        console.print(f"at your settings, {escape(told)}, for which the study expects nothing")
-    table = _table("claim", "verdict", ">measured", ">%", "rule")
-    for column in table.columns[1:3]:
-        column.no_wrap = True
-    for claim, verdict in reproduction.outcomes:
-        table.add_row(*_claim_row(claim, verdict))
-    console.print(table)
-    console.print(escape(_legend([verdict.deciding for _, verdict in reproduction.outcomes])))
-    for (claim, verdict), kept in zip(reproduction.outcomes, reproduction.corrected, strict=True):
-        if verdict.word != claim.expected and not reproduction.settings:
-            console.print(f"[red]{escape(claim.id)}[/]: {escape(_why(claim, verdict))}")
-        elif kept != verdict.word:
-            console.print(
-                f"{escape(claim.id)}: {verdict.word}, but not after correction for "
-                f"{len(reproduction.outcomes)} claims"
-            )
+    console = _console()
+    reproduction.shown().print(console)
     # No wrapping here: a path is there to be copied.
     console.print(f"report: {escape(str(report))}", soft_wrap=True)
     if not math.isnan(reproduction.seconds):
@@ -63,37 +43,16 @@ def show_faults(reproduction: Reproduction) -> None:
     Args:
         reproduction: The study, with its faults tried.
     """
-    console = _console()
-    table = _table("claim", "planted fault", "verdict", "turned")
-    for trial, verdict in reproduction.faults:
-        assert trial.fault is not None
-        turned = trial.turned(verdict)
-        word = f"{SIGNS[verdict.word]} {verdict.word}"
-        answer = "yes" if turned else "[red]no[/]"
-        table.add_row(escape(trial.claim.id), escape(trial.fault.what), word, answer)
-    console.print(table)
-    for claim in reproduction.study.claims:
-        if not claim.faults:
-            why = claim.no_fault or "none is planted"
-            console.print(f"{escape(claim.id)}: no fault, {escape(why)}")
-    turned = sum(trial.turned(verdict) for trial, verdict in reproduction.faults)
-    console.print(f"{turned} of {len(reproduction.faults)} planted faults turned the verdict")
+    faults_table(reproduction).print(_console())
 
 
-def show_results(document: Mapping[str, Any]) -> None:
+def show_result(result: Result) -> None:
     """Print the results of one experiment.
 
     Args:
-        document: What `run_experiment` returned.
+        result: What its runs found.
     """
-    console = _console()
-    title = f"{document['study']}/{document['experiment']}"
-    console.print(f"[bold]{escape(title)}[/]: {document['runs']} runs, seed {document['seed']}")
-    table = _table("result", ">value")
-    for name, value in _flat(document["results"]):
-        table.add_row(escape(name), escape(value))
-    console.print(table)
-    console.print(f"{document['seconds']:.1f} s")
+    result.shown().print(_console())
 
 
 def show_status(found: Mapping[str, Any]) -> None:
@@ -138,7 +97,9 @@ def show_rows(rows: "pd.DataFrame", limit: int) -> None:
     """
     console = Console(highlight=False)
     shown = rows.head(limit)
-    cells = {str(name): [_word(value) for value in shown[name].tolist()] for name in rows.columns}
+    cells = {
+        str(name): [in_words(value) for value in shown[name].tolist()] for name in rows.columns
+    }
     width, fitting = 0, []
     for name, values in cells.items():
         width += max(map(len, [name, *values])) + 1
@@ -177,9 +138,7 @@ def show_experiment(experiment: Experiment) -> None:
     Args:
         experiment: The experiment.
     """
-    console = _console()
-    console.print(f"[bold]{escape(experiment.name)}[/]: {escape(experiment.doc)}")
-    console.print(_settings_table(experiment))
+    experiment.shown().print(_console())
 
 
 def show_study(study: Study) -> None:
@@ -227,64 +186,8 @@ def show_ste(found: SteMeasure, picture: str | None) -> None:
 
 def _console() -> Console:
     console = Console(highlight=False)
-    console.width = min(console.width, _WIDTH)
+    console.width = min(console.width, WIDTH)
     return console
-
-
-def _table(*columns: str) -> Table:
-    """Make a table; a column whose name starts with `>` is aligned to the right."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
-    for column in columns:
-        justify = "right" if column.startswith(">") else "left"
-        table.add_column(column.lstrip(">"), justify=justify, overflow="fold")
-    table.columns[0].no_wrap = True  # names are there to be read and copied whole
-    return table
-
-
-def _claim_row(claim: Claim, verdict: Verdict) -> list[str]:
-    color = "green" if verdict.word == claim.expected else "red"
-    return [
-        escape(claim.id),
-        f"[{color}]{SIGNS[verdict.word]} {verdict.word}[/]",
-        *_finding_cells(verdict.deciding),
-    ]
-
-
-def _legend(findings: Sequence[Finding | None]) -> str:
-    """What the columns mean, as far as something stands in them."""
-    shown = [finding for finding in findings if finding is not None]
-    words = ["measured: estimate [interval] at the confidence in %"]
-    if any(finding.estimate.level is None for finding in shown):
-        words.append("or [range found] where nothing is random")
-    legend = ", ".join(words)
-    if any(finding.rule.relation == "every" for finding in shown):
-        legend += "; all > t: in every run, which shows it for more than this share of all"
-    return legend
-
-
-def _finding_cells(finding: Finding | None) -> list[str]:
-    """Estimate with interval, its level, and the rule."""
-    if finding is None:
-        return ["–", "", ""]
-    found = finding.estimate
-    numbers = _number(found.value)
-    if finding.rule.relation != "<=":  # of errors the largest says it all
-        numbers += f" [{_number(found.low)}, {_number(found.high)}]"
-    level = "" if found.level is None else f"{100 * found.level:.4g}"
-    rule = str(finding.rule).replace("every run, share", "all").replace(" ± ", "±")  # to fit a line
-    return [escape(numbers), level, escape(rule)]
-
-
-def _why(claim: Claim, verdict: Verdict) -> str:
-    """Why a verdict is not the expected one, as far as it is known."""
-    finding = verdict.deciding
-    what = f"{finding.what}: {verdict.word}" if finding else verdict.word
-    told = [f"{what}, where {claim.expected} was expected", verdict.note]
-    return "; ".join(filter(None, told))
-
-
-def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.3g}"
 
 
 def _show_heading(console: Console, study: Study) -> None:
@@ -303,32 +206,5 @@ def _show_statements(console: Console, study: Study) -> None:
     console.print(table)
 
 
-def _settings_table(experiment: Experiment) -> Table:
-    table = _table("setting", "default", "meaning")
-    for field in dataclasses.fields(experiment.settings):
-        unit = field.metadata.get("unit")
-        doc = field.metadata.get("doc", "") + (f" [{unit}]" if unit else "")
-        meaning = f"{doc}: {allowed(experiment.settings, field)}"
-        table.add_row(escape(field.name), escape(_word(field.default)), escape(meaning))
-    return table
-
-
 def _pairs(settings: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} = {_word(value)}" for name, value in settings.items())
-
-
-def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Walk nested results, naming each leaf by the way to it."""
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _flat(item, f"{name}.{key}" if name else str(key))
-    else:
-        yield name, _word(value)
-
-
-def _word(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(_word, value))
-    if isinstance(value, bool) or value is None:
-        return str(value).lower()
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return ", ".join(f"{name} = {in_words(value)}" for name, value in settings.items())

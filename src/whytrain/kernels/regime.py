@@ -8,6 +8,7 @@ import numpy as np
 import optax
 from jaxtyping import PyTree
 
+from whytrain._tables import Documented
 from whytrain.errors import UserError
 from whytrain.kernels.function import examples, network, precision, precision_of
 from whytrain.kernels.pytorch import held, is_module, parameters
@@ -85,8 +86,8 @@ class Predictions:
     agreement: float | None
 
 
-@dataclass(frozen=True)
-class Regime:
+@dataclass(repr=False, frozen=True)
+class Regime(Documented):
     """How far a network has left its tangent kernel.
 
     Attributes:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from whytrain._lazy import later
+from whytrain._tables import Documented
 from whytrain.errors import UserError
 from whytrain.lab.statistics import Estimate, estimate_mean, estimate_rate
 
@@ -94,8 +95,8 @@ class Pair:
     word: str
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
+@dataclass(repr=False, frozen=True, eq=False)
+class Comparison(Documented):
     """What `compare_optimizers` finds.
 
     Attributes:

@@ -11,9 +11,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from whytrain._tables import Shown, Table, in_words
 from whytrain.errors import UserError
 from whytrain.lab.randomness import Runs
-from whytrain.lab.settings import Settings, read_value
+from whytrain.lab.settings import Settings, meaning, read_value
 
 RUNS = "runs"  # what stands among the settings of a grid for how many runs there are
 FEW = 64  # places along an axis that are told one by one
@@ -105,8 +106,8 @@ class Request:
     runs: int
 
 
-@dataclass(frozen=True)
-class Experiment:
+@dataclass(frozen=True, repr=False)
+class Experiment(Shown):
     """A function from settings and runs to a dataset; it knows no files, processes or progress.
 
     Attributes:
@@ -135,6 +136,14 @@ class Experiment:
     block: int = 8192
     reduce: Callable[[xr.Dataset], xr.Dataset] | None = None
     version: int = 1
+
+    def shown(self) -> Table:
+        """The settings: default, meaning and what is allowed."""
+        fields = dataclasses.fields(self.settings)
+        rows = [
+            (field.name, in_words(field.default), meaning(self.settings, field)) for field in fields
+        ]
+        return Table(self.name, ("setting", "default", "meaning"), rows, about=self.doc)
 
     def results(self, dataset: xr.Dataset, settings: Any) -> dict[str, Any]:
         """Summarize runs.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from whytrain._json import jsonable
+from whytrain._tables import Shown, Table
 from whytrain.errors import UserError
 from whytrain.lab.claims import Cell, Cells, Claim, Fault
 from whytrain.lab.directory import Sweep, provenance, read_record, single_values, write_record
@@ -29,6 +30,7 @@ from whytrain.lab.experiment import Request
 from whytrain.lab.settings import as_dict, fingerprint
 from whytrain.lab.store import MemoryStore, Store
 from whytrain.lab.study import Study
+from whytrain.lab.tables import claims_table
 from whytrain.lab.tasks import Source
 from whytrain.lab.verdicts import Finding, Verdict, Word, corrected
 
@@ -142,9 +144,9 @@ def undecided(those: Iterable[Trial], results: Results) -> list[Request]:
     return [request for trial in those for request in trial.wants(trial.verdict(results))]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reproduction:
-    """A study, run at a preset, with the verdicts on its claims.
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Reproduction(Shown):
+    """A study, run at a preset, with the verdicts on its claims; it shows itself as their table.
 
     Attributes:
         study: The study.
@@ -167,6 +169,8 @@ class Reproduction:
         started: When the last call began, ISO 8601, in UTC.
         claims: The ids of the claims that were asked for; none if all.
         settings: What the user set, by name; where anything is, the study expects nothing.
+        figures: The figures that were drawn, by name; a notebook shows them.
+        report: The path of the report, if one was written.
     """
 
     study: Study
@@ -187,6 +191,12 @@ class Reproduction:
     started: str
     claims: tuple[str, ...] = ()
     settings: dict[str, str] = field(default_factory=dict)
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    report: Path | None = None
+
+    def shown(self) -> Table:
+        """The verdicts."""
+        return claims_table(self)
 
     def status(self) -> dict[str, Any]:
         """Say how far it is.

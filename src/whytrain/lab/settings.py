@@ -283,6 +283,17 @@ def allowed(cls: type[Settings], field: dataclasses.Field) -> str:
     return f"{words}, or none" if optional else words
 
 
+def meaning(cls: type[Settings], field: dataclasses.Field) -> str:
+    """Say in words what a field means and accepts.
+
+    Args:
+        cls: The class of settings.
+        field: One of its fields.
+    """
+    unit = f" [{field.metadata['unit']}]" if field.metadata.get("unit") else ""
+    return f"{field.metadata.get('doc', '')}{unit}: {allowed(cls, field)}"
+
+
 def _is_union(hint: Any) -> bool:
     return typing.get_origin(hint) in (typing.Union, types.UnionType)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from whytrain._tables import Shown, Table
 from whytrain.errors import UserError, nearest
 from whytrain.lab.claims import Cells, Claim, Verdict
 from whytrain.lab.experiment import RUNS, Experiment, Grid, Request, read_runs
@@ -71,8 +72,8 @@ class Topic:
     figures: tuple[Figure, ...] = ()
 
 
-@dataclass(frozen=True)
-class Study:
+@dataclass(frozen=True, repr=False)
+class Study(Shown):
     """A paper's experiments, claims and figures.
 
     Attributes:
@@ -104,6 +105,16 @@ class Study:
             parts = (*(getattr(topic, name) for topic in self.topics), getattr(self, name))
             object.__setattr__(self, name, tuple(one for part in parts for one in part))
         object.__setattr__(self, "topics", ())
+
+    def shown(self) -> Table:
+        """The claims, and the names of experiments and figures."""
+        names = {
+            "experiments": [experiment.name for experiment in self.experiments],
+            "figures": [figure.name for figure in self.figures],
+        }
+        rows = [(claim.id, claim.statement) for claim in self.claims]
+        notes = tuple(f"{word}: {', '.join(some)}" for word, some in names.items() if some)
+        return Table(self.name, ("claim", "statement"), rows, notes, self.question)
 
     def experiment(self, name: str) -> Experiment:
         """Find an experiment by name.

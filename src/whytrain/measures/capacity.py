@@ -68,7 +68,7 @@ class Bound:
     as_released: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(repr=False, frozen=True)
 class Capacity(OfClassifier):
     """All that was measured; `document()` gives it as plain values.
 

@@ -57,7 +57,7 @@ class LayerNorms:
     widest: int
 
 
-@dataclass(frozen=True)
+@dataclass(repr=False, frozen=True)
 class DeepMeasures(OfClassifier):
     """Measures of a network of `L` layers with weights `W_l`, initially `W0_l`, and margin `gamma`.
 

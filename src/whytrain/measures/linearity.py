@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
+from whytrain._tables import Documented
 from whytrain.errors import UserError
 from whytrain.measures.arrays import as_float64, shown
 from whytrain.measures.clusters import (
@@ -98,8 +99,8 @@ class SignedNetwork:
         return math.degrees(math.asin(reach / between)) if reach < between else None
 
 
-@dataclass(frozen=True)
-class Linearity:
+@dataclass(repr=False, frozen=True)
+class Linearity(Documented):
     """What `linearity` found.
 
     Attributes:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from whytrain._tables import Documented
 from whytrain.errors import UserError
 from whytrain.measures import norms as norm
 from whytrain.measures.arrays import as_float64, words
@@ -148,8 +149,8 @@ Each = Float[np.ndarray, " example"]
 Pairs = Iterable[tuple[Any, Any]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class OfClassifier:
+@dataclass(repr=False, frozen=True, kw_only=True)
+class OfClassifier(Documented):
     """What every measure of a classifier says of its sample.
 
     Attributes:

@@ -25,6 +25,7 @@ import numpy as np
 from jaxtyping import Array
 from numpy.polynomial.legendre import leggauss
 
+from whytrain._tables import Documented
 from whytrain._user_code import find_callable
 from whytrain.errors import UserError, nearest
 from whytrain.gaussian import ESTIMATORS, Estimator, PiecewiseConstant, step
@@ -65,8 +66,8 @@ class Stationary:
     collapse: float | None
 
 
-@dataclass(frozen=True)
-class SteMeasure:
+@dataclass(repr=False, frozen=True)
+class SteMeasure(Documented):
     """What is measured of an estimator, with the assumptions under which it holds.
 
     Attributes:

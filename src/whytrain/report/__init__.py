@@ -13,6 +13,7 @@ _HOME = {
     "Drawing": "whytrain.report.drawing",
     "content": "whytrain.report.document",
     "draw": "whytrain.report.drawing",
+    "draw_all": "whytrain.report.writing",
     "draw_linearity_page": "whytrain.report.linearity_page",
     "draw_optimizers_page": "whytrain.report.optimizers_page",
     "draw_ste_page": "whytrain.report.ste_page",

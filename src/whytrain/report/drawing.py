@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from whytrain.report import export, style
 _log = logging.getLogger("whytrain")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Drawing:
     """A figure, or the reason why there is none.
 
@@ -34,6 +36,16 @@ class Drawing:
     light: str = ""
     dark: str = ""
     problem: str = ""
+
+    def __repr__(self) -> str:
+        return f"{self.title}: {self.problem or self.caption}"
+
+    def _repr_html_(self) -> str:
+        """The light picture, with its caption: a notebook does not say whether it is dark."""
+        data = base64.b64encode(self.png).decode()
+        picture = f'<img src="data:image/png;base64,{data}" style="width:100%;max-width:640px">'
+        title, words = html.escape(self.title), html.escape(self.problem or self.caption)
+        return f"<div><b>{title}</b><br>{'' if self.problem else picture}<p>{words}</p></div>"
 
 
 def draw(figure: Figure, preset: str, cells: Callable[[Sequence[Request]], Cells]) -> Drawing:

@@ -14,7 +14,11 @@ from whytrain.report.drawing import Drawing, draw
 from whytrain.report.grid_page import grid_files
 
 
-def write(found: Reproduction | Sweep, directory: str | pathlib.Path) -> pathlib.Path:
+def write(
+    found: Reproduction | Sweep,
+    directory: str | pathlib.Path,
+    drawings: Sequence[Drawing] | None = None,
+) -> pathlib.Path:
     """Write the report of a reproduced study, a sweep or a run, finished or not.
 
     Beside `report.html`, which needs no other file, there are `report.md`, `report.json`, and the
@@ -23,6 +27,7 @@ def write(found: Reproduction | Sweep, directory: str | pathlib.Path) -> pathlib
     Args:
         found: The study as it was reproduced, or the run directory of a sweep or a run.
         directory: Where the files go.
+        drawings: The figures of the study, where they have been drawn already.
 
     Returns:
         The path of `report.html`.
@@ -31,7 +36,7 @@ def write(found: Reproduction | Sweep, directory: str | pathlib.Path) -> pathlib
         UserError: The files cannot be written there.
     """
     directory = pathlib.Path(directory)
-    files = grid_files(found) if isinstance(found, Sweep) else _study_files(found)
+    files = grid_files(found) if isinstance(found, Sweep) else _study_files(found, drawings)
     with writing_to(directory):
         (directory / "figures").mkdir(parents=True, exist_ok=True)
         for name, data in files.items():
@@ -39,8 +44,17 @@ def write(found: Reproduction | Sweep, directory: str | pathlib.Path) -> pathlib
     return directory / "report.html"
 
 
-def _study_files(found: Reproduction) -> dict[str, bytes | str]:
-    drawings = [draw(figure, found.preset, found.cells) for figure in found.study.figures]
+def draw_all(found: Reproduction) -> list[Drawing]:
+    """Draw the figures of a study.
+
+    Args:
+        found: The study as it was reproduced.
+    """
+    return [draw(figure, found.preset, found.cells) for figure in found.study.figures]
+
+
+def _study_files(found: Reproduction, drawings: Sequence[Drawing] | None) -> dict[str, bytes | str]:
+    drawings = draw_all(found) if drawings is None else drawings
     said = content(found, drawings)
     return {
         **_pictures(drawings),

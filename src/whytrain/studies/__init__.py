@@ -4,7 +4,9 @@ import functools
 import hashlib
 import importlib
 import pkgutil
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from whytrain._user_code import run_file
 from whytrain.errors import UserError, nearest
@@ -33,15 +35,12 @@ def source(reference: str) -> Source:
     path = Path(reference)
     if path.suffix != ".py":
         return Source(load, _built_in(reference))
-    try:
-        return Source(load, str(path.resolve()), hashlib.sha256(path.read_bytes()).hexdigest())
-    except OSError as error:
-        raise UserError(f"cannot read the study {reference!r}: {error.strerror}") from error
+    edition = _edition(path)
+    return Source(_Edition(edition), str(path.resolve()), edition)
 
 
-@functools.cache
 def load(reference: str) -> Study:
-    """Load a study, once a process.
+    """Load a study, once a process; a file once more when it has changed.
 
     Args:
         reference: The name of a built-in study, or the path of a `.py` file that defines `study`.
@@ -54,9 +53,37 @@ def load(reference: str) -> Study:
     """
     path = Path(reference)
     if path.suffix == ".py":
-        module = run_file(path)
-    else:
-        module = importlib.import_module(f"{__name__}.{_built_in(reference)}")
+        return _from_file(reference, _edition(path))
+    return _in(importlib.import_module(f"{__name__}.{_built_in(reference)}"), reference)
+
+
+@dataclass(frozen=True)
+class _Edition:
+    """Loads a file as it was when its study was asked for; in any process."""
+
+    edition: str
+
+    def __call__(self, reference: str) -> Study:
+        return _from_file(reference, self.edition)
+
+
+@functools.cache
+def _from_file(reference: str, edition: str) -> Study:
+    path = Path(reference)
+    if _edition(path) != edition:
+        raise UserError(f"{reference} has changed since it was asked for; give the command again")
+    return _in(run_file(path), reference)
+
+
+def _edition(path: Path) -> str:
+    """The hash of a file's text."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError(f"cannot read the study {str(path)!r}: {error.strerror}") from error
+
+
+def _in(module: ModuleType, reference: str) -> Study:
     study = getattr(module, "study", None)
     if not isinstance(study, Study):
         raise UserError(f"{reference} defines no study; it must say: study = whytrain.Study(...)")
