@@ -19,6 +19,7 @@ from whytrain.lab.verdicts import SIGNS
 if TYPE_CHECKING:
     import pandas as pd
 from whytrain.measures import SteMeasure
+from whytrain.report.mathematics import plain
 
 _WIDTH = 80
 _MOST_ERRORS = 5
@@ -70,7 +71,7 @@ def show_faults(reproduction: Reproduction) -> None:
         turned = trial.turned(verdict)
         word = f"{SIGNS[verdict.word]} {verdict.word}"
         answer = "yes" if turned else "[red]no[/]"
-        table.add_row(escape(trial.claim.id), escape(trial.fault.what), word, answer)
+        table.add_row(escape(trial.claim.id), escape(plain(trial.fault.what)), word, answer)
     console.print(table)
     for claim in reproduction.study.claims:
         if not claim.faults:
@@ -280,7 +281,7 @@ def _why(claim: Claim, verdict: Verdict) -> str:
     finding = verdict.deciding
     what = f"{finding.what}: {verdict.word}" if finding else verdict.word
     told = [f"{what}, where {claim.expected} was expected", verdict.note]
-    return "; ".join(filter(None, told))
+    return plain("; ".join(filter(None, told)))
 
 
 def _number(value: float) -> str:
@@ -299,7 +300,7 @@ def _show_statements(console: Console, study: Study) -> None:
         return
     table = _table("claim", "statement")
     for claim in study.claims:
-        table.add_row(escape(claim.id), escape(claim.statement))
+        table.add_row(escape(claim.id), escape(plain(claim.statement)))
     console.print(table)
 
 
