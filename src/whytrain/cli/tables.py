@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 
+from whytrain._mathematics import plain
 from whytrain._tables import WIDTH, in_words
 from whytrain._tables import rich_table as _table
 from whytrain.commands import Result
@@ -202,7 +203,7 @@ def _show_statements(console: Console, study: Study) -> None:
         return
     table = _table("claim", "statement")
     for claim in study.claims:
-        table.add_row(escape(claim.id), escape(claim.statement))
+        table.add_row(escape(claim.id), escape(plain(claim.statement)))
     console.print(table)
 
 

@@ -52,7 +52,9 @@ class Own(NamedTuple):
         if not self.landscapes:
             return Landscapes(shared)
         arrays = [eqx.filter(one, _is_array) for one in self.landscapes]
-        return Landscapes(shared, jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *arrays))
+        return Landscapes(
+            shared, jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *arrays)
+        )
 
 
 def _is_array(leaf: Any) -> bool:

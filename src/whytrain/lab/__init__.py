@@ -41,7 +41,7 @@ from whytrain.lab.statistics import (
     monte_carlo,
 )
 from whytrain.lab.store import MemoryStore, Store
-from whytrain.lab.study import Figure, Paper, Study, Topic
+from whytrain.lab.study import Conclusion, Figure, Model, Paper, Study, Topic
 from whytrain.lab.sweep import (
     Plan,
     make_plan,
@@ -70,6 +70,7 @@ __all__ = [
     "Cells",
     "Claim",
     "Comparison",
+    "Conclusion",
     "Counts",
     "Derived",
     "Estimate",
@@ -79,6 +80,7 @@ __all__ = [
     "Finding",
     "Grid",
     "MemoryStore",
+    "Model",
     "NotYetRun",
     "Paper",
     "Part",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from whytrain._tables import Shown, Table
 from whytrain.errors import UserError, nearest
-from whytrain.lab.claims import Cells, Claim, Verdict
+from whytrain.lab.claims import Cells, Claim
 from whytrain.lab.experiment import RUNS, Experiment, Grid, Request, read_runs
 from whytrain.lab.settings import read_value
 
@@ -38,6 +38,33 @@ class Paper:
     arxiv: str = ""
     builds_on: "tuple[Paper, ...]" = ()
 
+    def bibtex(self, key: str) -> str:
+        """Give it as an entry of a bibliography.
+
+        Args:
+            key: The name under which it is cited.
+
+        Example:
+            >>> print(Paper("A. Walker, B. Runner", "On walks", "ICML", 1905).bibtex("walker1905"))
+            @inproceedings{walker1905,
+              author = {A. Walker and B. Runner},
+              title = {On walks},
+              booktitle = {ICML},
+              year = {1905},
+            }
+        """
+        journal = any(word in self.venue for word in ("Transactions", "Journal", "Annals"))
+        fields = {
+            "author": self.authors.replace(", ", " and "),
+            "title": self.title,
+            "journal" if journal else "booktitle": self.venue,
+            "year": str(self.year),
+        }
+        if self.arxiv:
+            fields |= {"eprint": self.arxiv, "archivePrefix": "arXiv"}
+        lines = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items())
+        return f"@{'article' if journal else 'inproceedings'}{{{key},\n{lines}}}"
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -55,6 +82,38 @@ class Figure:
     title: str
     requests: Callable[[str], Sequence[Request]]
     draw: "Callable[[Cells], tuple[matplotlib.figure.Figure, str]]"
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a paper looks at, in one picture.
+
+    Attributes:
+        draw: Gives the picture as a matplotlib figure.
+        caption: What is seen, in a sentence or two.
+        symbols: What each letter of the claims means: pairs of a formula and words.
+    """
+
+    draw: "Callable[[], matplotlib.figure.Figure]"
+    caption: str
+    symbols: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What to take home from some claims; which of its words are said, their verdicts choose.
+
+    Attributes:
+        claims: Ids of the claims on which it rests.
+        holds: What is said where all of them are supported, as a clause.
+        fails: What is said where one of them is contradicted.
+        matters: Why that matters, a sentence; said where all came out as the study expects.
+    """
+
+    claims: tuple[str, ...]
+    holds: str = ""
+    fails: str = ""
+    matters: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,7 +144,8 @@ class Study(Shown):
         claims: What the paper states.
         figures: What the report draws.
         presets: Names of the sizes at which it can be reproduced, the smallest first.
-        summary: Gives the finding in a few sentences, from the claims and their verdicts.
+        conclusions: What to take home, as the verdicts have it.
+        model: What the paper looks at.
         topics: Its questions; their experiments, claims and figures come before those given here.
     """
 
@@ -97,7 +157,8 @@ class Study(Shown):
     claims: tuple[Claim, ...] = ()
     figures: tuple[Figure, ...] = ()
     presets: tuple[str, ...] = ("quick", "paper")
-    summary: Callable[[Sequence[tuple[Claim, Verdict]]], str] | None = None
+    conclusions: tuple[Conclusion, ...] = ()
+    model: Model | None = None
     topics: tuple[Topic, ...] = ()
 
     def __post_init__(self) -> None:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from whytrain._mathematics import plain
 from whytrain._tables import Table, Word
 from whytrain.lab.claims import Claim
 from whytrain.lab.verdicts import SIGNS, Finding, Verdict
@@ -40,7 +41,7 @@ def faults_table(found: "Reproduction") -> Table:
     """
     turned = [trial.turned(verdict) for trial, verdict in found.faults]
     rows = [
-        (trial.claim.id, trial.fault.what, f"{SIGNS[verdict.word]} {verdict.word}",
+        (trial.claim.id, plain(trial.fault.what), f"{SIGNS[verdict.word]} {verdict.word}",
          "yes" if yes else Word("no", "bad"))
         for (trial, verdict), yes in zip(found.faults, turned, strict=True)
         if trial.fault is not None
@@ -105,7 +106,7 @@ def _why(claim: Claim, verdict: Verdict) -> str:
     finding = verdict.deciding
     what = f"{finding.what}: {verdict.word}" if finding else verdict.word
     told = [f"{what}, where {claim.expected} was expected", verdict.note]
-    return "; ".join(filter(None, told))
+    return plain("; ".join(filter(None, told)))
 
 
 def _number(value: float) -> str:

@@ -2,53 +2,81 @@
 
 from __future__ import annotations
 
-import logging
+import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from whytrain.lab import Paper
 from whytrain.lab.reproduction import Reproduction
 from whytrain.lab.verdicts import SIGNS
+from whytrain.report.conclusion import conclude
 from whytrain.report.drawing import Drawing
+from whytrain.report.sizes import sizes
+from whytrain.report.sources import Code
 from whytrain.report.words import score_line
 
-_log = logging.getLogger("whytrain")
 
-
-def content(reproduction: Reproduction, drawings: Sequence[Drawing]) -> dict[str, Any]:
+def content(
+    reproduction: Reproduction, drawings: Sequence[Drawing], code: Mapping[str, Code]
+) -> dict[str, Any]:
     """Return what a report says, as values that JSON can hold.
 
     Args:
         reproduction: The study as it was reproduced.
         drawings: Its figures.
+        code: Where its claims are stated.
 
     Returns:
         The dictionary that `report.json` holds: what `whytrain reproduce --json` prints, and more.
     """
     study = reproduction.study
     printed = reproduction.document("report.html")
+    claims = [_claim(claim, reproduction, code) for claim in printed["claims"]]
+    model = study.model
     return printed | {
+        "claims": claims,
         "title": study.title,
         "question": study.question,
-        "finding": _finding(reproduction),
+        "conclusion": conclude(study, reproduction.outcomes),
+        "model": model and {"caption": model.caption, "symbols": list(model.symbols)},
         "paper": _paper(study.paper),
+        "bibtex": study.paper.bibtex(study.name),
         "verdicts": _verdicts(printed["claims"]),
         "runs": reproduction.runs,
         "score": score_line(printed["claims"]),
-        "figures": [_figure(drawing) for drawing in drawings],
+        "progress": _progress(reproduction),
+        "sizes": sizes(study),
+        "presets": list(study.presets),
+        "figures": [_figure(drawing, claims) for drawing in drawings],
         "commands": list(reproduction.commands),
     }
 
 
-def _finding(reproduction: Reproduction) -> str:
-    """Return the study's own summary; nothing where it fails, as it may without all numbers."""
-    summary = reproduction.study.summary
-    try:
-        return summary(reproduction.outcomes) if summary else ""
-    except Exception as error:
-        _log.warning("the study's summary failed: %s: %s", type(error).__name__, error)
-        return ""
+def _claim(
+    claim: dict[str, Any], reproduction: Reproduction, code: Mapping[str, Code]
+) -> dict[str, Any]:
+    """A claim with the command that computes it again, and where it is judged."""
+    stated = code.get(claim["id"])
+    return claim | {
+        "command": _command(claim["id"], reproduction),
+        "code": stated and f"{stated.file}:{stated.line}",
+    }
+
+
+def _command(claim: str, reproduction: Reproduction) -> str:
+    words = shlex.split(reproduction.commands[0])[:3]
+    words += ["--claim", claim, "--preset", reproduction.preset, "--seed", str(reproduction.seed)]
+    words += [word for k, v in reproduction.settings.items() for word in ("--set", f"{k}={v}")]
+    return shlex.join(words)
+
+
+def _progress(reproduction: Reproduction) -> dict[str, int]:
+    """How far it is: of the settings asked for, and of the claims."""
+    found = reproduction.status()
+    judged = sum(verdict.state == "judged" for _, verdict in reproduction.outcomes)
+    counts = {name: found[name] for name in ("cells", "done", "failed", "missing")}
+    return counts | {"claims": len(reproduction.outcomes), "judged": judged}
 
 
 def _paper(paper: Paper) -> dict[str, Any]:
@@ -67,13 +95,15 @@ def _verdicts(claims: Sequence[dict[str, Any]]) -> dict[str, int]:
     return {word: counts[word] for word in SIGNS}
 
 
-def _figure(drawing: Drawing) -> dict[str, Any]:
+def _figure(drawing: Drawing, claims: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     stem = f"figures/{drawing.name}"
-    files = {} if drawing.problem else {"png": f"{stem}.png", "svg": f"{stem}.svg"}
+    kinds = () if drawing.problem else ("png", "svg", "csv")
     return {
         "name": drawing.name,
         "title": drawing.title,
         "caption": drawing.caption,
+        "seen": drawing.seen,
         "problem": drawing.problem,
-        **files,
+        "claims": [claim["id"] for claim in claims if drawing.name in claim["figures"]],
+        **{kind: f"{stem}.{kind}" for kind in kinds},
     }

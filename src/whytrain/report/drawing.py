@@ -8,9 +8,13 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from whytrain.lab import Cells, Figure, Request
+from matplotlib.figure import Figure as Picture
+
+from whytrain.lab import Cells, Figure, Model, Request
 from whytrain.lab.execution import NotYetRun
 from whytrain.report import export, style
+from whytrain.report.seeing import seen as in_words
+from whytrain.report.tables import table_of, text_of
 
 _log = logging.getLogger("whytrain")
 
@@ -26,6 +30,8 @@ class Drawing:
         png: The light picture.
         light: The light picture as an SVG document.
         dark: The dark one.
+        data: What it shows, as CSV.
+        seen: What is seen, in words.
         problem: Why there is no picture; empty where there is one.
     """
 
@@ -35,6 +41,8 @@ class Drawing:
     png: bytes = b""
     light: str = ""
     dark: str = ""
+    data: str = ""
+    seen: str = ""
     problem: str = ""
 
     def __repr__(self) -> str:
@@ -70,13 +78,27 @@ def draw(figure: Figure, preset: str, cells: Callable[[Sequence[Request]], Cells
     return Drawing(figure.name, figure.title, problem=problem)
 
 
+def draw_model(model: Model) -> Drawing:
+    """Draw the picture of what a study looks at, in both themes.
+
+    Args:
+        model: What it looks at.
+    """
+    return _pictures("model", "The model", lambda: (model.draw(), model.caption))
+
+
 def _draw(figure: Figure, cells: Cells) -> Drawing:
+    return _pictures(figure.name, figure.title, lambda: figure.draw(cells))
+
+
+def _pictures(name: str, title: str, drawn: Callable[[], tuple[Picture, str]]) -> Drawing:
     with style.context("light"):
-        picture, caption = figure.draw(cells)
+        picture, caption = drawn()
         export.arrange(picture)
         light, png = export.svg(picture), export.png(picture)
+        data, seen = text_of(table_of(picture)), in_words(picture)
     with style.context("dark"):
-        picture, _ = figure.draw(cells)
+        picture, _ = drawn()
         export.arrange(picture)
         dark = export.svg(picture)
-    return Drawing(figure.name, figure.title, caption, png, light, dark)
+    return Drawing(name, title, caption, png, light, dark, data, seen)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from whytrain._mathematics import plain
 from whytrain.lab.verdicts import SIGNS
 from whytrain.report.numbers import duration, measurement
 from whytrain.report.words import (
@@ -30,7 +31,9 @@ def render(content: Mapping[str, Any]) -> str:
         *filter(None, [_settings(content["settings"])]),
         _inline(content["question"]),
         _citation(content["paper"]),
-        f"**{summary_line(content)}.** {_inline(content['finding'])}".strip(),
+        f"**{summary_line(content)}.**",
+        *_conclusion(content["conclusion"]),
+        *filter(None, [_unfinished(content["progress"])]),
         *filter(None, [content["score"] and f"{content['score']}."]),
         "## Claim beside measurement",
         _table(content),
@@ -73,7 +76,9 @@ def _inline(text: str) -> str:
         >>> _inline("a* |x|")
         'a\\* \\|x\\|'
     """
-    escaped = "".join(f"\\{letter}" if letter in "\\`*_[]<>|#" else letter for letter in text)
+    escaped = "".join(
+        f"\\{letter}" if letter in "\\`*_[]<>|#" else letter for letter in plain(text)
+    )
     return " ".join(escaped.split())
 
 
@@ -86,12 +91,28 @@ def _citation(paper: Mapping[str, Any]) -> str:
     )
 
 
+def _conclusion(conclusion: Mapping[str, str]) -> list[str]:
+    heads = {"holds": "What holds", "fails": "What fails", "matters": "Why it matters"}
+    said = {head: conclusion[name] for name, head in heads.items() if conclusion[name]}
+    return [f"*{head}:* {_inline(words)}" for head, words in said.items()]
+
+
+def _unfinished(progress: Mapping[str, int]) -> str:
+    if not progress["missing"] and not progress["failed"]:
+        return ""
+    return (
+        f"**Unfinished:** {progress['done']} of {progress['cells']} settings are computed, "
+        f"{progress['failed']} failed; {progress['judged']} of {progress['claims']} claims are "
+        "judged."
+    )
+
+
 def _figure(place: int, figure: Mapping[str, Any]) -> str:
     title = f"**Figure {place}. {_inline(figure['title'])}.**"
     if figure["problem"]:
         return f"{title} {_inline(figure['problem'])}"
     image = f"![{_inline(figure['title'])}]({figure['png']})"
-    return f"{image}\n\n{title} {_inline(figure['caption'])}"
+    return f"{image}\n\n{title} {_inline(figure['caption'])} [Data]({figure['csv']})"
 
 
 def _making(content: Mapping[str, Any]) -> str:

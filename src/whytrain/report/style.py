@@ -74,6 +74,9 @@ LIGHT = Theme(
             "purple": "#9a3f80",
             "amber": "#8f6400",
             "sky": "#1f7fa8",
+            "brick": "#a32638",
+            "indigo": "#5a4fcf",
+            "olive": "#5f6b00",
             "gray": "#6b7178",
             "ink": "#1c1e21",
         }
@@ -94,6 +97,9 @@ DARK = Theme(
             "purple": "#e590cb",
             "amber": "#e3b341",
             "sky": "#7fd4f0",
+            "brick": "#f2828f",
+            "indigo": "#a9a1f7",
+            "olive": "#b9c34a",
             "gray": "#949ba3",
             "ink": "#e8eaed",
         }

@@ -10,8 +10,9 @@ from whytrain._files import write_atomically, writing_to
 from whytrain.lab import Reproduction, Sweep
 from whytrain.report import html, markdown
 from whytrain.report.document import content
-from whytrain.report.drawing import Drawing, draw
+from whytrain.report.drawing import Drawing, draw, draw_model
 from whytrain.report.grid_page import grid_files
+from whytrain.report.sources import code_of
 
 
 def write(
@@ -22,7 +23,8 @@ def write(
     """Write the report of a reproduced study, a sweep or a run, finished or not.
 
     Beside `report.html`, which needs no other file, there are `report.md`, `report.json`, and the
-    figures as `figures/NAME.png` and `figures/NAME.svg`. Files of an earlier report are replaced.
+    figures as `figures/NAME.png` and `figures/NAME.svg`, with their data as `figures/NAME.csv`.
+    Files of an earlier report are replaced.
 
     Args:
         found: The study as it was reproduced, or the run directory of a sweep or a run.
@@ -55,18 +57,22 @@ def draw_all(found: Reproduction) -> list[Drawing]:
 
 def _study_files(found: Reproduction, drawings: Sequence[Drawing] | None) -> dict[str, bytes | str]:
     drawings = draw_all(found) if drawings is None else drawings
-    said = content(found, drawings)
+    model = draw_model(found.study.model) if found.study.model else None
+    code = code_of(found.study)
+    said = content(found, drawings, code)
     return {
         **_pictures(drawings),
         "report.json": json.dumps(said, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
         "report.md": markdown.render(said),
-        "report.html": html.render(said, drawings),
+        "report.html": html.render(said, drawings, code, model),
     }
 
 
 def _pictures(drawings: Sequence[Drawing]) -> dict[str, bytes | str]:
     """Return the files of the figures that could be drawn."""
     drawn = [drawing for drawing in drawings if not drawing.problem]
-    return {f"figures/{drawing.name}.png": drawing.png for drawing in drawn} | {
-        f"figures/{drawing.name}.svg": drawing.light for drawing in drawn
-    }
+    files: dict[str, bytes | str] = {}
+    for one in drawn:
+        kinds = {"png": one.png, "svg": one.light, "csv": one.data}
+        files |= {f"figures/{one.name}.{kind}": data for kind, data in kinds.items()}
+    return files

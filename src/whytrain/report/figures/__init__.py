@@ -5,12 +5,15 @@ and leaves matplotlib's settings as they were. Names are loaded when they are fi
 
 - `lines`: rates over a setting with bands, time series in stacked panels, scaling fits;
 - `phase_diagram`: a field over two settings with analytic borders on top;
-- `plane`: a loss over two coordinates with its critical points and trajectories.
+- `plane`: a loss over two coordinates with its critical points and trajectories;
+- `diagram`: boxes and arrows, a model in one picture.
 """
 
 from whytrain._lazy import lazily
 
 _HOME = {
+    "Arrow": "whytrain.report.figures.boxes",
+    "Box": "whytrain.report.figures.boxes",
     "Panel": "whytrain.report.figures.line_panels",
     "Path": "whytrain.report.figures.contour_plane",
     "Point": "whytrain.report.figures.contour_plane",
@@ -18,6 +21,7 @@ _HOME = {
     "Series": "whytrain.report.figures.line_panels",
     "color": "whytrain.report.style",
     "context": "whytrain.report.style",
+    "diagram": "whytrain.report.figures.boxes",
     "lines": "whytrain.report.figures.line_panels",
     "phase_diagram": "whytrain.report.figures.phase_map",
     "plane": "whytrain.report.figures.contour_plane",

@@ -183,13 +183,15 @@ def _draw(axes: Axes, panel: Panel, log: str) -> list[EndLabel]:
 
 def _draw_series(axes: Axes, series: Series, paint: str) -> EndLabel | None:
     x, y = _pair(series.x, series.y, series.label)
+    name = series.label or "_"
     if series.low is not None and series.high is not None:
         low, high = _pair(series.low, series.high, series.label)
         _pair(x, low, series.label)
-        axes.fill_between(x, low, high, color=paint, alpha=0.2, linewidth=0)
+        axes.fill_between(x, low, high, color=paint, alpha=0.2, linewidth=0, label=name)
     axes.plot(
-        x, y, linestyle=series.line, marker=series.marker, color=paint, linewidth=series.width
-    )
+        x, y, linestyle=series.line, marker=series.marker, color=paint, linewidth=series.width,
+        label=name,
+    )  # fmt: skip
     finite = y[np.isfinite(y)]
     if not series.label or not finite.size:
         return None

@@ -10,6 +10,7 @@ from whytrain.studies.li2020 import (
     truncation,
     width_demand,
 )
+from whytrain.studies.li2020.model import CONCLUSIONS, MODEL
 
 study = Study(
     name="li2020",
@@ -34,6 +35,8 @@ study = Study(
         limit.TOPIC,
         mean_kernel.TOPIC,
     ),
+    conclusions=CONCLUSIONS,
+    model=MODEL,
 )
 
 __all__ = ["study"]

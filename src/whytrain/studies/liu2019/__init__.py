@@ -10,6 +10,7 @@ from whytrain.studies.liu2019 import (
     scaling,
     success,
 )
+from whytrain.studies.liu2019.model import CONCLUSIONS, MODEL
 
 study = Study(
     name="liu2019",
@@ -46,6 +47,8 @@ study = Study(
         scaling.TOPIC,
         sampling.TOPIC,
     ),
+    conclusions=CONCLUSIONS,
+    model=MODEL,
 )
 
 __all__ = ["study"]

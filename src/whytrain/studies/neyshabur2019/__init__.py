@@ -9,6 +9,7 @@ from whytrain.studies.neyshabur2019 import (
     lower_bound,
     residual_width,
 )
+from whytrain.studies.neyshabur2019.model import CONCLUSIONS, MODEL
 
 study = Study(
     name="neyshabur2019",
@@ -32,6 +33,8 @@ study = Study(
         layers.TOPIC,
         bounds.TOPIC,
     ),
+    conclusions=CONCLUSIONS,
+    model=MODEL,
 )
 
 __all__ = ["study"]

@@ -2,6 +2,7 @@
 
 from whytrain.lab import Paper, Study
 from whytrain.studies.sarussi2021 import agreement, clustering, kkt, optimization, pairs, scale
+from whytrain.studies.sarussi2021.model import CONCLUSIONS, MODEL
 
 study = Study(
     name="sarussi2021",
@@ -25,6 +26,8 @@ study = Study(
         scale.TOPIC,
         pairs.TOPIC,
     ),
+    conclusions=CONCLUSIONS,
+    model=MODEL,
 )
 
 __all__ = ["study"]

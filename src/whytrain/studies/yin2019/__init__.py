@@ -13,6 +13,7 @@ from whytrain.studies.yin2019 import (
     sampling,
     zero,
 )
+from whytrain.studies.yin2019.model import CONCLUSIONS, MODEL
 
 study = lab.Study(
     name="yin2019",
@@ -35,6 +36,8 @@ study = lab.Study(
         networks.TOPIC, descent.TOPIC, alignment.TOPIC, fate.TOPIC, sampling.TOPIC, rates.TOPIC,
         closed_forms.TOPIC, critical_points.TOPIC, bounds.TOPIC, zero.TOPIC,
     ),
+    conclusions=CONCLUSIONS,
+    model=MODEL,
 )  # fmt: skip
 
 __all__ = ["study"]

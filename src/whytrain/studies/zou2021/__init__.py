@@ -2,6 +2,7 @@
 
 from whytrain.lab import Paper, Study
 from whytrain.studies.zou2021 import convex, filters, separation, stages, sweeps
+from whytrain.studies.zou2021.model import CONCLUSIONS, MODEL
 
 study = Study(
     name="zou2021",
@@ -19,6 +20,8 @@ study = Study(
         arxiv="2108.11371",
     ),
     topics=(separation.TOPIC, stages.TOPIC, convex.TOPIC, sweeps.TOPIC, filters.TOPIC),
+    conclusions=CONCLUSIONS,
+    model=MODEL,
 )
 
 __all__ = ["study"]

@@ -1,0 +1,133 @@
+r"""Mathematics in words: what stands between `$` is typeset wherever a text is shown.
+
+The notation is Unicode with the few commands of TeX that Unicode lacks: `_{}`, `^{}`, `\frac{}{}`,
+`\sqrt{}` and `\text{}`, as in `$\frac{1}{4π} ‖a‖² ≤ φ_0$`. Matplotlib reads the same between `$`.
+Pages get MathML from it, which needs no fonts from elsewhere; terminals get plain text.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from markupsafe import Markup, escape
+
+_FORMULA = re.compile(r"\$([^$]+)\$")
+_RAISED, _LOWERED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿᵖᵀ", "₀₁₂₃₄₅₆₇₈₉₋₊ₙₚ"
+_RAISED_AS, _LOWERED_AS = "0123456789-+np⊤", "0123456789-+np"
+_HIGH, _LOW = (re.compile(f"[{letters}]+") for letters in (_RAISED, _LOWERED))
+_FUNCTIONS = ("sin", "cos", "cot", "csc", "log", "ln", "exp", "erf", "max", "min", "sign", "mean",
+              "median", "arccos", "vec")  # fmt: skip
+_FUNCTION = re.compile(rf"(?<![\\A-Za-z{{])({'|'.join(_FUNCTIONS)})(?![A-Za-z])")
+_KNOWN = {"sin", "cos", "cot", "csc", "log", "ln", "exp", "max", "min", "arccos"}
+_BRACES = r"\{((?:[^{}]|\{[^{}]*\})*)\}"
+_NARROW = "\u202f"
+
+
+def typeset(text: str) -> Markup:
+    """Typeset a text for a page: what stands between `$` as MathML, the rest escaped.
+
+    Args:
+        text: The text.
+
+    Returns:
+        HTML.
+
+    Example:
+        >>> str(typeset("a < b: $x_0 = 1$")).split("<math")[0]
+        'a &lt; b: '
+    """
+    parts = _FORMULA.split(text)
+    return Markup("").join(
+        Markup(mathml(part)) if place % 2 else escape(part) for place, part in enumerate(parts)
+    )
+
+
+def mathml(formula: str) -> str:
+    """Return a formula as an element `<math>`.
+
+    Example:
+        >>> "<mi>π</mi>" in mathml("π/2")
+        True
+    """
+    from latex2mathml.converter import convert
+
+    found = re.sub(r"&#x(\w+);", _letter, convert(_latex(formula)))
+    found = re.sub(r"<math[^>]*>", "<math>", found)
+    return re.sub(r"<mi>([^<])</mi>", _sorted_out, found)
+
+
+def plain(text: str) -> str:
+    r"""Return a text without markup, for terminals and alternative texts.
+
+    Example:
+        >>> plain(r"The loss is $\frac{1}{2} ‖v‖² + η_{w} \sqrt{π/2}$.")
+        'The loss is 1/2 ‖v‖² + η_w √(π/2).'
+    """
+    return _FORMULA.sub(lambda match: _plain(match[1]), text)
+
+
+def names(text: str) -> set[str]:
+    """Return the letters that a text uses in its formulas, each as MathML names it.
+
+    Example:
+        >>> sorted(names("a word, $η_w t$, and $sin θ$"))
+        ['t', 'w', 'η', 'θ']
+    """
+    found = "".join(mathml(part) for part in _FORMULA.findall(text))
+    return {name for name in re.findall(r"<mi>([^<]+)</mi>", found) if name not in _FUNCTIONS}
+
+
+def _latex(formula: str) -> str:
+    """Translate what Unicode writes in one character, and functions, into TeX."""
+    formula = _HIGH.sub(lambda match: "^{" + _as(match[0], _RAISED, _RAISED_AS) + "}", formula)
+    formula = _LOW.sub(lambda match: "_{" + _as(match[0], _LOWERED, _LOWERED_AS) + "}", formula)
+    formula = re.sub(r"\^?\*", "^{*}", formula).replace("}^{", "")  # a star and another mark
+    formula = formula.replace("−", "-").replace("%", r"\%")
+    return _FUNCTION.sub(_function, formula)
+
+
+def _as(text: str, letters: str, meant: str) -> str:
+    return text.translate(str.maketrans(letters, meant))
+
+
+def _function(match: re.Match[str]) -> str:
+    name = match[1]
+    return rf"\{name} " if name in _KNOWN else rf"\operatorname{{{name}}} "
+
+
+def _letter(match: re.Match[str]) -> str:
+    return str(escape(chr(int(match[1], 16))))
+
+
+def _sorted_out(match: re.Match[str]) -> str:
+    """Call operators what the converter took for names."""
+    letter = match[1]
+    if letter.isalpha() or letter in "∞∂":
+        return match[0]
+    is_fence = unicodedata.category(letter) in ("Ps", "Pe", "Po")
+    return f'<mo stretchy="false">{letter}</mo>' if is_fence else f"<mo>{letter}</mo>"
+
+
+def _plain(formula: str) -> str:
+    formula = re.sub(rf"\\(?:text|operatorname){_BRACES}", r"\1", formula)
+    for _ in range(3):  # as deep as they are nested
+        formula = re.sub(rf"\\frac{_BRACES}{_BRACES}", _ratio, formula)
+        formula = re.sub(rf"\\sqrt{_BRACES}", lambda match: "√" + _held(match[1]), formula)
+    formula = re.sub(rf"([_^]){_BRACES}", lambda match: match[1] + _held(match[2]), formula)
+    return formula.replace("^*", "*").replace("\\,", _NARROW).replace("\\", "")
+
+
+def _ratio(match: re.Match[str]) -> str:
+    return "/".join(part if len(part) == 1 else _held(part) for part in match.groups())
+
+
+def _held(part: str) -> str:
+    """Put what has more than one factor into parentheses.
+
+    Example:
+        >>> _held("10"), _held("v*"), _held("2π"), _held("a + b")
+        ('10', 'v*', '(2π)', '(a + b)')
+    """
+    alone = re.fullmatch(r"[\d.]+|[^\W\d]+[*′\d]?|\([^()]*\)", part)
+    return part if alone else f"({part})"
