@@ -96,7 +96,7 @@ test_stages = gate(
         "B-L1": [altered("growth", lambda g: g / 2)],
         "B-L2": [lambda cells: cells.change(stages._faster)],
         "B-L3": [altered("memory_most", lambda m: 10 * m)],
-        "B-L4": [altered("short", lambda steps: 5 * steps)],
+        "B-L4": [altered("short", lambda steps: 10 * steps)],
         "B-L5": [altered("feature_most", lambda f: -f)],
     },
 )
