@@ -18,7 +18,7 @@ _RAISED_AS, _LOWERED_AS = "0123456789-+np⊤", "0123456789-+np"
 _HIGH, _LOW = (re.compile(f"[{letters}]+") for letters in (_RAISED, _LOWERED))
 _FUNCTIONS = ("sin", "cos", "cot", "csc", "log", "ln", "exp", "erf", "max", "min", "sign", "mean",
               "median", "arccos", "vec")  # fmt: skip
-_FUNCTION = re.compile(rf"(?<![\\A-Za-z{{])({'|'.join(_FUNCTIONS)})(?![A-Za-z])")
+_FUNCTION = re.compile(rf"(?<![\\A-Za-z])({'|'.join(_FUNCTIONS)})(?![A-Za-z])")
 _KNOWN = {"sin", "cos", "cot", "csc", "log", "ln", "exp", "max", "min", "arccos"}
 _BRACES = r"\{((?:[^{}]|\{[^{}]*\})*)\}"
 _NARROW = "\u202f"
@@ -75,7 +75,8 @@ def names(text: str) -> set[str]:
         ['t', 'w', 'η', 'θ']
     """
     found = "".join(mathml(part) for part in _FORMULA.findall(text))
-    return {name for name in re.findall(r"<mi>([^<]+)</mi>", found) if name not in _FUNCTIONS}
+    letters = set(re.findall(r"<mi>([^<]+)</mi>", found))
+    return {letter for letter in letters if letter.isalpha()} - set(_FUNCTIONS)
 
 
 def _latex(formula: str) -> str:
@@ -114,8 +115,17 @@ def _plain(formula: str) -> str:
     for _ in range(3):  # as deep as they are nested
         formula = re.sub(rf"\\frac{_BRACES}{_BRACES}", _ratio, formula)
         formula = re.sub(rf"\\sqrt{_BRACES}", lambda match: "√" + _held(match[1]), formula)
-    formula = re.sub(rf"([_^]){_BRACES}", lambda match: match[1] + _held(match[2]), formula)
+    formula = re.sub(rf"\^{_BRACES}", _raised, formula)
+    formula = re.sub(rf"_{_BRACES}", lambda match: "_" + _held(match[1]), formula)
     return formula.replace("^*", "*").replace("\\,", _NARROW).replace("\\", "")
+
+
+def _raised(match: re.Match[str]) -> str:
+    """A number as Unicode raises it, anything else after a caret."""
+    digits = match[1].replace("−", "-")
+    if re.fullmatch(r"-?\d+", digits):
+        return digits.translate(str.maketrans("0123456789-", _RAISED[:11]))
+    return "^" + _held(match[1])
 
 
 def _ratio(match: re.Match[str]) -> str:

@@ -31,7 +31,9 @@ def conclude(study: Study, outcomes: Sequence[tuple[Claim, Verdict]]) -> dict[st
     return {
         "holds": _holding([*told, *([] if told else alone)], words),
         "fails": _failing([*told, *surprising], words),
-        "matters": " ".join(one.matters for one in told if _as_expected(one, words, known)),
+        "matters": " ".join(
+            one.matters for one in told if one.matters and _as_expected(one, words, known)
+        ),
     }
 
 

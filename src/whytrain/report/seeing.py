@@ -41,10 +41,25 @@ def seen(figure: Figure) -> str:
 def _panel(axes: Axes, bottom: str) -> str:
     up = _one_line(axes.get_ylabel() or axes.get_title() or axes.get_title(loc="left"))
     right = _one_line(axes.get_xlabel() or bottom)
-    told = [words for mark, name, points in marks(axes) if (words := _series(mark, name, points))]
+    found: dict[tuple[str, str], list[list[dict[str, float]]]] = {}
+    for mark, name, points in marks(axes):
+        found.setdefault((mark, name), []).append(points)
+    told = [words for (mark, name), many in found.items() if (words := _many(mark, name, many))]
     more = [f"and {len(told) - _MOST} more series"] if len(told) > _MOST else []
     axes_words = " over ".join(filter(None, [up, right]))
     return ". ".join(filter(None, [axes_words, "; ".join([*told[:_MOST], *more])])) + "."
+
+
+def _many(mark: str, name: str, many: list[list[dict[str, float]]]) -> str:
+    """One series, or how many there are of a name, and where."""
+    if len(many) == 1:
+        return _series(mark, name, many[0])
+    values = [p["y"] for points in many for p in points if np.isfinite(p.get("y", np.nan))]
+    if mark != "line" or not values:
+        return ""
+    who = f"{name}: " if name else ""
+    ends = f"{number(min(values), 3)} and {number(max(values), 3)}"
+    return f"{who}{len(many)} lines between {ends}"
 
 
 def _one_line(text: str) -> str:
@@ -54,7 +69,7 @@ def _one_line(text: str) -> str:
 def _series(mark: str, name: str, points: list[dict[str, float]]) -> str:
     if mark == "map" and points:
         return _map(points)
-    if mark not in ("line", "point", "bar") or not points or not (name or mark != "line"):
+    if mark not in ("line", "point", "bar") or not points:
         return ""
     x = np.array([point["x"] for point in points])
     y = np.array([point["y"] if "y" in point else point["high"] for point in points])

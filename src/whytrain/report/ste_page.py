@@ -5,13 +5,14 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from whytrain.gaussian import Estimator
 from whytrain.measures import SteMeasure
 from whytrain.report.export import write_pictures
-from whytrain.report.figures import Panel, Reference, Series, lines
-from whytrain.report.style import context
+from whytrain.report.figures.axis import set_decades
+from whytrain.report.style import context, theme
 
 
 def draw_ste_page(found: SteMeasure, estimator: Estimator) -> Figure:
@@ -24,29 +25,30 @@ def draw_ste_page(found: SteMeasure, estimator: Estimator) -> Figure:
     Returns:
         The figure, in the current theme.
     """
-    scale = np.log10(found.lengths)
     x = np.linspace(-2, 2, 801)
     with jax.enable_x64(True):
         derivative = np.asarray(estimator.derivative(jax.numpy.asarray(x)), dtype=float)
-    panels = [
-        Panel(
-            [Series(x, derivative, color="ink")], "surrogate derivative μ'(x), over x",
-            limits=_with_zero(derivative),
-        ),
-        Panel(
-            [Series(scale, np.array(found.passed), color="blue")],
-            "E μ'(s x), over log₁₀ s: downhill where positive",
-            limits=_with_zero(found.passed), references=[Reference(0.0)],
-        ),
-        Panel(
-            [Series(scale, np.array(found.leak), color="orange")],
-            "E |x| μ'(s x) 1{x < 0}, over log₁₀ s: rests at minima where zero",
-            limits=_with_zero(found.leak), references=[Reference(0.0)],
-        ),
-    ]  # fmt: skip
     with context():
-        figure = lines(panels, x_label=f"{found.name}: {found.verdict}", x_limits=(-2, 2))
+        figure = Figure(figsize=(5.6, 6.4))
+        figure.suptitle(f"{found.name}: {found.verdict}", x=0.02, ha="left")
+        top, middle, bottom = figure.subplots(3, 1)
+        _draw(top, x, derivative, "surrogate derivative $μ′(x)$", "$x$")
+        _draw(middle, found.lengths, found.passed, "$E\\,μ′(sx)$: downhill where positive", "$s$")
+        words = "$E\\,|x|\\,μ′(sx)\\,1\\{x < 0\\}$: rests at minima where zero"
+        _draw(bottom, found.lengths, found.leak, words, "$s$")
+        for axes in (middle, bottom):
+            axes.set_xscale("log")
+            set_decades(axes.xaxis)
     return figure
+
+
+def _draw(
+    axes: Axes, x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray, what: str,
+    over: str,
+) -> None:  # fmt: skip
+    axes.axhline(0, color=theme().soft, linewidth=1, linestyle=(0, (1, 2)))
+    axes.plot(np.asarray(x), np.asarray(y), color=theme().ink)
+    axes.set(title=what, xlabel=over, ylim=_with_zero(y))
 
 
 def _with_zero(values: Sequence[float] | np.ndarray) -> tuple[float, float]:

@@ -31,6 +31,21 @@ OUTCOMES: Mapping[str, str] = MappingProxyType(
 )
 """The palette color of each outcome of a run."""
 
+KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "plain": "brick",
+        "residual": "green",
+        "warmed up": "sky",
+        "identity": "brown",
+        "relu": "indigo",
+        "clipped_relu": "olive",
+        "gd": "teal",
+        "adam": "rose",
+    }
+)
+"""The palette color of networks without and with shortcuts (and warm-up), straight-through
+estimators, and optimizers: the same in every report, and none that an outcome has."""
+
 CYCLE = ("blue", "orange", "green", "purple", "amber", "sky")
 """Colors that series without one of their own receive, in this order."""
 
@@ -77,6 +92,9 @@ LIGHT = Theme(
             "brick": "#a32638",
             "indigo": "#5a4fcf",
             "olive": "#5f6b00",
+            "brown": "#7d4e24",
+            "teal": "#00706b",
+            "rose": "#c2185b",
             "gray": "#6b7178",
             "ink": "#1c1e21",
         }
@@ -100,6 +118,9 @@ DARK = Theme(
             "brick": "#f2828f",
             "indigo": "#a9a1f7",
             "olive": "#b9c34a",
+            "brown": "#d3a071",
+            "teal": "#4fc9c0",
+            "rose": "#ff7fae",
             "gray": "#949ba3",
             "ink": "#e8eaed",
         }
@@ -153,8 +174,8 @@ def color(name: str) -> str:
     """Return a color of the current theme as a hexadecimal string.
 
     Args:
-        name: A palette name (`"blue"`, `"gray"`, …), an outcome (`"spurious"`), or anything that
-            matplotlib takes for a color.
+        name: A palette name (`"blue"`, `"gray"`, …), an outcome (`"spurious"`), one of `KINDS`
+            (`"residual"`), or anything that matplotlib takes for a color.
 
     Raises:
         UserError: It is none of these.
@@ -166,12 +187,26 @@ def color(name: str) -> str:
         '#123456'
     """
     palette = theme().palette
-    name = OUTCOMES.get(name, name)
+    name = OUTCOMES.get(name) or KINDS.get(name, name)
     if name in palette:
         return palette[name]
     if is_color_like(name):
         return to_hex(name)
-    raise UserError(f"color {name!r} is unknown{nearest(name, [*palette, *OUTCOMES])}")
+    raise UserError(f"color {name!r} is unknown{nearest(name, [*palette, *OUTCOMES, *KINDS])}")
+
+
+def sequence(count: int) -> list[str]:
+    """Return colors for what has an order, from the first, lightest against the ground, to ink.
+
+    Args:
+        count: How many.
+
+    Example:
+        >>> sequence(3)[-1] == color("ink")
+        True
+    """
+    ends = LinearSegmentedColormap.from_list("sequence", [color("sky"), color("ink")])
+    return [to_hex(ends(place / max(count - 1, 1))) for place in range(count)]
 
 
 def rate_colormap() -> LinearSegmentedColormap:

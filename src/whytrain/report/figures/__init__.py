@@ -5,6 +5,7 @@ and leaves matplotlib's settings as they were. Names are loaded when they are fi
 
 - `lines`: rates over a setting with bands, time series in stacked panels, scaling fits;
 - `phase_diagram`: a field over two settings with analytic borders on top;
+- `forest_plot`: numbers with their intervals, a row each;
 - `plane`: a loss over two coordinates with its critical points and trajectories;
 - `diagram`: boxes and arrows, a model in one picture.
 """
@@ -23,7 +24,10 @@ _HOME = {
     "context": "whytrain.report.style",
     "diagram": "whytrain.report.figures.boxes",
     "lines": "whytrain.report.figures.line_panels",
+    "sequence": "whytrain.report.style",
     "phase_diagram": "whytrain.report.figures.phase_map",
+    "Interval": "whytrain.report.figures.forest",
+    "forest_plot": "whytrain.report.figures.forest",
     "plane": "whytrain.report.figures.contour_plane",
 }
 

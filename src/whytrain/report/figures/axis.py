@@ -26,15 +26,15 @@ def set_scales(axes: Axes, log: str) -> None:
         axes.set(**{f"{name}scale": "log"})
 
 
-def set_decades(axis: Axis) -> None:
+def set_decades(axis: Axis, most: int = 7) -> None:
     """Put ticks at decades, or closer where the axis spans few, and write them as 0.1, 10⁶.
 
-    The limits of the axis must be final.
+    The limits of the axis must be final. There are about `most` ticks at most.
     """
     low, high = sorted(axis.get_view_interval())
     decades = math.log10(high / low) if low > 0 else math.inf
-    steps = (1, 2, 5) if decades < 1.4 else (1, 3) if decades < 3 else (1,)
-    axis.set_major_locator(LogLocator(base=10, subs=steps, numticks=7))
+    steps = (1, 2, 5) if decades < 0.2 * most else (1, 3) if decades < 0.43 * most else (1,)
+    axis.set_major_locator(LogLocator(base=10, subs=steps, numticks=most))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: power(value)))
 

@@ -46,11 +46,13 @@ class Path:
         x: First coordinates over time.
         y: Second coordinates over time.
         outcome: Where it ended; gives its color.
+        line: matplotlib's line style.
     """
 
     x: ArrayLike
     y: ArrayLike
     outcome: str = "undecided"
+    line: str = "-"
 
 
 def plane(
@@ -136,7 +138,7 @@ def _draw_contours(
 def _draw_path(axes: Axes, path: Path) -> None:
     paint = _paint(path.outcome)
     x, y = np.asarray(path.x, dtype=float), np.asarray(path.y, dtype=float)
-    axes.plot(x, y, color=paint, linewidth=1.2, alpha=0.85)
+    axes.plot(x, y, color=paint, linewidth=1.2, alpha=0.85, linestyle=path.line, label=path.outcome)
     axes.plot(x[:1], y[:1], marker="o", markersize=3.2, color=paint)
 
 

@@ -126,7 +126,7 @@ def lines(
         figure = Figure(figsize=(_WIDTH, _height(len(panels))))
         grid = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
         ends = [
-            _draw(axes, panel, "x" if "x" in log else "")
+            _draw(axes, panel, "x" if "x" in log else "", alone=len(panels) == 1)
             for axes, panel in zip(grid, panels, strict=True)
         ]
         grid[-1].set_xlabel(x_label)
@@ -159,13 +159,24 @@ def _height(panels: int) -> float:
 
 def _set_ticks(axes: Axes, log: str, ticks: Sequence[float] | None) -> None:
     if ticks is not None:
-        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.set_xticks(ticks, _apart(ticks, log))
         axes.xaxis.set_minor_locator(NullLocator())
     elif "x" in log:
         set_decades(axes.xaxis)
 
 
-def _draw(axes: Axes, panel: Panel, log: str) -> list[EndLabel]:
+def _apart(ticks: Sequence[float], log: str) -> list[str]:
+    """The ticks' labels, without those that would stand on the one before."""
+    places = np.log(ticks) if "x" in log else np.asarray(ticks, dtype=float)
+    room, last, labels = 0.09 * np.ptp(places), -np.inf, []
+    for tick, place in zip(ticks, places, strict=True):
+        fits = place - last >= room
+        labels.append(f"{tick:g}" if fits else "")
+        last = place if fits else last
+    return labels
+
+
+def _draw(axes: Axes, panel: Panel, log: str, alone: bool) -> list[EndLabel]:
     """Draw one panel, without the labels of its lines, which are returned."""
     set_scales(axes, log + ("y" if panel.log else ""))
     colors = cycle(CYCLE)
@@ -173,7 +184,7 @@ def _draw(axes: Axes, panel: Panel, log: str) -> list[EndLabel]:
     axes.set_title(panel.label)
     axes.set_ylim(*panel.limits)
     if panel.log:
-        set_decades(axes.yaxis)
+        set_decades(axes.yaxis, most=7 if alone else 4)
     axes.grid(axis="y")
     axes.set_axisbelow(True)
     for reference in panel.references:

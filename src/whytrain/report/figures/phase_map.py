@@ -31,6 +31,7 @@ def phase_diagram(
     log: str = "",
     level: float | None = 0.5,
     limits: tuple[float, float] | None = None,
+    is_rate: bool | None = None,
     x_label: str | None = None,
     y_label: str | None = None,
     value_label: str | None = None,
@@ -50,6 +51,7 @@ def phase_diagram(
         level: Height of the contour line drawn through the field; None for no line.
         limits: The values at the ends of the color scale; by default [0, 1] for a rate, else the
             extremes of the field.
+        is_rate: Whether it is a rate of success; by default where it is within [0, 1].
         x_label: Name and unit of the horizontal axis; by default from the coordinate's attributes
             `long_name` and `units`.
         y_label: The same upwards.
@@ -84,7 +86,7 @@ def phase_diagram(
             _edges(up, "y" in log),
             field,
             rasterized=True,
-            **_shades(field, limits),
+            **_shades(field, limits, is_rate),
         )
         _draw_level(axes, right, up, field, level)
         axes.set_xlabel(x_label or _label(dataset, x))
@@ -136,11 +138,13 @@ def _edges(centers: np.ndarray, log: bool) -> np.ndarray:
     return np.exp(edges) if log else edges
 
 
-def _shades(field: np.ndarray, limits: tuple[float, float] | None) -> dict[str, Any]:
+def _shades(
+    field: np.ndarray, limits: tuple[float, float] | None, is_rate: bool | None
+) -> dict[str, Any]:
     """Return the color map and its ends."""
     finite = field[np.isfinite(field)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
-    is_rate = low >= 0 and high <= 1
+    is_rate = low >= 0 and high <= 1 if is_rate is None else is_rate
     ends = limits or ((0.0, 1.0) if is_rate else (low, high))
     return {"cmap": rate_colormap() if is_rate else "cividis", "vmin": ends[0], "vmax": ends[1]}
 

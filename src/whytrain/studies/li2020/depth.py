@@ -14,6 +14,7 @@ from whytrain import lab
 from whytrain.kernels.higher import kernels
 from whytrain.report import figures as draw
 from whytrain.studies.li2020.setup import (
+    COLORS,
     LLY,
     NETWORKS,
     TOGETHER,
@@ -94,7 +95,12 @@ def _deeper(name: str, network: str, factor: float) -> Callable[[lab.Cells], lab
 
 def _draw(cells: lab.Cells) -> tuple:
     series = [
-        draw.Series(**mean_line(cells.sel(network=each), "third", "depth"), label=words, marker="o")
+        draw.Series(
+            **mean_line(cells.sel(network=each), "third", "depth"),
+            label=words,
+            marker="o",
+            color=COLORS[each],
+        )
         for each, words in NETWORKS.items()
     ]
     figure = draw.lines(
@@ -111,14 +117,15 @@ CLAIMS = (
     lab.Claim(
         id="A-9", title="With shortcuts depth costs nothing", group="dynamics",
         source=f"{LLY}, abstract: residual against fully connected networks",
-        statement="Where each layer adds 1/L of itself, K3 and the least eigenvalue stay within a "
-        "factor 2 from 2 layers to the deepest; without shortcuts K3 grows exponentially in L.",
+        statement="Where each layer adds $1/L$ of itself, $K_3$ and the least eigenvalue stay "
+        "within a factor 2 from 2 layers to the deepest; without shortcuts $K_3$ grows "
+        "exponentially in $L$.",
         requests=DEPTHS,
         parts=(
-            lab.Part("log₂ of the factor of max|K3| and of the least eigenvalue, residual",
+            lab.Part("$log_2$ of the factor of $max |K_3|$ and of the least eigenvalue, residual",
                      _growth("residual", "third", "least"),
                      lab.equals(0.0, 1.0, resolution=0.2)),
-            lab.Part("log₂ of the factor of max|K3|, fully connected",
+            lab.Part("$log_2$ of the factor of $max |K_3|$, fully connected",
                      _growth("connected", "third"), lab.above(np.log2(100), resolution=0.2)),
         ),
         faults=(

@@ -13,6 +13,7 @@ from whytrain import lab
 from whytrain.kernels.solve import flow
 from whytrain.report import figures as draw
 from whytrain.studies.li2020.setup import (
+    COLORS,
     HY,
     LLY,
     NETWORKS,
@@ -95,32 +96,35 @@ def _ratio(cells: lab.Cells) -> lab.Estimate:
 
 def _draw_drift(cells: lab.Cells) -> tuple:
     series = [
-        draw.Series(**mean_line(cells.sel(network=each), "drift"), label=words, marker="o")
+        draw.Series(
+            **mean_line(cells.sel(network=each), "drift"), label=words, marker="o",
+            color=COLORS[each],
+        )
         for each, words in NETWORKS.items()
-    ]
+    ]  # fmt: skip
     slopes = [f"{one.value:.2f}" for one in powers("drift")(cells)]
     figure = draw.lines(
-        series, x_label="width m", y_label="drift |K − K₀| / |K₀|", log="xy",
+        series, x_label="width $m$", y_label="drift $|K_t − K_0|/|K_0|$", log="xy",
         x_ticks=list(cells.by("width")),
     )  # fmt: skip
     time = cells[0].settings.time
     return figure, (
         f"How far the tangent kernel is from the initial one at time {time:g}, means over runs "
-        f"with 95 % intervals. It falls like m to the {' and '.join(slopes)}: a wider network "
-        "stays nearer to its tangent kernel, as 1/m, and one with shortcuts nearer."
+        f"with 95 % intervals. It falls like $m$ to the {' and '.join(slopes)}: a wider network "
+        "stays nearer to its tangent kernel, as $1/m$, and one with shortcuts nearer."
     )
 
 
 def _draw_spectra(cells: lab.Cells) -> tuple:
     width = min(cells.by("width"))
     series = []
-    for each, color in zip(NETWORKS, ("blue", "orange"), strict=True):
+    for each, color in COLORS.items():
         cell = cells.sel(network=each, width=width)[0]
         values = cell.data.spectrum.values[0]
         for place in range(values.shape[1]):
             label = NETWORKS[each] if place == values.shape[1] - 1 else ""
             series.append(draw.Series(cell.data.time.values, values[:, place], label, color=color))
-    figure = draw.lines(series, x_label="time t", y_label="eigenvalues of the kernel", log="y")
+    figure = draw.lines(series, x_label="time $t$", y_label="eigenvalues of the kernel", log="y")
     return figure, (
         f"All eigenvalues of the tangent kernel while one network of each kind trains, width "
         f"{width}, the narrowest here. None comes near 0: the loss falls at least as fast as the "
@@ -132,36 +136,38 @@ CLAIMS = (
     lab.Claim(
         id="A-4", title="The kernel drifts like 1/m", group="dynamics",
         source=f"{HY}, Theorem 2.3; {LLY}, main theorem",
-        statement="Up to a fixed time the tangent kernel moves by O((t + t²)/m), for networks with "
-        "shortcuts and without.",
+        statement="Up to a fixed time the tangent kernel moves by $O((t + t²)/m)$, for networks "
+        "with shortcuts and without.",
         requests=WIDTHS,
         parts=(
-            lab.Part("power of m in the drift |K − K₀| / |K₀|", powers("drift"),
+            lab.Part("power of $m$ in the drift $|K_t − K_0|/|K_0|$", powers("drift"),
                      lab.below(-0.5, resolution=0.1)),
-            lab.Part("power of m in the largest change of an entry", powers("largest"),
+            lab.Part("power of $m$ in the largest change of an entry", powers("largest"),
                      lab.below(-0.5, resolution=0.1)),
         ),
         faults=(
             lab.Fault("the drift does not fall", grown("drift", 1.0)),
             lab.Fault("the change of an entry does not fall", grown("largest", 1.0)),
         ),
-        does_not_show="The powers of log m, of n and of t, and times that grow with the width.",
+        does_not_show="The powers of $log m$, of $n$ and of $t$, and times that grow with the "
+        "width.",
         figures=("drift", "spectra"),
     ),
     lab.Claim(
         id="A-5", title="The loss falls at the kernel's rate", group="dynamics",
         source=f"{LLY} and {HY}, convergence",
-        statement="If the least eigenvalue of K is at least λ up to time t, then "
-        "R(t) ≤ exp(−2 λ t / n) R(0).",
+        statement="If the least eigenvalue of $K$ is at least $λ$ up to time $t$, then $R(t) ≤ "
+        "exp(−2λt/n) R(0)$.",
         requests=WIDTHS,
         parts=(
             lab.identity("over_promise", tolerance=1 + 1e-6,
-                         what="largest R(t) over exp(−2 λ t / n) R(0), λ looked up at the times"),
+                         what="largest $R(t)$ over $exp(−2λt/n) R(0)$, $λ$ looked up at the "
+                              "times"),
         ),
         faults=(
             lab.Fault("the rate is a fifth higher", lambda cells: cells.change(_faster)),
         ),
-        does_not_show="That λ stays away from 0 for all times: see A-4 and A-6.",
+        does_not_show="That $λ$ stays away from 0 for all times: see A-4 and A-6.",
         figures=("spectra",),
     ),
     lab.Claim(

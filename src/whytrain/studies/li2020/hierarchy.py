@@ -99,12 +99,13 @@ CLAIMS = (
     lab.Claim(
         id="A-1", title="Each kernel moves by the next", group="definitions",
         source=f"{HY}, the hierarchy; exact",
-        statement="Along the gradient flow, with residuals r_b: f_a' = −Σ_b K2_ab r_b / n, and "
-        "K(r)' = −Σ_b K(r+1)_b r_b / n.",
+        statement=r"Along the gradient flow, with residuals $r_b$: $f_a′ = −\frac{1}{n} ∑_b "
+        r"K_{2,ab} r_b$, and $K_r′ = −\frac{1}{n} ∑_b K_{r+1,b} r_b$.",
         requests=CASES,
         parts=(
-            lab.identity(*ORDERS, tolerance=1e-5, what="relative error of the derivatives of f, K2 "
-                         "and K3 against central differences"),
+            lab.identity(*ORDERS, tolerance=1e-5, what="relative error of the derivatives of "
+                                                       "$f$, $K_2$ and $K_3$ against central "
+                                                       "differences"),
         ),
         faults=(
             lab.Fault("the derivative of K3 is off by 2e-5", lab.added("K3", 2e-5)),
@@ -117,18 +118,18 @@ CLAIMS = (
     lab.Claim(
         id="A-2", title="Odd kernels change sign with the read-out", group="definitions",
         source="derived here",
-        statement="K3 is symmetric in its first two indices and in no others; −a in place of a "
-        "leaves K2 and K4 as they are and turns K3 to −K3, so that the mean of K3 at the start is "
-        "0.",
+        statement="$K_3$ is symmetric in its first two indices and in no others; $−a$ in place "
+        "of $a$ leaves $K_2$ and $K_4$ as they are and turns $K_3$ to $−K_3$, so that the mean "
+        "of $K_3$ at the start is 0.",
         requests=CASES,
         parts=(
-            lab.identity("symmetry", tolerance=0.0, what="largest difference of K3 with its first "
-                         "two indices exchanged"),
+            lab.identity("symmetry", tolerance=0.0, what="largest difference of $K_3$ with its "
+                                                         "first two indices exchanged"),
             lab.identity("even", "odd", tolerance=1e-12,
-                         what="relative change of K2 and K4, and of −K3, with −a"),
+                         what="relative change of $K_2$ and $K_4$, and of $−K_3$, with $−a$"),
             lab.in_every_run(lambda cells: cells.pooled("asymmetry") > 0.01,
-                             "draws whose K3 changes by more than 1 % if first and last index are "
-                             "exchanged", share=0.7),
+                             "draws whose $K_3$ changes by more than 1 % if first and last "
+                             "index are exchanged", share=0.7),
         ),
         faults=(
             lab.Fault("K3 is not symmetric in one run", lab.in_one_run("symmetry", 1e-9)),

@@ -70,7 +70,7 @@ CLAIMS = (
         source=f"{LLY}, after Du et al. 2019",
         statement="For an analytic activation that is no polynomial, and inputs no two of which "
         "are parallel, the tangent kernel at infinite width is positive definite; for two inputs "
-        "at an angle e its least eigenvalue goes to 0, like e².",
+        "at an angle $e$ its least eigenvalue goes to 0, like $e²$.",
         requests=INPUTS,
         parts=(
             lab.in_every_run(lambda cells: cells.pooled("least") > 1e-9,
@@ -79,7 +79,7 @@ CLAIMS = (
         ),
         faults=(
             lab.Fault("one least eigenvalue is 0", lab.in_one_run("least", 0.0)),
-            lab.Fault("it goes to 0 like e^1.9",
+            lab.Fault("it goes to 0 like $e^{1.9}$",
                       lab.altered("near", lambda near: near * np.array(SMALL) ** -0.1)),
         ),
         does_not_show="A lower bound that holds for all depths: see A-9.",

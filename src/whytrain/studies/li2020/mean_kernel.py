@@ -156,13 +156,14 @@ CLAIMS = (
     lab.Claim(
         id="A-11", title="No correction on the diagonal", group="definitions",
         source="derived here",
-        statement="For a critical ReLU network without biases, z^(l) = √(2/n) W^(l) σ(z^(l−1)) "
-        "with N(0, 1) entries, and ℓ layers, x in the plane: E K(x, x) = ℓ |x|² / 2 at every "
-        "width.",
+        statement=r"For a critical ReLU network without biases, $z^{(l)} = \sqrt{2/n} W^{(l)} "
+        "σ(z^{(l−1)})$ with standard normal entries, and $ℓ$ layers, $x$ in the plane: $E K(x, x) "
+        "= ℓ |x|²/2$ at every width $n$.",
         requests=CRITICAL,
         parts=(
-            lab.Part("distance of E K(x, x) from ℓ |x|² / 2, in margins (0.2 % from two million "
-                     "networks on, 2 % with fewer)", _off, lab.Rule("=", 0.0, 1.0, level=0.99)),
+            lab.Part("distance of $E K(x, x)$ from $ℓ |x|²/2$, in margins (0.2 % from two "
+                     "million networks on, 2 % with fewer)", _off,
+                     lab.Rule("=", 0.0, 1.0, level=0.99)),
         ),
         faults=(
             lab.Fault("the mean is off by 4 %", lab.altered("diagonal", lambda k: k * 1.04)),
@@ -190,11 +191,11 @@ CLAIMS = (
     lab.Claim(
         id="A-11-variance", title="Other variances decay or explode", group="caveats",
         source="derived here: the control of A-11",
-        statement="With variance C in place of 2, E K(x, x) = ℓ (C/2)^(ℓ−1) |x|² / 2: it decays "
-        "exponentially in ℓ for C < 2 and grows for C > 2.",
+        statement="With variance $C$ in place of 2, $E K(x, x) = ℓ (C/2)^{ℓ−1} |x|²/2$: it "
+        "decays exponentially in $ℓ$ for $C < 2$ and grows for $C > 2$.",
         requests=VARIANCES,
         parts=(
-            lab.Part("largest error of the logarithm of E K / ℓ, a layer, for C = ¼, 2, 4",
+            lab.Part("largest error of the logarithm of $E K/ℓ$, a layer, for $C = 1/4, 2, 4$",
                      _exponent, lab.at_most(0.05)),
         ),
         faults=(

@@ -17,6 +17,7 @@ from whytrain.networks import FullyConnected, Network, ResidualDense
 LLY = "Li, Luo and Yip 2022"
 HY = "Huang and Yau 2020"
 NETWORKS = {"residual": "with shortcuts", "connected": "fully connected"}
+COLORS = {"residual": "residual", "connected": "plain"}
 TOGETHER = 4  # runs that are computed at a time
 # Each with 1 / E s(z)^2, with which units keep their mean square from layer to layer.
 ACTIVATIONS: dict[str, tuple[Callable, float]] = {

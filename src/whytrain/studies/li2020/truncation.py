@@ -138,17 +138,17 @@ def _draw_errors(cells: lab.Cells) -> tuple:
     names = [f"error_{order}" for order in ORDERS]
     series = [
         draw.Series(**mean_line(chosen, name), label=f"order {order}", color=color, marker="o")
-        for name, order, color in zip(names, ORDERS, ("sky", "blue", "ink"), strict=True)
+        for name, order, color in zip(names, ORDERS, draw.sequence(3), strict=True)
     ]
     figure = draw.lines(
-        series, x_label="width m", y_label="largest error of the outputs (RMS)", log="xy",
+        series, x_label="width $m$", y_label="largest error of the outputs (RMS)", log="xy",
         x_ticks=list(cells.by("width")),
     )  # fmt: skip
     slopes = [f"{power(chosen, name).value:.1f}" for name in names]
     time = cells[0].settings.time
     return figure, (
         "How far the flow of the hierarchy cut off at an order is from the true one, up to time "
-        f"{time:g}: residual network, means with 95 % intervals. Orders 2, 3 and 4 err like m to "
+        f"{time:g}: residual network, means with 95 % intervals. Orders 2, 3 and 4 err like $m$ to "
         f"the {', '.join(slopes)}: even orders are what counts."
     )
 
@@ -160,10 +160,10 @@ def _draw_risk(cells: lab.Cells) -> tuple:
         draw.Series(cell.data.time.values, risk, label, color=color, line=line)
         for risk, label, color, line in zip(
             np.median(found, axis=0), ("true flow", "order 2", "order 3", "order 4"),
-            ("ink", "sky", "blue", "orange"), ("-", "--", "--", ":"), strict=True,
+            ("teal", *draw.sequence(3)), ("-", "--", "--", ":"), strict=True,
         )
     ]  # fmt: skip
-    figure = draw.lines(series, x_label="time t", y_label="loss R", log="y")
+    figure = draw.lines(series, x_label="time $t$", y_label="loss $R$", log="y")
     return figure, (
         f"The loss along the true flow and along those cut off, fully connected network of width "
         f"{cell.settings.width}, medians over {cell.runs} runs. The higher the order, the nearer."
@@ -174,31 +174,32 @@ CLAIMS = (
     lab.Claim(
         id="A-3", title="Higher kernels are smaller", group="dynamics",
         source=f"{HY}, bounds on the kernels",
-        statement="At the start the entries of K(r) are O(m^(1 − r/2)) up to logarithms: those of "
-        "K2 are O(1), of K3 O(m^(−1/2)) and, as K3 is odd, O(1/m), of K4 O(1/m).",
+        statement="At the start the entries of $K_r$ are $O(m^{1−r/2})$ up to logarithms: those "
+        "of $K_2$ are $O(1)$, of $K_3$ $O(m^{−1/2})$ and, as $K_3$ is odd, $O(1/m)$, of $K_4$ "
+        "$O(1/m)$.",
         requests=WIDTHS,
         parts=(
-            lab.Part("power of m in K2", powers("K2"), lab.equals(0.0, 0.2, resolution=0.1)),
-            lab.Part("power of m in K3", powers("K3"), lab.below(-0.5, resolution=0.1)),
-            lab.Part("power of m in K4", powers("K4"), lab.below(-0.7, resolution=0.1)),
+            lab.Part("power of $m$ in $K_2$", powers("K2"), lab.equals(0.0, 0.2, resolution=0.1)),
+            lab.Part("power of $m$ in $K_3$", powers("K3"), lab.below(-0.5, resolution=0.1)),
+            lab.Part("power of $m$ in $K_4$", powers("K4"), lab.below(-0.7, resolution=0.1)),
         ),
         faults=(
-            lab.Fault("K3 does not fall", grown("K3", 1.0)),
-            lab.Fault("K4 does not fall", grown("K4", 1.0)),
-            lab.Fault("K2 goes like m^(1/2)", grown("K2", 0.5)),
+            lab.Fault("$K_3$ does not fall", grown("K3", 1.0)),
+            lab.Fault("$K_4$ does not fall", grown("K4", 1.0)),
+            lab.Fault("$K_2$ goes like $m^{1/2}$", grown("K2", 0.5)),
         ),
-        does_not_show="The powers of log m, and kernels later in training.",
+        does_not_show="The powers of $log m$, and kernels later in training.",
     ),
     lab.Claim(
-        id="A-7", title="Cut off at order p it errs like m^(−p/2)", group="dynamics",
+        id="A-7", title="Cut off at order p it errs like $m^{−p/2}$", group="dynamics",
         source=f"{HY}, Theorem 2.6, for even p",
-        statement="Up to a fixed time the outputs of the flow cut off at order p are off by "
-        "O(m^(−p/2)), for even p; and each order does better than the one before.",
+        statement="Up to a fixed time the outputs of the flow cut off at order $p$ are off by "
+        "$O(m^{−p/2})$, for even $p$; and each order does better than the one before.",
         requests=WIDTHS,
         parts=(
-            lab.Part("power of m in the error of order 2", powers("error_2"),
+            lab.Part("power of $m$ in the error of order 2", powers("error_2"),
                      lab.below(-0.5, resolution=0.1)),
-            lab.Part("power of m in the error of order 4, residual network",
+            lab.Part("power of $m$ in the error of order 4, residual network",
                      powers("error_4", "residual"), lab.below(-1.0, resolution=0.1)),
             lab.Part("logarithm of the error over that of the next order, residual network, "
                      "greatest width", _gain("residual"), lab.above(0.0, resolution=0.1)),
@@ -216,9 +217,9 @@ CLAIMS = (
     lab.Claim(
         id="A-8", title="A bound on the frozen kernel's error", group="dynamics",
         source="derived here, after a remark on Theorem 2.6",
-        statement="With B3 = max|K3| at the start, B4 = max|K4| up to T, R the RMS residual at the "
-        "start and λ the least eigenvalue of K2: the RMS error of order 2 is at most min{(R² B3 T "
-        "+ R³ B4 T²/2) min(T, n/λ), R² B3 T²/2 + R³ B4 T³/6}.",
+        statement="With $B_3 = max |K_3|$ at the start, $B_4 = max |K_4|$ up to $T$, $R$ the "
+        "RMS residual at the start and $λ$ the least eigenvalue of $K_2$, the RMS error of order "
+        "2 is at most $min((R² B_3 T + R³ B_4 T²/2) min(T, n/λ), R² B_3 T²/2 + R³ B_4 T³/6)$.",
         requests=WIDTHS,
         parts=(
             lab.Part("largest error of order 2 over the bound", lambda cells: lab.largest(
@@ -227,8 +228,8 @@ CLAIMS = (
         faults=(
             lab.Fault("the bound is 1/10,000", lab.altered("bound", lambda bound: bound / 1e4)),
         ),
-        does_not_show="That it is tight: it is not, by one or two orders of magnitude. B4 was "
-        "looked up at the start and the end.",
+        does_not_show="That it is tight: it is not, by one or two orders of magnitude. $B_4$ "
+        "was looked up at the start and the end.",
     ),
 )  # fmt: skip
 

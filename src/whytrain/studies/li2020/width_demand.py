@@ -78,38 +78,40 @@ def _note(cells: lab.Cells) -> str:
 
 CLAIMS = (
     lab.Claim(
-        id="A-6", title="A width of n³ suffices", group="dynamics",
+        id="A-6", title="A width of $n³$ suffices", group="dynamics",
         source=f"{LLY}, abstract (from quartic to cubic); {HY}, convergence",
-        statement="A width that grows like n³ keeps the change of the tangent kernel below half "
-        "its least eigenvalue until the loss is small: the width at which that happens grows more "
-        "slowly.",
+        statement="A width that grows like $n³$ keeps the change of the tangent kernel below "
+        "half its least eigenvalue until the loss is small: the width at which that happens "
+        "grows more slowly.",
         requests=SAMPLES,
         parts=(
-            lab.Part("power of n in m |K_T − K₀| / (λ/2), T = 4 n / λ", _exponents,
+            lab.Part("power of $n$ in $m |K_T − K_0|/(λ/2)$, $T = 4n/λ$", _exponents,
                      lab.below(3.0, resolution=0.2)),
         ),
         faults=(
-            lab.Fault("the width that is needed grows by another n^2.5", lambda cells: cells.change(
+            lab.Fault("the width that is needed grows by another $n^{2.5}$",
+                      lambda cells: cells.change(
                 lambda cell: cell.assign(
                     demand=cell.data.demand.values * cell.settings.examples**2.5))),
         ),
         note=_note,
-        does_not_show="That n³ is needed: on random data the power is near 1, so that the "
-        "sufficient condition is far from tight. Nor the powers of λ and log m, which were not "
-        "tried.",
+        does_not_show="That $n³$ is needed: on random data the power is near 1, so that the "
+        "sufficient condition is far from tight. Nor the powers of $λ$ and $log m$, which were "
+        "not tried.",
     ),
     lab.Claim(
-        id="A-6-tight", title="A width of n³ is needed", group="caveats",
+        id="A-6-tight", title="A width of $n³$ is needed", group="caveats",
         source="this study: is the cubic condition tight on random data?",
-        statement="The width at which the kernel moves by half its least eigenvalue grows like n² "
-        "or faster.",
+        statement="The width at which the kernel moves by half its least eigenvalue grows like "
+        "$n²$ or faster.",
         requests=SAMPLES,
         parts=(
-            lab.Part("power of n in m |K_T − K₀| / (λ/2), T = 4 n / λ", _exponents,
+            lab.Part("power of $n$ in $m |K_T − K_0|/(λ/2)$, $T = 4n/λ$", _exponents,
                      lab.above(2.0, resolution=0.2)),
         ),
         faults=(
-            lab.Fault("the width that is needed grows by another n^2.5", lambda cells: cells.change(
+            lab.Fault("the width that is needed grows by another $n^{2.5}$",
+                      lambda cells: cells.change(
                 lambda cell: cell.assign(
                     demand=cell.data.demand.values * cell.settings.examples**2.5))),
         ),

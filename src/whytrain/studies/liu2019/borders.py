@@ -237,15 +237,17 @@ def _draw_priors(cells: lab.Cells) -> tuple:
     figure = draw.phase_diagram(
         success_rates(cell.data), x="ratio", y="angle", log="x",
         borders=[
-            ("paper's prior π/3", ratios, [math.pi / 3] * 2),
-            ("saddle φₛ", ratios, [border, border]),
+            ("paper's prior $π/3$", ratios, [math.pi / 3] * 2),
+            ("saddle $φ_s$", ratios, [border, border]),
         ],
-        x_label="η_w / η_a", y_label="prior angle φ₀ (rad)", value_label="success rate",
+        x_label="$η_w/η_a$", y_label="prior angle $φ_0$ (rad)", value_label="success rate",
     )  # fmt: skip
     return figure, (
-        f"ResNet {'with' if at.warmup else 'without'} warm-up, k = {at.k}, ‖a*‖ = {length(at)}, "
-        f"{cell.runs} runs a cell. As η_w/η_a falls the border becomes sharp at the saddle's angle "
-        f"φₛ = {border:.3f}, well past the paper's π/3: the prior is sufficient, not necessary. At "
+        f"ResNet {'with' if at.warmup else 'without'} warm-up, $k = {at.k}$, $‖a*‖ = "
+        f"{length(at)}$, "
+        f"{cell.runs} runs a cell. As $η_w/η_a$ falls the border becomes sharp at the saddle's "
+        f"angle $φ_s = {border:.3f}$, well past the paper's $π/3$: the prior is sufficient, not "
+        f"necessary. At "
         "equal step sizes even good priors fail now and then, which is what warm-up is for."
     )
 
@@ -256,12 +258,12 @@ def _draw_alignments(cells: lab.Cells) -> tuple:
     ratios = cell.data.ratio.values[[0, -1]]
     figure = draw.phase_diagram(
         success_rates(cell.data), x="ratio", y="alignment", log="xy",
-        borders=[("(k + π − 1)/π", ratios, [edge, edge])],
-        x_label="η_w / η_a", y_label="teacher's S²/A", value_label="success rate",
+        borders=[("$(k + π − 1)/π$", ratios, [edge, edge])],
+        x_label="$η_w/η_a$", y_label="teacher's $S²/A$", value_label="success rate",
     )  # fmt: skip
     who = "Plain CNN from random filters" if at.architecture == "cnn" else "ResNet"
     return figure, (
-        f"{who}, k = {at.k}, {cell.runs} runs a cell. Above S²/A = (k+π−1)/π = {edge:.2f} the "
+        f"{who}, $k = {at.k}$, {cell.runs} runs a cell. Above $S²/A = (k+π−1)/π = {edge:.2f}$ the "
         "spurious minimum does not exist and every run succeeds; the further below it, the more "
         "fail, up to half of them, whatever the ratio of step sizes."
     )
@@ -270,17 +272,17 @@ def _draw_alignments(cells: lab.Cells) -> tuple:
 CLAIMS = (
     lab.Claim(
         id="prior-is-not-tight", title="The prior could be weaker", group="caveats", source=OWN,
-        statement="For η_w/η_a → 0 the exact border of success is φ₀ = φ_s, the saddle's "
-        "angle, past π/3.",
+        statement="For $η_w/η_a → 0$ the exact border of success is $φ_0 = φ_s$, the saddle's "
+        "angle, past $π/3$.",
         requests=BORDER,
         parts=(
             lab.Part("50 % crossing less the saddle's angle, to a step of the axis (rad)", _border,
                      lab.equals(0.0, 0.01)),
-            lab.Part("least angle of a saddle less π/3 (rad)",
+            lab.Part("least angle of a saddle less $π/3$ (rad)",
                      _beyond_the_prior, lab.above(0.0)),
         ),
         faults=(lab.Fault("the border is 0.02 rad past the saddle", _turned_axis),),
-        does_not_show="The border at larger η_w/η_a, which the figure has.",
+        does_not_show="The border at larger $η_w/η_a$, which the figure has.",
         figures=("phase-prior",),
     ),
 )  # fmt: skip

@@ -126,8 +126,8 @@ CLAIMS = (
     lab.Claim(
         id="loss", title="The loss has a closed form", group="definitions",
         source=f"{DU}, Theorem 3.1",
-        statement="The closed form is the population loss: L(v, a) = 1/(4π) [(π−1)‖a‖² + s² + "
-        "(π−1)A + S² − 2 (g(φ)−1) u − 2 s S].",
+        statement=r"The population loss is $L(v, a) = \frac{1}{4π} [(π−1)‖a‖² + s² + (π−1)A + "
+        "S² − 2(g(φ)−1)u − 2sS]$.",
         requests=POINTS,
         parts=lab.closed_form("loss_z", "the closed form"),
         faults=(lab.Fault("the closed form is 5 % too large",
@@ -137,8 +137,8 @@ CLAIMS = (
     lab.Claim(
         id="gradient", title="So has the gradient", group="definitions",
         source=f"{DU}, Theorem 3.1",
-        statement="So is the closed gradient: ∂L/∂a = [(π−1) a + s 1 − (g(φ)−1) a* − S 1] / "
-        "(2π), and on the sphere ∂L/∂v = −(π−φ) u / (2π) (I − vvᵀ) v*.",
+        statement=r"Its gradient is $\frac{∂L}{∂a} = \frac{1}{2π} [(π−1)a + s\,1 − (g(φ)−1)a* − "
+        r"S\,1]$, and on the sphere $\frac{∂L}{∂v} = −\frac{π−φ}{2π} u (I − vvᵀ) v*$.",
         requests=POINTS,
         parts=(
             *lab.closed_form("gradient_z", "the closed form along a random direction"),
@@ -155,8 +155,8 @@ CLAIMS = (
     ),
     lab.Claim(
         id="reduction", title="Three numbers carry the descent", group="dynamics", source=OWN,
-        statement="Three numbers (φ, s, u) carry normalized gradient descent exactly, whatever "
-        "k and p.",
+        statement="Three numbers $(φ, s, u)$ carry normalized gradient descent exactly, "
+        "whatever $k$ and $p$.",
         requests=POINTS,
         parts=(lab.identity(
             "reduction_error", tolerance=1e-12, what="largest difference of the order "

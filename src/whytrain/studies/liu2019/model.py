@@ -59,7 +59,7 @@ MODEL = Model(
         ("$g(φ)$", "$(π−φ) cos φ + sin φ$"),
         ("$η$, $η_w$, $η_a$", "step size, of the filter, and of the output weights"),
         ("$I$", "the identity matrix"),
-        ("$t$, $δ_t$", "step, and distance from the angle π after $t$ steps"),
+        ("$t$, $δ_t$", "step, and distance from the angle $π$ after $t$ steps"),
         ("$ũ$", "the limit of $u$ at the spurious minimum"),
         ("$ε$", "the loss at which a run counts as done"),
     ),

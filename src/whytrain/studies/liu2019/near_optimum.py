@@ -196,26 +196,26 @@ def _slow(cells: lab.Cells) -> list[lab.Estimate]:
 
 
 def _draw(cells: lab.Cells) -> tuple:
-    series = []
-    for cell, color in zip(cells, ("orange", "purple", "blue"), strict=False):
+    panels = []
+    for cell in cells:
         values = slow_constant(cell.data, cell.settings)
         late = cell.data.time.values > 100
-        # no-break spaces: a label may break after the comma only
-        label = f"k\u00a0=\u00a0{cell.settings.k}, S²/A\u00a0=\u00a0{cell.settings.alignment:g}"
-        series.append(
-            draw.Series(
-                cell.data.time.values[late], values.mean(axis=0)[late], label, color=color,
-                low=values.min(axis=0)[late], high=values.max(axis=0)[late],
+        series = draw.Series(
+            cell.data.time.values[late], values.mean(axis=0)[late], color="spurious",
+            low=values.min(axis=0)[late], high=values.max(axis=0)[late],
+        )  # fmt: skip
+        of = f"$k = {cell.settings.k}$, $S²/A = {cell.settings.alignment:g}$"
+        panels.append(
+            draw.Panel(
+                [series], f"$δ_t |ũ| η_wt/2π$, {of}", limits=(0.0, 1.2),
+                references=[draw.Reference(1.0, "theory")],
             )
         )  # fmt: skip
-    figure = draw.lines(
-        series, x_label="step t", y_label="δ t |ũ| η_w / 2π", log="x",
-        references=[draw.Reference(1.0, "theory")],
-    )  # fmt: skip
+    figure = draw.lines(panels, x_label="step $t$", log="x")
     return figure, (
-        "Distance δ = π − φ of runs near the spurious minimum, times t and the constant of the "
-        "theory; bands are the range over runs. It tends to 1: the approach is as slow as 1/t, for "
-        "the minimum is degenerate."
+        "Distance $δ_t = π − φ$ of runs near the spurious minimum, times $t$ and the constant of "
+        "the theory; lines are means, bands the range over runs. It tends to 1: the approach is as "
+        "slow as $1/t$, for the minimum is degenerate."
     )
 
 
@@ -261,7 +261,7 @@ CLAIMS = (
     lab.Claim(
         id="spurious-minimum", title="There is a spurious minimum, and it attracts",
         group="landscape", source=f"{LIU}, spurious optimum",
-        statement="At φ = π with the best output weights there is a minimum that is not "
+        statement="At $φ = π$ with the best output weights there is a minimum that is not "
         "global, and it attracts runs that start near it.",
         requests=NEAR_SPURIOUS,
         parts=(
@@ -280,9 +280,9 @@ CLAIMS = (
     lab.Claim(
         id="spurious-is-slow", title="The spurious minimum is approached slowly",
         group="dynamics", source=OWN,
-        statement="The approach to the spurious minimum is only δ_t ≈ 2π / (|ũ| η_w t).",
+        statement=r"The approach to the spurious minimum is only $δ_t ≈ \frac{2π}{|ũ| η_w t}$.",
         requests=NEAR_SPURIOUS,
-        parts=(lab.Part("δ t |ũ| η_w / 2π after 200,000 steps", _slow, lab.equals(1.0, 0.02)),),
+        parts=(lab.Part("$δ_t |ũ| η_w t/2π$ after 200,000 steps", _slow, lab.equals(1.0, 0.02)),),
         faults=(
             lab.Fault("the distance is 4 % larger",
                       lab.altered("angle", lambda angle: 1.04 * angle)),
@@ -295,10 +295,11 @@ CLAIMS = (
     lab.Claim(
         id="existence-threshold", title="Which teachers have a spurious minimum",
         group="landscape", source=OWN,
-        statement="The spurious minimum and the saddle exist if and only if S²/A < (k+π−1)/π.",
+        statement=r"The spurious minimum and the saddle exist if and only if $\frac{S²}{A} < "
+        r"\frac{k+π−1}{π}$.",
         requests=SWEEP,
         parts=(
-            lab.Part("where outcomes change, over (k+π−1)/π, to a step of the sweep",
+            lab.Part("where outcomes change, over $(k+π−1)/π$, to a step of the sweep",
                      _thresholds, lab.covers(1.0)),
             lab.Part("longest such step", _step_widths, lab.at_most(0.006)),
         ),
@@ -309,8 +310,8 @@ CLAIMS = (
     lab.Claim(
         id="convergence", title="It converges geometrically, at known rates", group="dynamics",
         source=f"{LIU}, stage II",
-        statement="It then reaches the global optimum geometrically, with rates η_w A/2 "
-        "(filter) and η_a (π−1)/(2π) (output).",
+        statement="A run that escapes reaches the global optimum geometrically, with the rates "
+        r"$η_w A/2$ (filter) and $η_a \frac{π−1}{2π}$ (output).",
         requests=NEAR_GLOBAL,
         parts=(
             lab.Part("fitted over stated rate, median of the runs", _rates, lab.equals(1.0, 0.01)),

@@ -125,9 +125,9 @@ PATHS = TRAJECTORIES.grid(
 
 def _draw_paths(cells: lab.Cells) -> tuple:
     panels = [
-        draw.Panel(_lines(cells, "angle"), "angle φ to the teacher (rad)"),
-        draw.Panel(_lines(cells, "overlap"), "overlap u / A"),
-        draw.Panel(_lines(cells, "loss"), "loss / A", log=True),
+        draw.Panel(_lines(cells, "angle"), "angle $φ$ to the teacher (rad)"),
+        draw.Panel(_lines(cells, "overlap"), "overlap $u/A$"),
+        draw.Panel(_lines(cells, "loss"), "loss $L/A$", log=True),
     ]
     figure = draw.lines(panels, x_label="step", log="x")
     rise = {
@@ -136,10 +136,10 @@ def _draw_paths(cells: lab.Cells) -> tuple:
     }
     warm, cold = (rise.get(name, math.nan) for name in ("ResNet with warm-up", "ResNet without"))
     return figure, (
-        f"Six runs of each network, k = {cells[0].settings.k}, from the full state. The angle "
+        f"Six runs of each network, $k = {cells[0].settings.k}$, from the full state. The angle "
         f"first rises while the overlap is negative (by up to {cold:.2f} rad without warm-up, "
         f"{warm:.3f} rad with), and falls once it is positive: warm-up wins the time in which the "
-        "output weights turn round. CNN runs that start past the saddle's angle go to π instead, "
+        "output weights turn round. CNN runs that start past the saddle's angle go to $π$ instead, "
         "and their loss stays up."
     )
 
@@ -162,12 +162,13 @@ def _draw_plane(cells: lab.Cells) -> tuple:
     [border] = [cell for cell in cells if isinstance(cell.settings, SeparatrixSettings)]
     settings, reduction = border.settings, border.settings.reduction
     power = settings.norm**2
-    angle, overlap = np.linspace(0, math.pi, 121), np.linspace(-1.1, 1.25, 101) * power
+    angle, overlap = np.linspace(0, math.pi, 121), np.linspace(-0.45, 0.45, 101) * power
     points = [
         draw.Point(
             point.kind, float(point.params.angle), float(point.params.overlap / power), point.kind
         )
         for point in reduction.critical_points()
+        if abs(point.params.overlap / power) < 0.45  # the global one is far above
     ]
     paths = [
         draw.Path(run.angle.values, run.overlap.values / power, Outcome(int(run.outcome)).word)
@@ -178,17 +179,18 @@ def _draw_plane(cells: lab.Cells) -> tuple:
     parted = border.data.sortby("overlap").dropna("run")
     figure = draw.plane(
         angle, overlap / power, _settled_loss(reduction, angle, overlap) / power,
-        x_label="angle φ (rad)", y_label="overlap u / A",
-        value_label="loss / A, other weights at their best", levels=12, points=points,
+        x_label="angle $φ$ (rad)", y_label="overlap $u/A$",
+        value_label="$L/A$, other weights at their best", levels=12, points=points,
         separatrix=(parted.angle.values, parted.overlap.values), paths=paths,
     )  # fmt: skip
     saddle = reduction.saddle_angle or math.nan
     return figure, (
-        f"The plane of angle and overlap, k = {settings.k}, S²/A = {settings.alignment:g}, with "
-        f"equal step sizes: the stable manifold of the saddle (φ = {saddle:.3f}, past π/2 = "
-        f"{math.pi / 2:.3f}) parts the two basins for output sums at their best. Runs left of it "
-        "end at the global optimum, right of it at the spurious one; a run may cross the drawn "
-        "line, for its third coordinate is not in the picture."
+        f"The plane of angle and overlap, $k = {settings.k}$, $S²/A = {settings.alignment:g}$, "
+        f"with equal step sizes. The stable manifold of the saddle ($φ = {saddle:.3f}$, past $π/2 "
+        f"= {math.pi / 2:.3f}$) parts the two basins for output sums at their best. Runs above it "
+        "leave along the left edge for the global optimum, at $u/A = 1$; runs below it end at the "
+        "spurious one. A run may cross the drawn line, for its third coordinate is not in the "
+        "picture."
     )
 
 

@@ -111,8 +111,8 @@ def _draw(cells: lab.Cells) -> tuple:
     ])  # fmt: skip
     guide = middle[0] * np.sqrt(sizes[0] / np.array(sizes))
     series = [
-        draw.Series(sizes, middle, "median of runs", low=low, high=high, color="blue", marker="o"),
-        draw.Series(sizes, guide, "1/√batch", color="gray", line="--", width=1.0),
+        draw.Series(sizes, middle, "median of runs", low=low, high=high, color="ink", marker="o"),
+        draw.Series(sizes, guide, "one over the root", color="gray", line="--", width=1.0),
     ]
     figure = draw.lines(
         series, x_label="batch", y_label="deviation from the population's run", log="xy",
@@ -120,7 +120,8 @@ def _draw(cells: lab.Cells) -> tuple:
     )  # fmt: skip
     return figure, (
         "Mini-batch descent on fresh patches beside the population's trajectory from the same "
-        "start; the band holds the middle half of the runs. The deviation falls like 1/√batch: "
+        "start; the band holds the middle half of the runs. The deviation falls like one over the "
+        "root of the batch: "
         "what is proved of the population carries over to large batches."
     )
 
@@ -129,8 +130,8 @@ CLAIMS = (
     lab.Claim(
         id="samples", title="Mini-batches follow the population", group="experiments",
         source="extension to mini-batches",
-        statement="Mini-batch descent on fresh patches follows the population's trajectory; "
-        "the deviation falls like 1/√batch.",
+        statement="Mini-batch descent on fresh patches follows the population's trajectory; the "
+        "deviation falls like one over the root of the batch.",
         requests=BATCHES,
         parts=(
             lab.Part("exponent of the deviation over the batch", _exponent,
@@ -139,7 +140,7 @@ CLAIMS = (
                      _same_end, lab.above(0.9, resolution=0.02)),
         ),
         faults=(
-            lab.Fault("it falls like batch^(−1/4)", _slower),
+            lab.Fault("it falls like the fourth root of the batch", _slower),
             lab.Fault("every fifth run ends elsewhere", _every_fifth_elsewhere),
         ),
         does_not_show="A sample that is used more than once.",

@@ -108,18 +108,19 @@ def _draw(cells: lab.Cells) -> tuple:
     sizes = [cell.settings.k for cell in cells]
     series = [
         draw.Series(sizes, _steps(cells, place), label, color=color, marker="o")
-        for place, label, color in (
-            (0, "ε = 10⁻²", "sky"), (4, "ε = 10⁻⁶", "blue"), (8, "ε = 10⁻¹⁰", "ink")
+        for (place, label), color in zip(
+            ((0, "$ε = 10^{-2}$"), (4, "$ε = 10^{-6}$"), (8, "$ε = 10^{-10}$")),
+            draw.sequence(3), strict=True,
         )
     ]  # fmt: skip
     figure = draw.lines(
-        series, x_label="patches k", y_label="steps to error ε", log="xy", x_ticks=sizes
+        series, x_label="patches $k$", y_label="steps to error $ε$", log="xy", x_ticks=sizes
     )
-    power = f"k^{_exponent(cells).value:.2f}"
+    power = f"$k^{{{_exponent(cells).value:.2f}}}$"
     return figure, (
-        "Steps until the error stays below ε, ResNet with warm-up, η = 1/k². They grow like "
-        f"{power}, which is the step size's own power, and by equal amounts for each digit of ε: "
-        "polynomial in k and logarithmic in 1/ε."
+        "Steps until the error stays below $ε$, ResNet with warm-up, $η = 1/k²$. They grow like "
+        f"{power}, which is the step size's own power, and by equal amounts for each digit of $ε$: "
+        "polynomial in $k$ and logarithmic in $1/ε$."
     )
 
 
@@ -127,22 +128,22 @@ CLAIMS = (
     lab.Claim(
         id="polynomial-time", title="The time is polynomial", group="dynamics",
         source=f"{LIU}, main theorem",
-        statement="Steps to ε grow polynomially in k (here with exponent below 3 at η = 1/k²) "
-        "and like log 1/ε.",
+        statement="The number of steps to $ε$ grows polynomially in $k$ (here with an exponent "
+        "below 3 at $η = 1/k²$) and like $log 1/ε$.",
         requests=SIZES,
         parts=(
-            lab.Part("exponent of k in the steps to 1e-10", _exponent, lab.below(3.0)),
-            lab.in_every_run(_straight, "runs whose steps to ε have a correlation above 0.99 with "
-                             "log 1/ε"),
+            lab.Part("exponent of $k$ in the steps to $10⁻¹⁰$", _exponent, lab.below(3.0)),
+            lab.in_every_run(_straight, "runs whose steps to $ε$ have a correlation above 0.99 "
+                                        "with $log 1/ε$"),
             lab.in_every_run(lambda cells: np.isfinite(cells.pooled("hit")),
-                             "runs and ε that are reached"),
+                             "runs and $ε$ that are reached"),
         ),
         faults=(
-            lab.Fault("steps grow by another factor k^1.1", _steeper),
-            lab.Fault("steps grow like (log 1/ε)⁴",
+            lab.Fault("steps grow by another factor $k^{1.1}$", _steeper),
+            lab.Fault("steps grow like $(log 1/ε)⁴$",
                       lab.altered("hit", lambda steps: steps * (-np.log(EPSILONS)) ** 3)),
         ),
-        does_not_show="The exponent of step sizes other than η = 1/k².",
+        does_not_show="The exponent of step sizes other than $η = 1/k²$.",
         figures=("scaling",),
     ),
 )  # fmt: skip

@@ -32,7 +32,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "ResNet without": {"architecture": "resnet", "warmup": False},
     "CNN": {"architecture": "cnn", "warmup": False},
 }
-COLORS = dict(zip(NETWORKS, ("blue", "green", "orange"), strict=True))
+COLORS = dict(zip(NETWORKS, ("warmed up", "residual", "plain"), strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,4 +219,4 @@ def length(settings: TeacherSettings) -> str:
 def prior(settings: DescentSettings) -> str:
     """The angle of `v_0` to `v*` in words."""
     angle = settings.angle
-    return "any" if angle is None else "π/3" if angle == math.pi / 3 else f"{angle:g}"
+    return "any" if angle is None else "$π/3$" if angle == math.pi / 3 else f"{angle:g}"

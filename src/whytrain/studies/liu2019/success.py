@@ -5,6 +5,7 @@ import itertools
 import math
 import operator
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import xarray as xr
@@ -164,8 +165,8 @@ def _draw_sizes(cells: lab.Cells) -> tuple:
         if some
     ]
     figure = draw.lines(
-        series, x_label="patches k", y_label="success rate", x_ticks=list(cells.by("k")),
-        y_limits=(0, 1.04),
+        series, x_label="patches $k$", y_label="success rate", x_ticks=list(cells.by("k")),
+        y_limits=(None, 1.02),
     )  # fmt: skip
     words = {one.label: _range_in_words(np.asarray(one.y)) for one in series}
     at = cells[0].settings
@@ -174,8 +175,8 @@ def _draw_sizes(cells: lab.Cells) -> tuple:
         f"Success over the number of patches; {cells[0].runs} runs a point, bands are exact 95 % "
         f"intervals. With the shortcut and warm-up {warm} reach the global optimum, without "
         f"warm-up {cold}, of the plain CNN's {plain}: the shortcut does much of it, and warm-up "
-        f"removes what is left. Teacher: S²/A = {at.alignment:g}, ‖a*‖ = {length(at)}, prior angle "
-        f"{prior(at)}."
+        f"removes what is left. Teacher: $S²/A = {at.alignment:g}$, $‖a*‖ = {length(at)}$, prior "
+        f"angle {prior(at)}."
     )
 
 
@@ -218,25 +219,27 @@ def _upside_down(cells: lab.Cells) -> lab.Cells:
 def _rates_in_words(cells: lab.Cells) -> str:
     ladder = _ladder(cells)
     path = ", ".join(f"{count / runs:.3f}" for count, runs in map(successes, ladder))
-    return (
-        f"with ‖a*‖ = {length(ladder[0].settings)} the rates over η_w/η_a = 1/16, …, 1 are {path}"
-    )
+    norm = length(ladder[0].settings)
+    return f"with $‖a*‖ = {norm}$ the rates over $η_w/η_a = 1/16, …, 1$ are {path}"
 
 
 def _draw_warmup(cells: lab.Cells) -> tuple:
+    norms = cells.by("norm")
     series = [
         success_rates(
             some,
             [ratio(cell.settings) for cell in some],
-            f"‖a*‖ = {length(some[0].settings)}",
+            f"$‖a^*‖ = {length(some[0].settings)}$",
             color,
         )
-        for some, color in zip(cells.by("norm").values(), ("gray", "purple", "green"), strict=False)
+        for some, color in zip(norms.values(), draw.sequence(len(norms)), strict=True)
     ]
-    figure = draw.lines(series, x_label="η_w / η_a", y_label="success rate", log="x")
+    widths = (4.5, 3.0, 1.8)  # the first two lie on one another
+    series = [replace(one, width=width) for one, width in zip(series, widths, strict=False)]
+    figure = draw.lines(series, x_label="$η_w/η_a$", y_label="success rate", log="x")
     at = cells[0].settings
     return figure, (
-        f"ResNet without warm-up, k = {at.k}, prior {prior(at)}, S²/A = {at.alignment:g}. "
+        f"ResNet without warm-up, $k = {at.k}$, prior {prior(at)}, $S²/A = {at.alignment:g}$. "
         "Whether it can fail depends on the length of the teacher's output times the ratio of step "
         "sizes: short teachers never need warm-up, long ones do, the more so the faster the filter "
         "moves."
@@ -248,24 +251,25 @@ CLAIMS = (
         id="cnn-constant-probability", title="A plain CNN falls into either optimum",
         group="experiments", source=DU,
         statement="From a random filter the plain CNN reaches each of the two optima with a "
-        "probability bounded away from 0 (here: above 0.1 at every k).",
+        "probability bounded away from 0 (here: above 0.1 at every $k$).",
         requests=TABLE.at(architecture="cnn"),
-        parts=(lab.Part("probability of either optimum, at every k", _both_optima,
+        parts=(lab.Part("probability of either optimum, at every $k$", _both_optima,
                         lab.above(0.1, resolution=0.01)),),
         faults=(
             lab.Fault("95 % of all runs succeed", ends_at(Outcome.GLOBAL, 0.95)),
             lab.Fault("95 % of all runs fail", ends_at(Outcome.SPURIOUS, 0.95)),
         ),
-        does_not_show="Teachers other than the study's: the probability depends on S²/A.",
+        does_not_show="Teachers other than the study's: the probability depends on $S²/A$.",
         figures=("success-rate",),
     ),
     lab.Claim(
         id="shortcut-beats-cnn", title="The shortcut beats the CNN", group="experiments",
         source=f"{LIU}, success table",
-        statement="Success: ResNet with warm-up = 1 ≥ ResNet without > CNN, at every k.",
+        statement="At every $k$ the ResNet with warm-up always succeeds, and without warm-up it "
+        "succeeds more often than the CNN.",
         requests=TABLE,
         parts=(
-            lab.Part("lead over the CNN of the ResNet without warm-up, at every k", _leads,
+            lab.Part("lead over the CNN of the ResNet without warm-up, at every $k$", _leads,
                      lab.above(0.0, resolution=0.01)),
             lab.in_every_run(lambda cells: ended(Outcome.GLOBAL)(cells.sel(warmup=True)),
                              "runs with warm-up that succeed", 0.99, resolution=0.0),
@@ -282,8 +286,8 @@ CLAIMS = (
     lab.Claim(
         id="escape", title="With prior and warm-up every run escapes", group="dynamics",
         source=f"{LIU}, stage I",
-        statement="With the shortcut prior (φ₀ ≤ π/3), w₀ = 0, any a₀ in the ball ‖a₀‖ ≤ "
-        "|S|/√k, and a long enough warm-up, every run leaves the spurious basin.",
+        statement="With the shortcut prior ($φ_0 ≤ π/3$), $w_0 = 0$, any $a_0$ in the ball "
+        r"$‖a_0‖ ≤ |S|/\sqrt{k}$, and a long enough warm-up, every run leaves the spurious basin.",
         requests=WARMED_UP,
         parts=(lab.in_every_run(ended(Outcome.GLOBAL), "runs that come to the global optimum",
                                 0.999, resolution=0.0),),
@@ -298,12 +302,12 @@ CLAIMS = (
         id="warmup-needed", title="Without warm-up it can fail", group="experiments",
         source=f"{LIU}, success table",
         statement="Without warm-up the ResNet can fail (here: in more than one run of a "
-        "hundred), and fails more often as η_w/η_a grows.",
+        "hundred), and fails more often as $η_w/η_a$ grows.",
         requests=COLD,
         parts=(
-            lab.Part("success rate at η_w/η_a = 1, ‖a*‖ = k", _last_rate,
+            lab.Part("success rate at $η_w/η_a = 1$, $‖a*‖ = k$", _last_rate,
                      lab.below(0.99, resolution=0.005)),
-            lab.Part("how much it is lower than at η_w/η_a = 1/16", _fall,
+            lab.Part("how much it is lower than at $η_w/η_a = 1/16$", _fall,
                      lab.above(0.0, resolution=0.01)),
             lab.Part("rise from one ratio to the next", _rises, lab.below(0.05, resolution=0.01)),
         ),
@@ -312,7 +316,7 @@ CLAIMS = (
             lab.Fault("no run fails", ends_at(Outcome.GLOBAL, 1.0)),
         ),
         note=_rates_in_words,
-        does_not_show="Short teachers, ‖a*‖ ≤ √k, who need no warm-up.",
+        does_not_show=r"Short teachers, $‖a*‖ ≤ \sqrt{k}$, who need no warm-up.",
         figures=("warmup",),
     ),
 )  # fmt: skip

@@ -16,9 +16,9 @@ VC_FROM = 1025  # the paper: below VC for h > 1024
 NORM_BOUNDS = ("bartlett_mendelson2002", "neyshabur2015", "bartlett2017", "neyshabur2018")
 BELOW = lab.below(0.0, resolution=trends.RESOLUTION)
 BOUNDS = {
-    "vc": ("VC", "gray"), "bartlett_mendelson2002": ("BM 2002", "orange"),
-    "neyshabur2015": ("N 2015", "green"), "bartlett2017": ("B 2017", "purple"),
-    "neyshabur2018": ("N 2018", "sky"), "neyshabur2019": ("N 2019", "blue"),
+    "vc": ("VC", "gray"), "bartlett_mendelson2002": ("BM 2002", "brick"),
+    "neyshabur2015": ("N 2015", "olive"), "bartlett2017": ("B 2017", "indigo"),
+    "neyshabur2018": ("N 2018", "sky"), "neyshabur2019": ("N 2019", "ink"),
 }  # fmt: skip
 
 
@@ -46,28 +46,32 @@ def _turning(cells: lab.Cells) -> lab.Estimate:
 def _overtaken(cells: lab.Cells) -> str:
     last = trends.widest(cells)
     share = trends.values(last.data, "row_init_fro") / trends.values(last.data, "row_dist_fro")
-    return f"at h = {last.settings.width} it is {share.mean():.2f} times ||U - U0||_F ||V||_F"
+    times = f"{share.mean():.2f} times $‖U − U_0‖_F ‖V‖_F$"
+    return f"at $h = {last.settings.width}$ it is {times}"
 
 
 def _draw_terms(cells: lab.Cells) -> tuple:
     figure = curves.panels(cells, [
         ("terms of Bartlett 2017", {
-            "row_l1max_spec": "‖U − U⁰‖₁₂‖V‖₂", "row_spec_l1max": "‖U‖₂‖V − V⁰‖₁₂",
+            "row_l1max_spec": "$‖U − U_0‖_{1,2}‖V‖_2$",
+            "row_spec_l1max": "$‖U‖_2‖V − V_0‖_{1,2}$",
         }),
         ("terms of Neyshabur 2018", {
-            "row_dist_spec": "√h D₁‖V‖₂", "row_spec_dist": "√c D₂‖U‖₂",
+            "row_dist_spec": "$√h D_1‖V‖_2$", "row_spec_dist": "$√c D_2‖U‖_2$",
         }),
         ("terms of the new bound", {
-            "row_dist_fro": "D₁‖V‖F", "row_init_fro": "‖U⁰‖₂‖V‖F",
+            "row_dist_fro": "$D_1‖V‖_F$", "row_init_fro": "$‖U_0‖_2‖V‖_F$",
         }),
         ("other rows of Table 1", {
-            "row_bartlett_mendelson2002": "‖U‖∞₁‖V‖∞₁", "row_neyshabur2015": "‖U‖F‖V‖F",
+            "row_bartlett_mendelson2002": "$‖U‖_{1,∞}‖V‖_{1,∞}$",
+            "row_neyshabur2015": "$‖U‖_F‖V‖_F$",
         }),
     ])  # fmt: skip
     moved, initial = (curves.power(cells, f"row_{name}") for name in ("dist_fro", "init_fro"))
     return figure, (
-        "The terms that the bounds are made of, without constants, with D₁ = ‖U − U⁰‖F and D₂ = ‖V "
-        f"− V⁰‖F. D₁‖V‖F goes like {moved}, the term of the initial weights like {initial}: "
+        "The terms that the bounds are made of, without constants, with $D_1 = ‖U − U_0‖_F$ and "
+        f"$D_2 = ‖V − V_0‖_F$. $D_1 ‖V‖_F$ goes like {moved}, the term of the initial weights like "
+        f"{initial}: "
         "it is what will stop the new bound from falling at still larger widths."
     )
 
@@ -144,12 +148,13 @@ def _draw_bounds(cells: lab.Cells) -> tuple:
     m = cells[0].settings.examples
     least = min(np.nanmin(trends.gathered(cells, f"C_{name}")) for name in BOUNDS) / m
     figure = draw.lines(
-        series, x_label="hidden units h", y_label="capacity C", log="xy",
+        series, x_label="hidden units $h$", y_label="capacity $C$", log="xy",
         x_ticks=curves.ticks(cells), y_limits=(m / 3, None),
         references=[draw.Reference(m, "number of examples")],
     )  # fmt: skip
     return figure, (
-        "Every bound with its constants: the gap is at most √(C/m). B is Bartlett et al., BM "
+        "Every bound with its constants: the gap is at most the root of $C/m$. B is Bartlett et "
+        "al., BM "
         "Bartlett and Mendelson, N Neyshabur et al., VC the VC dimension. The new bound, N 2019, "
         f"goes like {curves.power(cells, 'C_neyshabur2019')}. The least of all is {least:,.0f} "
         "times the number of examples: where that is above 1, no bound says anything about these "
@@ -212,16 +217,17 @@ def _draw_margins(cells: lab.Cells) -> tuple:
             cell.data.normalized_margin_levels.mean("run").values, LEVELS,
             f"{cell.settings.labels} labels", color=color,
         )
-        for cell, color in zip(cells, ("blue", "orange"), strict=True)
+        for cell, color in zip(cells, ("ink", "brick"), strict=True)
     ]  # fmt: skip
     figure = draw.lines(
-        series, x_label="margin / ((‖U⁰‖₂ + ‖U − U⁰‖F)‖V‖F)", y_label="share of examples below",
+        series, x_label="margin over $(‖U_0‖_2 + ‖U − U_0‖_F)‖V‖_F$",
+        y_label="share of examples below",
         log="x", y_limits=(0, 1.02),
     )  # fmt: skip
     raw = [trends.gathered(some, "margin").mean() for some in (true, random)]
     median = [trends.gathered(some, "median_normalized_margin").mean() for some in (true, random)]
     return figure, (
-        f"Margins over the measure, h = {cells[0].settings.width}: the median is "
+        f"Margins over the measure, $h = {cells[0].settings.width}$: the median is "
         f"{median[0] / median[1]:.1f} times as large with true labels as with random ones. The raw "
         f"margins at the 5 % quantile do not tell them apart so: {raw[0]:.2f} with true labels, "
         f"{raw[1]:.2f} with random ones."
@@ -232,40 +238,41 @@ CLAIMS = (
     lab.Claim(
         id="N-E6", title="Older measures grow", group="experiments",
         source=f"{PAPER}, Figure 3",
-        statement="The terms of l1 type and ||U||_F ||V||_F rise, from h = 32 to 512 (a range "
-        "chosen after it was known that they turn outside it, see N-E6-range), while ||U - U0||_F "
-        "||V||_F falls; ||U||_2 ||V - V0||_12 is the smaller term (here: of its bound, from h = 64 "
-        "on).",
+        statement="The terms of the type $‖·‖_{1,∞}$ and $‖U‖_F ‖V‖_F$ rise, from $h = 32$ to "
+        "512 (a range chosen after it was known that they turn outside it, see N-E6-range), "
+        "while $‖U − U_0‖_F ‖V‖_F$ falls; $‖U‖_2 ‖V − V_0‖_{1,2}$ is the smaller term (here: of "
+        "its bound, from $h = 64$ on).",
         requests=WIDTHS,
         parts=(
-            lab.Part("power of the width of ||U||_inf1 ||V||_inf1, ||U||_F ||V||_F and ||U - "
-                     "U0||_12 ||V||_2, from h = 32 to 512", _rises_between, RISES),
-            lab.Part("power of the width of ||U - U0||_F ||V||_F",
+            lab.Part("power of the width of $‖U‖_{1,∞} ‖V‖_{1,∞}$, $‖U‖_F ‖V‖_F$ and $‖U − "
+                     "U_0‖_{1,2} ‖V‖_2$, from $h = 32$ to 512", _rises_between, RISES),
+            lab.Part("power of the width of $‖U − U_0‖_F ‖V‖_F$",
                      trends.powers("row_dist_fro"), FALLS),
-            lab.Part("largest ||U||_2 ||V - V0||_12 over ||U - U0||_12 ||V||_2, from h = 64 on",
+            lab.Part("largest $‖U‖_2 ‖V − V_0‖_{1,2}$ over $‖U − U_0‖_{1,2} ‖V‖_2$, from $h = "
+                     "64$ on",
                      _smaller, lab.at_most(1.0)),
         ),
         faults=(
-            lab.Fault("||U - U0||_12 ||V||_2 is smaller by h^0.5",
+            lab.Fault("$‖U − U_0‖_{1,2} ‖V‖_2$ is smaller by $h^{0.5}$",
                       trends.shifted("row_l1max_spec", -0.5)),
-            lab.Fault("||U||_F ||V||_F is smaller by h^0.4",
+            lab.Fault("$‖U‖_F ‖V‖_F$ is smaller by $h^{0.4}$",
                       trends.shifted("row_neyshabur2015", -0.4)),
-            lab.Fault("||U - U0||_F ||V||_F is larger by h^0.5",
+            lab.Fault("$‖U − U_0‖_F ‖V‖_F$ is larger by $h^{0.5}$",
                       trends.shifted("row_dist_fro", 0.5)),
             lab.Fault("the two terms are exchanged",
                       trends.exchanged("row_l1max_spec", "row_spec_l1max")),
         ),
-        does_not_show="Widths outside that range; see `N-E6-range`.",
+        does_not_show="Widths outside that range; see N-E6-range.",
         growth=2, figures=("terms",),
     ),
     lab.Claim(
         id="N-E6-range", title="They turn for the widest", group="caveats", source=AUTHORS,
-        statement="That depends on the range: on small inputs ||U - U0||_12 ||V||_2 is lower for "
-        "the widest networks than at h = 512.",
+        statement="That depends on the range: on small inputs $‖U − U_0‖_{1,2} ‖V‖_2$ is lower "
+        "for the widest networks than at $h = 512$.",
         requests=DIGITS,
-        parts=(lab.Part("log of ||U - U0||_12 ||V||_2 at the widest over that at h = 512", _turning,
-                        FALLS),),
-        faults=(lab.Fault("it is larger by h^0.5", trends.shifted("row_l1max_spec", 0.5)),),
+        parts=(lab.Part("log of $‖U − U_0‖_{1,2} ‖V‖_2$ at the widest over that at $h = 512$",
+                        _turning, FALLS),),
+        faults=(lab.Fault("it is larger by $h^{0.5}$", trends.shifted("row_l1max_spec", 0.5)),),
         does_not_show="Larger inputs, where the range is another one.",
         growth=2, figures=("terms",),
     ),
@@ -283,10 +290,11 @@ CLAIMS = (
             lab.Part("log of VC for the widest over its least before", _rise_of_vc, lab.above(0.0)),
         ),
         faults=(
-            lab.Fault("the new bound is larger by h^0.5", trends.shifted("C_neyshabur2019", 0.5)),
+            lab.Fault("the new bound is larger by $h^{0.5}$",
+                      trends.shifted("C_neyshabur2019", 0.5)),
             lab.Fault("the bound of products of Frobenius norms is smaller by h",
                       trends.shifted("C_neyshabur2015", -1.0)),
-            lab.Fault("VC is smaller by h^2", trends.shifted("C_vc", -2.0)),
+            lab.Fault("VC is smaller by $h²$", trends.shifted("C_vc", -2.0)),
         ),
         note=_rises_in_words,
         does_not_show="Wider networks, for which the new bound must rise in the end: see "
@@ -296,8 +304,8 @@ CLAIMS = (
     lab.Claim(
         id="N-E8-below", title="The new bound is below the others", group="experiments",
         source=f"{PAPER}, Figure 5",
-        statement="From h = 64 on the new bound is below all other norm-based bounds, beyond h = "
-        "1024 below VC.",
+        statement="From $h = 64$ on the new bound is below all other norm-based bounds, beyond "
+        "$h = 1024$ below VC.",
         requests=WIDTHS,
         parts=(
             lab.Part("mean log of the new bound over each norm-based one, at every width from "
@@ -324,7 +332,7 @@ CLAIMS = (
         faults=(lab.Fault("the new bound is a quarter smaller",
                           trends.times("C_neyshabur2019", 0.75)),),
         note=_nearest(),
-        does_not_show="The paper's own range, which begins at h = 64.",
+        does_not_show="The paper's own range, which begins at $h = 64$.",
         expected="contradicted", growth=2, figures=("bounds",),
     ),
     lab.Claim(
@@ -333,9 +341,9 @@ CLAIMS = (
         statement="All bounds are far above the number of examples (here: above it for every "
         "network): they say nothing.",
         requests=WIDTHS,
-        parts=(lab.Part("largest m / C of any bound", lambda cells: lab.largest(_share(cells)),
+        parts=(lab.Part("largest $m/C$ of any bound", lambda cells: lab.largest(_share(cells)),
                         lab.at_most(1.0)),),
-        faults=(lab.Fault("the new bound is a 10^5-th of what it is",
+        faults=(lab.Fault("the new bound is $10⁻⁵$ of what it is",
                           trends.times("C_neyshabur2019", 1e-5)),),
         note=_least_bound,
         does_not_show="Samples as large as the paper's.",
@@ -344,14 +352,14 @@ CLAIMS = (
     lab.Claim(
         id="N-E8-range", title="In the end the new bound must rise", group="caveats",
         source=AUTHORS,
-        statement="The term of the initial weights, ||U0||_2 ||V||_F, rises with the width: the "
+        statement="The term of the initial weights, $‖U_0‖_2 ‖V‖_F$, rises with the width: the "
         "new bound must rise in the end.",
         requests=DIGITS,
-        parts=(lab.Part("power of the width of ||U0||_2 ||V||_F",
+        parts=(lab.Part("power of the width of $‖U_0‖_2 ‖V‖_F$",
                         trends.powers("row_init_fro"), RISES),),
         faults=(
             REVERSED,
-            lab.Fault("it is smaller by h^0.4", trends.shifted("row_init_fro", -0.4)),
+            lab.Fault("it is smaller by $h^{0.4}$", trends.shifted("row_init_fro", -0.4)),
         ),
         note=_overtaken,
         does_not_show="The width at which the bound turns.",

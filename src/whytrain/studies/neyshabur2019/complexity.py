@@ -149,8 +149,8 @@ CLAIMS = (
     lab.Claim(
         id="N-T1", title="Theorem 1 bounds the complexity", group="definitions",
         source=f"{PAPER}, Theorem 1",
-        statement="The Rademacher complexity of networks with bounded unit capacities and impacts "
-        "is at most (6), and (6) at most (7).",
+        statement="The Rademacher complexity of networks with bounded unit capacities and "
+        "impacts is at most the paper's bound (6), and (6) is at most (7).",
         requests=CLASSES,
         parts=(
             lab.identity("ramp_loss", "no_loss", tolerance=1.0,
@@ -169,17 +169,17 @@ CLAIMS = (
     lab.Claim(
         id="N-T2", title="Theorem 2 bounds the gap", group="definitions",
         source=f"{PAPER}, Theorem 2",
-        statement="The union bound over unit capacities and impacts costs at most 5 h: ln N <= 5 "
-        "h; and no gap exceeds the bound (which is far above 1, so that this second part is "
+        statement="The union bound over unit capacities and impacts costs at most $5h$: $ln N ≤ "
+        "5h$; and no gap exceeds the bound (which is far above 1, so that this second part is "
         "easy).",
         requests=WIDTHS + CLASSES,
         parts=(
             lab.Part("largest gap over its bound", _gap, lab.at_most(1.0)),
-            lab.Part("largest ln N / h, for 2 to 10^6 units", _covering, lab.at_most(5.0)),
+            lab.Part("largest $ln N/h$, for 2 to $10⁶$ units", _covering, lab.at_most(5.0)),
         ),
         faults=(
-            lab.Fault("N is N^1.5", times("covering", 1.5)),
-            lab.Fault("the capacity is a 10^8-th of what it is", times("C_neyshabur2019", 1e-8)),
+            lab.Fault("$N$ is $N^{1.5}$", times("covering", 1.5)),
+            lab.Fault("the capacity is $10⁻⁸$ of what it is", times("C_neyshabur2019", 1e-8)),
         ),
         does_not_show="Anything about the gap of these networks, for the bound is vacuous: see "
         "N-E8-vacuous.",
@@ -188,7 +188,7 @@ CLAIMS = (
     lab.Claim(
         id="N-D2", title="The margin is Lipschitz", group="definitions",
         source=f"{PAPER}, definition of the margin",
-        statement="The margin changes by at most sqrt(2) times the change of the logits.",
+        statement=r"The margin changes by at most $\sqrt{2}$ times the change of the logits.",
         requests=CLASSES,
         parts=(lab.identity("margin_slope", tolerance=math.sqrt(2) + 1e-9,
                             what="largest difference quotient of the margin in the logits"),),
@@ -198,10 +198,11 @@ CLAIMS = (
     lab.Claim(
         id="N-D3-printed", title="The ramp loss as printed does not jump", group="caveats",
         source=f"{PAPER}, equation (1) as printed",
-        statement="The ramp loss, with mu/gamma for its middle branch, has slope 1/gamma at most.",
+        statement="The ramp loss, with $μ/γ$ for its middle branch, has a slope of $1/γ$ at "
+        "most.",
         requests=CLASSES,
         parts=(lab.identity("printed_slope", tolerance=1 + 1e-6,
-                            what="largest slope times gamma, over random margins"),),
+                            what="largest slope times $γ$, over random margins"),),
         faults=(lab.Fault("the middle branch is 1 - mu/gamma", lambda cells: cells.change(
             lambda cell: cell.assign(printed_slope=cell.data.ramp_slope.values))),),
         does_not_show="What the authors' code uses.",
@@ -210,13 +211,13 @@ CLAIMS = (
     lab.Claim(
         id="N-D3", title="The ramp loss does not jump", group="definitions",
         source=f"{PAPER}, equation (1) corrected",
-        statement="The ramp loss, with 1 - mu/gamma for its middle branch, has slope 1/gamma at "
+        statement="The ramp loss, with $1 − μ/γ$ for its middle branch, has a slope of $1/γ$ at "
         "most.",
         requests=CLASSES,
         parts=(lab.identity("ramp_slope", tolerance=1 + 1e-6,
-                            what="largest slope times gamma, over random margins"),),
+                            what="largest slope times $γ$, over random margins"),),
         faults=(lab.Fault("the slope is larger by 1e-5", times("ramp_slope", 1 + 1e-5)),),
-        does_not_show="Margins beyond those drawn, from -gamma/2 to 3 gamma/2.",
+        does_not_show="Margins beyond those drawn, from $−γ/2$ to $3γ/2$.",
     ),
 )  # fmt: skip
 

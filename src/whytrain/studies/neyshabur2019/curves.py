@@ -42,10 +42,10 @@ def series(
 
 def panels(
     cells: lab.Cells, content: Sequence[tuple[str, dict[str, str]]],
-    x_label: str = "hidden units h", apart: float = 3.0,
+    x_label: str = "hidden units $h$", apart: float = 3.0,
 ):  # fmt: skip
     """Panels of such lines: titles, and in each numbers with their labels."""
-    colors = ("blue", "orange", "green", "purple")
+    colors = ("ink", "brick", "teal", "indigo")
     panels = [
         draw.Panel(
             [
@@ -62,7 +62,7 @@ def panels(
 
 def power(cells: lab.Cells, name: str) -> str:
     """The power of the width with which a number goes."""
-    return f"h^{trends.power(cells, name).value:.2f}"
+    return f"$h^{{{trends.power(cells, name).value:.2f}}}$"
 
 
 def fit(cells: lab.Cells) -> tuple[int, int]:

@@ -81,7 +81,8 @@ def _draw(cells: lab.Cells) -> tuple:
         "Test error, mean unit capacity and impact, and training time over the width; bands are 95 "
         f"% intervals of the mean over {curves.seeds(cells)} seeds. {fit} of {all_runs} networks "
         f"fit their sample. The test error goes like {error}, capacity like {capacity}, impact "
-        f"like {impact}; the paper has the latter two below h^-0.5."
+        f"like {impact}; the paper has the latter two below "
+        "$h^{-0.5}$."
     )
 
 

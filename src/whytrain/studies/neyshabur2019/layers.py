@@ -10,6 +10,7 @@ from whytrain.studies.neyshabur2019.width import DIGITS, LEVELS, WIDTHS
 
 NEAR = 0.8  # what "nearly with equality" is to mean
 OUTPUT = ("V_frobenius", "V_distance_frobenius")
+_SYMBOLS = ("$‖V‖_F$", "$‖V − V_0‖_F$")
 
 
 def _output_powers(cells: lab.Cells) -> list[lab.Estimate]:
@@ -24,10 +25,10 @@ def _other_data(cells: lab.Cells) -> str:
     for data, others in cells.by("data").items():
         if data != "digits":
             wide = trends.from_width(others, trends.PAPER_NARROWEST)
-            found = [(name, trends.power(wide, name)) for name in OUTPUT]
-            note += f"; on {data}, from h = {trends.PAPER_NARROWEST} on, " + " and ".join(
-                f"{name} goes like h^{e.value:.3f} ({e.low:.3f} to {e.high:.3f})"
-                for name, e in found
+            found = [trends.power(wide, name) for name in OUTPUT]
+            note += f"; on {data}, from $h = {trends.PAPER_NARROWEST}$ on, " + " and ".join(
+                f"{symbol} goes like $h^{{{e.value:.3f}}}$ ({e.low:.3f} to {e.high:.3f})"
+                for symbol, e in zip(_SYMBOLS, found, strict=True)
             )
     return note
 
@@ -68,35 +69,37 @@ def _classes(cells: lab.Cells) -> lab.Estimate:
 
 def _draw_layers(cells: lab.Cells) -> tuple:
     figure = curves.panels(cells, [
-        ("output layer", {"V_frobenius": "‖V‖F", "V_distance_frobenius": "‖V − V⁰‖F"}),
+        ("output layer", {"V_frobenius": "$‖V‖_F$", "V_distance_frobenius": "$‖V − V_0‖_F$"}),
         ("hidden layer", {
-            "U_frobenius": "‖U‖F", "U_spectral": "‖U‖₂", "U_distance_frobenius": "‖U − U⁰‖F",
+            "U_frobenius": "$‖U‖_F$", "U_spectral": "$‖U‖_2$",
+            "U_distance_frobenius": "$‖U − U_0‖_F$",
         }),
-        ("median angle of u to u⁰ (degrees)", {"angle": ""}),
+        ("median angle of $u_j$ to $u_j^0$ (degrees)", {"angle": ""}),
     ])  # fmt: skip
     end = float(trends.values(trends.widest(cells).data, "angle").mean())
     output, moved, hidden = (
         curves.power(cells, name) for name in (*OUTPUT, "U_distance_frobenius")
     )
     return figure, (
-        f"Norms of both layers over the width. ‖V‖F goes like {output}, ‖V − V⁰‖F like {moved}, ‖U "
-        f"− U⁰‖F like {hidden}. ‖U‖F and ‖U‖₂ rise in wide networks because the initial weights "
-        f"do: the widest units have turned by {end:.1f} degrees. (On Fashion-MNIST ‖V − V⁰‖F falls "
-        "at first and then rises, and ‖U‖₂ rises only at the very end; claims N-E3 and N-E4.)"
+        f"Norms of both layers over the width. $‖V‖_F$ goes like {output}, $‖V − V_0‖_F$ like "
+        f"{moved}, $‖U − U_0‖_F$ like {hidden}. $‖U‖_F$ and $‖U‖_2$ rise in wide networks because "
+        f"the initial weights do: the widest units have turned by {end:.1f} degrees. (On "
+        "Fashion-MNIST $‖V − V_0‖_F$ falls at first and then rises, and $‖U‖_2$ rises only at the "
+        "very end; claims N-E3 and N-E4.)"
     )
 
 
 def _draw_units(cells: lab.Cells) -> tuple:
-    colors = ("sky", "blue", "green", "orange", "purple", "ink")
+    colors = draw.sequence(len(cells))
     series = [
         draw.Series(
             cell.data.unit_capacity_levels.mean("run").values, LEVELS,
-            f"h = {cell.settings.width}", color=color,
+            f"$h = {cell.settings.width}$", color=color,
         )
-        for cell, color in zip(cells, colors, strict=False)
+        for cell, color in zip(cells, colors, strict=True)
     ]  # fmt: skip
     figure = draw.lines(
-        series, x_label="unit capacity ‖u − u⁰‖", y_label="share of units below", log="x",
+        series, x_label="unit capacity $‖u_j − u_j^0‖$", y_label="share of units below", log="x",
         y_limits=(0, 1.02),
     )  # fmt: skip
     return figure, (
@@ -109,8 +112,8 @@ CLAIMS = (
     lab.Claim(
         id="N-D1", title="Units add up to Frobenius norms", group="definitions",
         source=f"{PAPER}, definitions",
-        statement="Squared unit capacities sum to ||U - U0||_F^2, squared unit impacts to "
-        "||V||_F^2.",
+        statement="Squared unit capacities sum to $‖U − U_0‖_F²$, squared unit impacts to "
+        "$‖V‖_F²$.",
         requests=WIDTHS,
         parts=(lab.identity("sum_of_squares_error", tolerance=1e-10,
                             what="largest relative difference of either sum"),),
@@ -122,7 +125,7 @@ CLAIMS = (
     lab.Claim(
         id="N-E2", title="Each unit does less", group="experiments",
         source=f"{PAPER}, Figures 1 and 4",
-        statement="Mean unit capacity and mean unit impact fall faster than 1/sqrt(h).",
+        statement=r"Mean unit capacity and mean unit impact fall faster than $1/\sqrt{h}$.",
         requests=WIDTHS,
         parts=(
             lab.Part("power of the width of mean unit impact, and of mean unit capacity",
@@ -131,8 +134,8 @@ CLAIMS = (
             trends.all_fit(),
         ),
         faults=(
-            lab.Fault("impacts are larger by h^0.15", trends.shifted("unit_impact", 0.15)),
-            lab.Fault("capacities are larger by h^0.4", trends.shifted("unit_capacity", 0.4)),
+            lab.Fault("impacts are larger by $h^{0.15}$", trends.shifted("unit_impact", 0.15)),
+            lab.Fault("capacities are larger by $h^{0.4}$", trends.shifted("unit_capacity", 0.4)),
             ONE_MISSES,
         ),
         does_not_show="That either is a power of the width.",
@@ -141,14 +144,14 @@ CLAIMS = (
     lab.Claim(
         id="N-E3", title="The output layer shrinks", group="experiments",
         source=f"{PAPER}, Figure 2",
-        statement="||V||_F and ||V - V0||_F fall with the width: on digits, which were chosen for "
-        "this after Fashion-MNIST, where the latter falls and then rises (the note has both).",
+        statement="$‖V‖_F$ and $‖V − V_0‖_F$ fall with the width: on digits, which were chosen "
+        "for this after Fashion-MNIST, where the latter falls and then rises (the note has both).",
         requests=DIGITS + WIDTHS,
-        parts=(lab.Part("power of the width of ||V||_F, and of ||V - V0||_F, on digits",
+        parts=(lab.Part("power of the width of $‖V‖_F$, and of $‖V − V_0‖_F$, on digits",
                         _output_powers, FALLS),),
         faults=(
             REVERSED,
-            lab.Fault("||V - V0||_F is larger by h^0.2",
+            lab.Fault("$‖V − V_0‖_F$ is larger by $h^{0.2}$",
                       trends.shifted("V_distance_frobenius", 0.2)),
         ),
         note=_other_data,
@@ -158,25 +161,25 @@ CLAIMS = (
     lab.Claim(
         id="N-E4", title="The hidden layer shrinks and grows", group="experiments",
         source=f"{PAPER}, Figure 2",
-        statement="||U||_2 and ||U||_F first fall, then rise, the latter faster; ||U - U0||_F "
-        "falls. (On Fashion-MNIST ||U||_2 has its least value late, and a width of 8192 was added "
-        "to see the rise.)",
+        statement="$‖U‖_2$ and $‖U‖_F$ first fall, then rise, the latter faster; $‖U − U_0‖_F$ "
+        "falls. (On Fashion-MNIST $‖U‖_2$ has its least value late, and a width of 8192 was "
+        "added to see the rise.)",
         requests=WIDTHS,
         parts=(
-            lab.Part("log of ||U||_F at both ends over its least between, which was looked for",
+            lab.Part("log of $‖U‖_F$ at both ends over its least between, which was looked for",
                      trends.valley("U_frobenius"), RISES),
-            lab.Part("log of ||U||_2 at both ends over its least between, which was looked for",
+            lab.Part("log of $‖U‖_2$ at both ends over its least between, which was looked for",
                      trends.valley("U_spectral"), RISES),
-            lab.Part("power of the width of ||U - U0||_F",
+            lab.Part("power of the width of $‖U − U_0‖_F$",
                      trends.powers("U_distance_frobenius"), FALLS),
-            lab.Part("log of the growth of ||U||_F, narrowest to widest, over that of ||U||_2",
+            lab.Part("log of the growth of $‖U‖_F$, narrowest to widest, over that of $‖U‖_2$",
                      _more_growth, RISES),
         ),
         faults=(
-            lab.Fault("||U||_2 is larger by h^0.2", trends.shifted("U_spectral", 0.2)),
-            lab.Fault("||U||_F and ||U||_2 are exchanged",
+            lab.Fault("$‖U‖_2$ is larger by $h^{0.2}$", trends.shifted("U_spectral", 0.2)),
+            lab.Fault("$‖U‖_F$ and $‖U‖_2$ are exchanged",
                       trends.exchanged("U_frobenius", "U_spectral")),
-            lab.Fault("||U - U0||_F is larger by h^0.5",
+            lab.Fault("$‖U − U_0‖_F$ is larger by $h^{0.5}$",
                       trends.shifted("U_distance_frobenius", 0.5)),
         ),
         note=_bottoms,
@@ -209,22 +212,24 @@ CLAIMS = (
     lab.Claim(
         id="N-CMP", title="A sum over units costs a root of the width", group="definitions",
         source=f"{PAPER}, Section 3",
-        statement="||U - U0||_12 <= sqrt(h) ||U - U0||_F, nearly with equality (here: within 20 "
-        "%), and ||V||_F <= sqrt(c) ||V||_2.",
+        statement=r"$‖U − U_0‖_{1,2} ≤ \sqrt{h} ‖U − U_0‖_F$, nearly with equality (here: "
+        r"within 20 %), and $‖V‖_F ≤ \sqrt{c} ‖V‖_2$.",
         requests=WIDTHS,
         parts=(
-            lab.Part("mean of ||U - U0||_12 over sqrt(h) ||U - U0||_F, at every width",
+            lab.Part(r"mean of $‖U − U_0‖_{1,2}$ over $\sqrt{h} ‖U − U_0‖_F$, at every width",
                      lambda cells: [lab.estimate_mean(_likeness(cell)) for cell in cells],
                      lab.above(NEAR, resolution=trends.RESOLUTION)),
-            lab.Part("largest ||U - U0||_12 over sqrt(h) ||U - U0||_F",
+            lab.Part(r"largest $‖U − U_0‖_{1,2}$ over $\sqrt{h} ‖U − U_0‖_F$",
                      lambda cells: lab.largest(np.concatenate([_likeness(cell) for cell in cells])),
                      lab.at_most(1 + 1e-12)),
-            lab.Part("largest ||V||_F over sqrt(c) ||V||_2", _classes, lab.at_most(1 + 1e-12)),
+            lab.Part(r"largest $‖V‖_F$ over $\sqrt{c} ‖V‖_2$", _classes, lab.at_most(1 + 1e-12)),
         ),
         faults=(
-            lab.Fault("||U - U0||_12 is a quarter smaller", trends.times("U_distance_1_2", 0.75)),
-            lab.Fault("||U - U0||_12 is a quarter larger", trends.times("U_distance_1_2", 1.25)),
-            lab.Fault("||V||_F is twice as large", trends.times("V_frobenius", 2.0)),
+            lab.Fault("$‖U − U_0‖_{1,2}$ is a quarter smaller",
+                      trends.times("U_distance_1_2", 0.75)),
+            lab.Fault("$‖U − U_0‖_{1,2}$ is a quarter larger",
+                      trends.times("U_distance_1_2", 1.25)),
+            lab.Fault("$‖V‖_F$ is twice as large", trends.times("V_frobenius", 2.0)),
         ),
         does_not_show="Networks whose units are not alike, such as pruned ones.",
         growth=2, figures=("layers",),

@@ -114,14 +114,14 @@ def _beyond_linear(cells: lab.Cells) -> lab.Estimate:
 
 
 def _growth(cells: lab.Cells) -> str:
-    found = f"{_beyond_linear(cells).value:.2f} at h = {_largest_size(cells).settings.h}"
+    found = f"{_beyond_linear(cells).value:.2f} at $h = {_largest_size(cells).settings.h}$"
     if len(cells) < 2:
         return f"the ratio is {found}, for linear networks 1 at most"
     sizes = [math.log(cell.settings.h) for cell in cells]
     means = [math.log(values(cell.data, "over_linear").mean()) for cell in cells]
     return (
-        f"the ratio goes like h^{lab.estimate_slope(sizes, means).value:.2f} (the construction has "
-        f"(1 + 1/h) sqrt(h)) and is {found}, for linear networks 1 at most"
+        f"the ratio goes like $h^{{{lab.estimate_slope(sizes, means).value:.2f}}}$ (the "
+        f"construction has $(1 + 1/h) \\sqrt{{h}}$) and is {found}, for linear networks 1 at most"
     )
 
 
@@ -129,48 +129,48 @@ CLAIMS = (
     lab.Claim(
         id="N-T3", title="Theorem 3: the bound cannot be improved", group="definitions",
         source=f"{PAPER}, Theorem 3",
-        statement="There are samples on which the complexity is at least a constant times sum_j "
-        "alpha_j beta_j ||X||_F / m, with ||U - U0||_2 <= max beta: 1/(4 sqrt 2), whatever h and "
-        "n.",
+        statement="There are samples on which the complexity is at least a constant times $∑_j "
+        r"α_j β_j ‖X‖_F/m$, with $‖U − U_0‖_2 ≤ max_j β_j$: the constant is $1/(4\sqrt{2})$, "
+        "whatever $h$ and $n$.",
         requests=WITNESSES,
         parts=(
-            lab.Part("mean of what the witness reaches over sum alpha beta ||X||_F / m, at every "
-                     "size", _means("ratio"), lab.above(FLOOR, resolution=KNOWN)),
-            lab.Part("largest ||U||_2 over max beta", _spectral, lab.at_most(1 + 1e-9)),
+            lab.Part("mean of what the witness reaches over $∑_j α_j β_j ‖X‖_F/m$, at every size",
+                     _means("ratio"), lab.above(FLOOR, resolution=KNOWN)),
+            lab.Part("largest $‖U − U_0‖_2$ over $max_j β_j$", _spectral, lab.at_most(1 + 1e-9)),
         ),
         faults=(
-            lab.Fault("it falls like h^(-1/10)",
+            lab.Fault("it falls like $h^{−1/10}$",
                       scaled("ratio", lambda settings: settings.h**-0.1)),
-            lab.Fault("||U||_2 is larger by a millionth", times("spectral", 1 + 1e-6)),
+            lab.Fault("$‖U − U_0‖_2$ is larger by a millionth", times("spectral", 1 + 1e-6)),
         ),
         does_not_show="Samples other than copies of unit vectors.",
     ),
     lab.Claim(
         id="N-T3b", title="So is its second term needed", group="definitions",
         source=f"{PAPER}, Theorem 3, second term",
-        statement="With beta = 0 the complexity is at least a constant times sum_j alpha_j "
-        "||u0_j X|| / m: 1/2 on symmetric samples.",
+        statement="With $β = 0$ the complexity is at least a constant times $∑_j α_j ‖u^0_j "
+        "X‖/m$: 1/2 on symmetric samples.",
         requests=WITNESSES,
-        parts=(lab.Part("mean of what is reached over sum alpha ||u0 X|| / m, at every size",
+        parts=(lab.Part("mean of what is reached over $∑_j α_j ‖u^0_j X‖/m$, at every size",
                         _means("initial_ratio"), lab.above(0.5, resolution=KNOWN)),),
         faults=(lab.Fault("it is a fifth lower", times("initial_ratio", 0.8)),),
-        does_not_show="Samples that do not hold -x with x.",
+        does_not_show="Samples that do not hold $−x$ with $x$.",
     ),
     lab.Claim(
         id="N-C4", title="Beyond linear networks by a root of the width", group="definitions",
         source=f"{PAPER}, Corollary 4",
-        statement="Bounded spectral norms allow a complexity that is sqrt(h) times that of linear "
-        "networks, up to a constant, 1/(4 sqrt 2) or more, and beyond what any linear network has, "
-        "1.",
+        statement=r"Bounded spectral norms allow a complexity that is $\sqrt{h}$ times that of "
+        r"linear networks, up to a constant of $1/(4\sqrt{2})$ or more, and beyond what any "
+        "linear network has.",
         requests=EQUAL,
         parts=(
-            lab.Part("mean ratio to linear networks over sqrt(h), at every size", _over_root,
+            lab.Part(r"mean ratio to linear networks over $\sqrt{h}$, at every size", _over_root,
                      lab.above(FLOOR, resolution=KNOWN)),
             lab.Part("mean ratio to linear networks, at the largest size", _beyond_linear,
                      lab.above(1.0, resolution=KNOWN)),
         ),
         faults=(
-            lab.Fault("the ratio grows like h^(2/5)",
+            lab.Fault("the ratio grows like $h^{2/5}$",
                       scaled("over_linear", lambda settings: settings.h**-0.1)),
             lab.Fault("it does not grow", scaled("over_linear", lambda settings: settings.h**-0.5)),
         ),

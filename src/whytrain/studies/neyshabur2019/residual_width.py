@@ -129,16 +129,17 @@ RESIDUAL = RESIDUAL_WIDTH.grid({
 def _draw(cells: lab.Cells) -> tuple:
     figure = curves.panels(
         cells, [("test error", {"test_error": ""}), ("epochs to the target", {"epochs": ""})],
-        x_label="channels k", apart=1.3,
+        x_label="channels", apart=1.3,
     )  # fmt: skip
     narrow, *_, wide = (cell.settings for cell in by_width(cells, 2))
     fit, all_runs = curves.fit(cells)
     first, *_, last = (values(cell.data, "test_error").mean() for cell in by_width(cells))
     return figure, (
-        f"Pre-activation ResNet18 with k to 8k channels: {fit} of {all_runs} networks fit their "
+        f"Pre-activation ResNet18: {fit} of {all_runs} networks fit their "
         f"sample of {narrow.examples} images, to a cross-entropy of {narrow.target:g}. The mean "
-        f"test error goes from {first:.3f} at k = {narrow.width} to {last:.3f} at k = "
-        f"{wide.width}; bands are 95 % intervals over {curves.seeds(cells)} seeds. Channels, "
+        f"test error goes from {first:.3f} with {narrow.width} channels in its first blocks to "
+        f"{last:.3f} "
+        f"with {wide.width}; bands are 95 % intervals over {curves.seeds(cells)} seeds. Channels, "
         "images and sample are smaller than the paper's, which are of CIFAR-10."
     )
 

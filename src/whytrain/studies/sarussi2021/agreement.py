@@ -61,17 +61,17 @@ CLAIMS = (
     lab.Claim(
         id="C-T4", title="On orthogonally separable data agreement lasts", group="dynamics",
         source=f"a sufficient condition, derived here; that there is one: {SBG}",
-        statement="If y_i y_j x_i·x_j ≥ 0 for all pairs, gradient descent that is once in the "
-        "regime of perfect agreement (every w unit has the sign of every label, every u unit the "
+        statement="If $y_i y_j x_i·x_j ≥ 0$ for all pairs, gradient descent that is once in the "
+        "regime of perfect agreement (every $w_j$ has the sign of every label, every $u_j$ the "
         "other) stays there; from small weights it is there after a few steps.",
         requests=SCALES,
         parts=(
-            lab.Part("largest −y_i y_j x_i·x_j",
+            lab.Part("largest $−y_i y_j x_i·x_j$",
                      lambda cells: lab.largest(-cells.pooled("least")), lab.at_most(0.0)),
             lab.in_every_run(lambda cells: np.isfinite(cells.pooled("entered"))
                              & ~cells.pooled("left").astype(bool),
                              "runs that enter perfect agreement and never leave it", share=0.8),
-            lab.Part("latest step of the entry, from 1e-4",
+            lab.Part("latest step of the entry, from $s = 10⁻⁴$",
                      lambda cells: lab.largest(cells.sel(init_scale=1e-4).pooled("entered")),
                      lab.at_most(5.0)),
         ),

@@ -15,6 +15,7 @@ from whytrain.measures import agreement_regimes, certified_linear, weight_cluste
 from whytrain.report import figures as draw
 from whytrain.studies.sarussi2021.setup import (
     DATA,
+    DATA_COLORS,
     SBG,
     LevelSettings,
     NetworkSettings,
@@ -139,7 +140,7 @@ def _draw_units(cells: lab.Cells) -> tuple:
     series = [
         draw.Series(np.sort(each.pooled("ratio")), np.arange(1, each.runs + 1) / each.runs,
                     label=kind, color=color)
-        for (kind, each), color in zip(kinds.items(), ("sky", "blue", "orange"), strict=True)
+        for (kind, each), color in zip(kinds.items(), DATA_COLORS, strict=False)
     ]  # fmt: skip
     figure = draw.lines(series, x_label="cluster ratio", y_label="share of runs below", log="x")
     return figure, (
@@ -152,9 +153,8 @@ CLAIMS = (
     lab.Claim(
         id="C-T2", title="Clusters make the boundary linear", group="landscape",
         source=f"{SBG}, clusters imply a linear boundary; constant derived here",
-        statement="If all units of a sign lie within r of their center, the network decides as "
-        "sign((plus − minus)·x) wherever |(plus − minus)·x| > 2 r |x|; no constant below 2 "
-        "will do.",
+        statement="If all units of a sign lie within $r$ of their center, the network decides "
+        "as $sign((w̄ − ū)·x)$ wherever $|(w̄ − ū)·x| > 2r|x|$; no constant below 2 will do.",
         requests=KINDS,
         parts=(
             lab.Part("violations at probes within the region, of random and of trained clusters",

@@ -11,6 +11,7 @@ from whytrain.measures import agreement_regimes, clustered_limit, max_margin, we
 from whytrain.report import figures as draw
 from whytrain.studies.sarussi2021.setup import (
     DATA,
+    DATA_COLORS,
     SBG,
     NetworkSettings,
     Problem,
@@ -131,9 +132,11 @@ def _draw_convergence(cells: lab.Cells) -> tuple:
             -np.log10(np.array(LOSSES)), 1 - each[0].data.cosine.median("run").values, label=kind,
             color=color, marker="o",
         )
-        for (kind, each), color in zip(cells.by("data").items(), ("sky", "blue"), strict=True)
+        for (kind, each), color in zip(cells.by("data").items(), DATA_COLORS, strict=False)
     ]  # fmt: skip
-    figure = draw.lines(series, x_label="−log10 of the loss", y_label="1 − cosine", log="xy")
+    figure = draw.lines(
+        series, x_label="powers of ten by which the loss fell", y_label="1 − cosine", log="xy"
+    )
     return figure, (
         "How far the direction of all weights is from that of the convex program as the loss "
         "falls, medians over runs from small weights."
@@ -159,15 +162,16 @@ CLAIMS = (
         id="C-T3", title="In agreement, descent ends at a convex program's solution",
         group="dynamics", source=f"{SBG}, on clustering; program and proof derived here",
         statement="Where from small weights all units come to agree with the labels, as they do "
-        "on balls, the direction of the weights converges to min |w|² + |u|² under y_i (s_w w·x_i "
-        "− s_u u·x_i) ≥ 1, the same w and u for all units: median cosine above 0.999 at 1e-96.",
+        "on balls, the direction of the weights converges to $min |w|² + |u|²$ under $y_i (s_w "
+        "w·x_i − s_u u·x_i) ≥ 1$, with one $w$ and one $u$ for all units: the median cosine is "
+        "above 0.999 at loss $10^{-96}$.",
         requests=AGREED,
         parts=(
-            lab.in_every_run(_ends_in_agreement, "runs on balls that come to loss 1e-96 in "
-                             "perfect agreement", share=0.7),
-            lab.Part("1 − cosine at loss 1e-96, median of runs in perfect agreement",
+            lab.in_every_run(_ends_in_agreement, "runs on balls that come to loss $10^{-96}$ in "
+                                                 "perfect agreement", share=0.7),
+            lab.Part("1 − cosine at loss $10^{-96}$, median of runs in perfect agreement",
                      _far, lab.below(1e-3)),
-            lab.Part("largest cluster ratio of these at loss 1e-96",
+            lab.Part("largest cluster ratio of these at loss $10^{-96}$",
                      lambda cells: lab.largest(_agreed(cells, "ratio")[:, -1]), lab.at_most(0.01)),
             lab.Part("largest rise of 1 − cosine of these from loss to loss", lambda cells:
                      lab.largest(-np.diff(_agreed(cells, "cosine"), axis=1)), lab.at_most(0.0)),
@@ -181,21 +185,22 @@ CLAIMS = (
                 "cosine", lambda c: c - 0.1 * (np.arange(c.shape[1]) == 2))),
         ),
         does_not_show="Data on which units are at their kinks; the limit itself, to which the "
-        "distance falls only like 1 / log(1 / loss).",
+        "distance falls only like one over the logarithm of the loss.",
         note=_note,
         figures=("convergence",),
     ),
     lab.Claim(
         id="C-T5", title="Without agreement, no clusters", group="dynamics",
         source="observed here",
-        statement="From large weights (1) units need not come to agree at every example; in most "
-        "runs in which they do not, they do not cluster even at loss 1e-96: the cluster ratio "
-        "stays above 0.1.",
+        statement="From large weights ($s = 1$) units need not come to agree at every example; "
+        "in most runs in which they do not, they do not cluster even at loss $10^{-96}$: the "
+        "cluster ratio stays above 0.1.",
         requests=APART,
         parts=(
             lab.Part("share of runs without agreement whose cluster ratio is above 0.1", _apart,
                      lab.above(0.5)),
-            lab.Part("share of runs without agreement at loss 1e-96", _without, lab.above(0.05)),
+            lab.Part("share of runs without agreement at loss $10^{-96}$", _without,
+                     lab.above(0.05)),
         ),
         faults=(
             lab.Fault("clusters as close as from small weights",

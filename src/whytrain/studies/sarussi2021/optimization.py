@@ -182,20 +182,20 @@ CLAIMS = (
             lab.Fault("100 times the width takes 15 % more steps",
                       lab.altered("wide", lambda steps: 1.15 * steps)),
         ),
-        does_not_show="Losses below the one asked for (C-T3 goes on to 1e-96), and a rate.",
+        does_not_show="Losses below the one asked for (C-T3 goes on to $10^{-96}$), and a rate.",
     ),
     lab.Claim(
         id="C-T1-bound", title="What each step gains, and what the steps add up to",
         group="dynamics", source="derived here, in the manner of the perceptron's proof",
-        statement="With p = |l'|: each step raises <W, W*> by at least 2kαvηp and |W|² by at most "
-        "2ηp y f + 2kη²v²R²p²; hence the sum of p over T steps is at most |w*| (R_0 + √(R_0² + "
-        "T(0.557η + 2kη²v²R²))) / (√(2k) αvη).",
+        statement="Each step raises $⟨W, W*⟩$ by at least $2kαvηp$ and $|W|²$ by at most $2ηp y "
+        r"f + 2kη²v²R²p²$; hence the sum of $p$ over $T$ steps is at most $\frac{|w*|}{\sqrt{2k} "
+        r"αvη} (R_0 + \sqrt{R_0² + T(0.557η + 2kη²v²R²)})$.",
         requests=LOGISTIC,
         parts=(
             lab.Part("largest violation of either inequality over all steps, relative",
                      lambda cells: lab.largest(np.maximum(cells.pooled("excess"), 0)),
                      lab.at_most(1e-9)),
-            lab.Part("largest sum of p over the bound", lambda cells: lab.largest(
+            lab.Part("largest sum of $p$ over the bound", lambda cells: lab.largest(
                 cells.pooled("total") / cells.pooled("bound")), lab.at_most(1.0)),
         ),
         faults=(
@@ -207,20 +207,20 @@ CLAIMS = (
     lab.Claim(
         id="C-T1-hinge", title="With the hinge loss, a bounded number of updates",
         group="dynamics", source="Brutzkus et al. 2018, in the form derived here",
-        statement="Stochastic gradient descent on the hinge loss comes to loss 0, after at most M "
-        "updates that change anything; M depends on the data through |w*| alone.",
+        statement="Stochastic gradient descent on the hinge loss comes to loss 0, after at most "
+        "$M$ updates that change anything; $M$ depends on the data through $|w*|$ alone.",
         requests=HINGE,
         parts=(
             lab.in_every_run(lambda cells: cells.pooled("reached"), "runs that come to loss 0",
                              share=0.6),
-            lab.Part("largest number of updates over M", lambda cells: lab.largest(
+            lab.Part("largest number of updates over $M$", lambda cells: lab.largest(
                 cells.pooled("total") / cells.pooled("bound")), lab.at_most(1.0)),
         ),
         faults=(
             lab.Fault("one run does not come to 0", lab.in_one_run("reached", 0.0)),
             lab.Fault("M is 1/1000", lab.altered("bound", lambda bound: bound / 1000)),
         ),
-        does_not_show="That M is tight.",
+        does_not_show="That $M$ is tight.",
     ),
 )  # fmt: skip
 

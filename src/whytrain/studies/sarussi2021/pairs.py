@@ -161,8 +161,8 @@ CLAIMS = (
         id="C-T6-images", title="The same on images of two classes", group="experiments",
         source=f"{SBG}, experiments on pairs of digits; data, sizes and thresholds are ours",
         statement="On pairs of digits (and of Fashion-MNIST in the preset paper, where it is) "
-        "networks from small weights (1e-4) decide linearly, as accurately as a linear SVM up to "
-        "1 %; from large ones (10) they do not, and are less accurate.",
+        "networks from small weights ($s = 10⁻⁴$) decide linearly, as accurately as a linear SVM "
+        "up to 1 %; from large ones ($s = 10$) they do not, and are less accurate.",
         requests=requests,
         parts=(
             lab.Part("agreement with a linear rule, small, pair by pair", lambda cells: [

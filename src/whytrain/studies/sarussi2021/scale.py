@@ -20,6 +20,7 @@ from whytrain.measures import (
 from whytrain.report import figures as draw
 from whytrain.studies.sarussi2021.setup import (
     DATA,
+    DATA_COLORS,
     SBG,
     LevelSettings,
     NetworkSettings,
@@ -160,9 +161,7 @@ def _lines(cells: lab.Cells, name: str, label: str, log: str) -> Any:
     """Means over runs with their intervals; of logarithms where the axis upwards has them."""
     forth, back = (np.log, np.exp) if "y" in log else (np.asarray, np.asarray)
     series = []
-    for (kind, group), color in zip(
-        cells.by("data").items(), ("sky", "blue", "orange"), strict=True
-    ):
+    for (kind, group), color in zip(cells.by("data").items(), DATA_COLORS, strict=False):
         columns = forth(group[0].data[name].values.T)
         found = [lab.estimate_mean(v, resolution=1e-4) for v in columns]
         values, low, high = back(np.array([[e.value, *e.interval] for e in found]).T)
@@ -187,7 +186,7 @@ def _draw_ratio(cells: lab.Cells) -> tuple:
 
 def _draw_units(cells: lab.Cells) -> tuple:
     cell = cells[0]
-    looks = [(0, 0, "o", "sky"), (0, 1, "s", "blue"), (-1, 0, "o", "gray"), (-1, 1, "s", "ink")]
+    looks = [(0, 0, "o", "teal"), (0, 1, "s", "teal"), (-1, 0, "o", "brown"), (-1, 1, "s", "brown")]
     series = []
     for place, sign, marker, color in looks:
         x, y = cell.data.units.values[0, place, sign].T
@@ -199,7 +198,7 @@ def _draw_units(cells: lab.Cells) -> tuple:
     return figure, (
         f"The units of one network on {cell.settings.data} after training, circles with positive "
         f"and squares with negative output weight, in units of their root mean square length: from "
-        f"{small:g} (blue: two clusters) and from {large:g} (gray)."
+        f"{small:g} (green: two clusters) and from {large:g} (brown)."
     )
 
 
@@ -214,7 +213,7 @@ def _draw_boundary(cells: lab.Cells, place: int) -> tuple:
     plus, minus = (np.maximum(z, slope * z).sum(axis=1) for z in (points @ w.T, points @ u.T))
     turns = np.flatnonzero(np.diff(np.sign(plus - minus)))
     across, along = cell.data.svm.values[0, place]
-    series = [_ray(point, color="orange") for point in points[turns]]
+    series = [_ray(point, color="teal") for point in points[turns]]
     series += [_ray(sign * np.array([-along, across]), line="--", width=1.2) for sign in (-1, 1)]
     series[0], series[-1] = replace(series[0], label="network"), replace(series[-1], label="SVM")
     figure = draw.lines(series, x_label="along the difference of the centers", y_label="across",
@@ -237,9 +236,9 @@ CLAIMS = (
     lab.Claim(
         id="C-T6", title="Small weights end linear, large ones do not", group="experiments",
         source=f"{SBG}, experiments: the observation; sizes and thresholds are ours",
-        statement="From small initial weights (1e-4) the units form two clusters and the boundary "
-        "is linear, up to 0.5 % of isotropic probes; from large ones (10) they do not, and no "
-        "linear rule that was found agrees on more than 95 %.",
+        statement="From small initial weights ($s = 10⁻⁴$) the units form two clusters and the "
+        "boundary is linear, up to 0.5 % of isotropic probes; from large ones ($s = 10$) they do "
+        "not, and no linear rule that was found agrees on more than 95 %.",
         requests=SWEEP,
         parts=(
             lab.in_every_run(lambda cells: cells.pooled("reached"),

@@ -23,6 +23,7 @@ from whytrain.networks import LeakyTwoLayer, logistic
 
 SBG = "Sarussi, Brutzkus and Globerson 2021"
 DATA = ("balls", "gaussians", "margin")
+DATA_COLORS = ("teal", "indigo", "brown")  # of these, where they are drawn together
 BIAS = 0.1  # the feature that takes the place of a bias
 RADIUS = 0.2  # of a ball; its center is at +-CENTER
 CENTER = 0.5

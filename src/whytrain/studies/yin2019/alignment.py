@@ -100,16 +100,17 @@ _RADIAL = "How much of a step goes along the filter, which the loss does not see
 CLAIMS = (
     _downhill(
         "Y-L5a", "relu", "The ReLU's coarse gradient goes downhill", f"{YIN}, Lemma 5",
-        "⟨E g_relu, ∂f/∂w⟩ = sin θ (vᵀv*)² / (2 (√(2π))³ ‖w‖) ≥ 0.", _RADIAL,
+        r"$⟨E g_{\text{relu}}, \frac{∂f}{∂w}⟩ = \frac{sin θ (vᵀv*)²}{2(2π)^{3/2} ‖w‖} ≥ 0$.",
+        _RADIAL,
     ),
     _downhill(
         "Y-L8a", "identity", "The identity's goes downhill too", f"{YIN}, Lemma 8",
-        "⟨E g_id, ∂f/∂w⟩ = sin θ (vᵀv*)² / ((√(2π))³ ‖w‖) ≥ 0.",
+        r"$⟨E g_{\text{id}}, \frac{∂f}{∂w}⟩ = \frac{sin θ (vᵀv*)²}{(2π)^{3/2} ‖w‖} ≥ 0$.",
         "That descent along it converges, which it does not.",
     ),
     _downhill(
         "Y-PUB2", "clipped_relu", "The clipped ReLU's goes downhill", PUBLISHED,
-        "⟨E g_crelu, ∂f/∂w⟩ = q(θ,w) (vᵀv*)² / (2π‖w‖) ≥ 0.", _RADIAL,
+        r"$⟨E g_{\text{crelu}}, \frac{∂f}{∂w}⟩ = \frac{q(θ, w) (vᵀv*)²}{2π‖w‖} ≥ 0$.", _RADIAL,
     ),
 )  # fmt: skip
 
@@ -119,15 +120,16 @@ def _map(cells: lab.Cells):
     settings = shown.settings
     cosine = np.cos(shown.data.apart).mean("run").to_dataset(name="cosine")
     figure = draw.phase_diagram(
-        cosine, x="overlap", y="angle", value="cosine", level=0.5,
-        x_label="overlap P = vᵀv*", y_label="angle θ of the filter (rad)",
+        cosine, x="overlap", y="angle", value="cosine", level=0.5, is_rate=False, limits=(0.0, 1.0),
+        x_label="overlap $v^⊤v^*$", y_label="angle $θ$ of the filter (rad)",
         value_label="cosine between coarse and true gradient",
     )  # fmt: skip
     least = [
         f"{label(cell.settings.ste)} {float(np.cos(cell.data.apart).min()):.3f}" for cell in cells
     ]
     return figure, (
-        f"{label(settings.ste)} estimator, m = {settings.m}, ‖w‖ = {settings.filter_norm:g}; on "
+        f"{label(settings.ste)} estimator, $m = {settings.m}$, $‖w‖ = {settings.filter_norm:g}$; "
+        f"on "
         "the line the cosine is 1/2. It is nowhere negative, which is the positive correlation of "
         "the paper; but over most of the map it is small, for the coarse gradient also has a part "
         "along the filter, which the loss does not see. Least cosines over the map: "

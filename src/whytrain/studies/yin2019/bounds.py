@@ -228,31 +228,32 @@ CLAIMS = (
     lab.Claim(
         id="Y-L3", title="The true gradient is Lipschitz", group="caveats",
         source=f"{YIN}, Lemma 3",
-        statement="For ‖v‖ ≤ C_v and ‖w‖ ≥ c_w the true gradient is Lipschitz: the ratio of its "
-        "change to the distance stays bounded as the distance goes to 0.",
+        statement="For $‖v‖ ≤ C_v$ and $‖w‖ ≥ c_w$ the true gradient is Lipschitz: the ratio of "
+        "its change to the distance stays bounded as the distance goes to 0.",
         requests=TEACHERS,
-        **_growth("jump", "distance", 0.0, "the ratio over the distance, across θ = 0",
-                  {"the gradient does not jump across θ = 0": 1.0}),
-        does_not_show="Places that are not on both sides of θ = 0: for them see the correction.",
+        **_growth("jump", "distance", 0.0, "the ratio over the distance, across $θ = 0$",
+                  {"the gradient does not jump across $θ = 0$": 1.0}),
+        does_not_show="Places that are not on both sides of $θ = 0$: for them see the "
+        "correction.",
         expected="contradicted",
     ),
     lab.Claim(
         id="Y-L3-corrected", title="It is Lipschitz away from the kinks", group="caveats",
         source=OWN,
-        statement="It is Lipschitz where the angle also stays within [δ, π − δ].",
+        statement="It is Lipschitz where the angle also stays within $[δ, π − δ]$.",
         requests=TEACHERS,
-        **_growth("inside", "distance", 0.0, "the ratio over the distance, δ = 0.3",
+        **_growth("inside", "distance", 0.0, "the ratio over the distance, $δ = 0.3$",
                   {"the ratio grows like the distance to the −0.12": -0.12}),
         does_not_show=_SCALES,
     ),
     lab.Claim(
         id="Y-L5b", title="It is bounded by the true gradient", group="caveats",
         source=f"{YIN}, Lemma 5",
-        statement="‖E g_relu‖² ≤ A (‖∂f/∂v‖² + ⟨E g_relu, ∂f/∂w⟩) with A depending on C_v ≥ ‖v‖ "
-        "only.",
+        statement=r"$‖E g_{\text{relu}}‖² ≤ A (‖\frac{∂f}{∂v}‖² + ⟨E g_{\text{relu}}, "
+        r"\frac{∂f}{∂w}⟩)$ with $A$ depending on $C_v ≥ ‖v‖$ only.",
         requests=TEACHERS,
-        **_growth("relu_ratio", "radius", 0.0, "the needed A over ‖w‖",
-                  {"the needed A does not grow with ‖w‖": -1.0}),
+        **_growth("relu_ratio", "radius", 0.0, "the needed $A$ over $‖w‖$",
+                  {"the needed $A$ does not grow with $‖w‖$": -1.0}),
         does_not_show="Filters whose length is bounded: for them see the correction.",
         expected="contradicted",
         figures=("bounds",),
@@ -260,12 +261,13 @@ CLAIMS = (
     lab.Claim(
         id="Y-L5b-corrected", title="It is, if the filter's length is bounded", group="caveats",
         source=OWN,
-        statement="The same with A depending on C_v and on C_w ≥ ‖w‖ (here: A = 20 max(1, C_w) at "
-        "C_v = 3).",
+        statement="The same with $A$ depending on $C_v$ and on $C_w ≥ ‖w‖$ (here: $A = 20 "
+        "max(1, C_w)$ at $C_v = 3$).",
         requests=TEACHERS,
-        parts=(lab.Part("largest needed A over max(1, ‖w‖), for ‖v‖ ≤ 3 and ‖w‖ from 1 to 1000",
+        parts=(lab.Part("largest needed $A$ over $max(1, ‖w‖)$, for $‖v‖ ≤ 3$ and $‖w‖$ from 1 "
+                        "to 1000",
                         _over_length, lab.at_most(20.0)),),
-        faults=(lab.Fault("the needed A grows like ‖w‖ to the 1.5",
+        faults=(lab.Fault("the needed $A$ grows like $‖w‖$ to the 1.5",
                           steeper("relu_ratio", "radius", 0.5)),),
         does_not_show=_SCALES,
         figures=("bounds",),
@@ -273,34 +275,34 @@ CLAIMS = (
     lab.Claim(
         id="Y-L8b", title="The identity's is not bounded by the true gradient", group="dynamics",
         source=f"{YIN}, Lemma 8",
-        statement="‖E g_id‖² / (‖∂f/∂v‖² + ⟨E g_id, ∂f/∂w⟩) → ∞ towards a spurious minimum, like "
-        "1/(π − θ).",
+        statement=r"$\frac{‖E g_{\text{id}}‖²}{‖∂f/∂v‖² + ⟨E g_{\text{id}}, ∂f/∂w⟩} → ∞$ "
+        "towards a spurious minimum, like $1/(π − θ)$.",
         requests=WITH_SPURIOUS,
-        **_growth("identity_blowup", "gap", -1.0, "the ratio over π − θ",
-                  {"it grows like 1/(π − θ) to the 0.88": 0.12,
-                   "it grows like 1/(π − θ) to the 1.12": -0.12}),
+        **_growth("identity_blowup", "gap", -1.0, "the ratio over $π − θ$",
+                  {"it grows like $1/(π − θ)$ to the 0.88": 0.12,
+                   "it grows like $1/(π − θ)$ to the 1.12": -0.12}),
         does_not_show="Approaches to the spurious minimum with other output weights than the best.",
     ),
     lab.Claim(
         id="Y-PUB3", title="The clipped ReLU's is bounded by the true gradient",
         group="dynamics", source=PUBLISHED,
-        statement="‖E g_crelu‖² ≤ A (‖∂f/∂v‖² + ⟨E g_crelu, ∂f/∂w⟩), here even with A independent "
-        "of ‖w‖.",
+        statement=r"$‖E g_{\text{crelu}}‖² ≤ A (‖\frac{∂f}{∂v}‖² + ⟨E g_{\text{crelu}}, "
+        r"\frac{∂f}{∂w}⟩)$, here even with $A$ independent of $‖w‖$.",
         requests=TEACHERS,
-        **_growth("clipped_relu_ratio", "radius", 0.0, "the needed A over ‖w‖",
-                  {"the needed A grows like ‖w‖ to the 0.12": 0.12}),
+        **_growth("clipped_relu_ratio", "radius", 0.0, "the needed $A$ over $‖w‖$",
+                  {"the needed $A$ grows like $‖w‖$ to the 0.12": 0.12}),
         does_not_show=_SCALES,
         figures=("bounds",),
     ),
     lab.Claim(
         id="Y-O7", title="The exact constant on the curve of best weights", group="dynamics",
         source=OWN,
-        statement="With output weights at their best the ratio of Lemma 5 is exactly √(2π)/2 ‖w‖ "
-        "[(κ − cos θ)² + sin² θ]/sin θ.",
+        statement="With output weights at their best the ratio of Lemma 5 is exactly "
+        r"$\frac{\sqrt{2π}}{2} ‖w‖ \frac{(κ − cos θ)² + sin² θ}{sin θ}$.",
         requests=TEACHERS,
         parts=(lab.identity("law_error", tolerance=1e-8, what="largest relative error"),),
         faults=(lab.Fault("the law is off by 2e-8", lab.added("law_error", 2e-8)),),
-        does_not_show="Angles with sin θ < 0.05 or |vᵀv*| < 0.05, where both sides vanish.",
+        does_not_show="Angles with $sin θ < 0.05$ or $|vᵀv*| < 0.05$, where both sides vanish.",
         figures=("bounds",),
     ),
 )  # fmt: skip
@@ -312,15 +314,19 @@ def _drawn(cells: lab.Cells):
         series(name, radius, worst(cells, f"{name}_ratio")) for name in ("relu", "clipped_relu")
     ]
     law = draw.Series(
-        radius, math.sqrt(math.pi / 2) * radius, "√(π/2) ‖w‖", color="ink", line="--", width=1.0
+        radius, math.sqrt(math.pi / 2) * radius, "$√(π/2)‖w‖$", color="ink", line="--", width=1.0
     )  # fmt: skip
     figure = draw.lines(
-        [*measured, law], x_label="filter length ‖w‖", y_label="constant A that is needed", log="xy"
+        [*measured, law],
+        x_label="filter length $‖w‖$",
+        y_label="constant $A$ that is needed",
+        log="xy",
     )
     return figure, (
-        "The least A in ‖E g‖² ≤ A (‖f_v‖² + ⟨E g, f_w⟩) over random places with ‖v‖ ≤ 3. For the "
-        "ReLU estimator it grows with the filter, so that no A of ‖v‖ alone will do, as Lemma 5 "
-        "has it; an upper bound on ‖w‖ mends it. For the clipped ReLU one A serves all."
+        "The least $A$ in $‖E g‖² ≤ A (‖∂f/∂v‖² + ⟨E g, ∂f/∂w⟩)$ over random places with $‖v‖ ≤ "
+        "3$. For the ReLU it grows with the filter, so that no $A$ that depends on $‖v‖$ alone "
+        "will do, as Lemma 5 has it; an upper bound on $‖w‖$ mends that. For the clipped ReLU one "
+        "$A$ serves all."
     )
 
 

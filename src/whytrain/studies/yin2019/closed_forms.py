@@ -201,7 +201,7 @@ POINTS = LANDSCAPE.grid(
 def _too_large(name: str, share: float) -> lab.Fault:
     """The closed form of this name is too large by a share of itself."""
     plant = lab.moved(f"{name}_z", f"{name}_size", share)
-    return lab.Fault(f"the closed form of {name} is {share:.0%} too large", plant)
+    return lab.Fault(f"the closed form of {name.replace('_', ' ')} is {share:.0%} too large", plant)
 
 
 def _off(name: str, what: str = "what is printed is off by 2e-9") -> lab.Fault:
@@ -219,7 +219,7 @@ def _reduction_errors(cells: lab.Cells) -> lab.Estimate:
 
 def _left_out(cells: lab.Cells) -> str:
     short = np.concatenate([cells.pooled(f"{name}_shortest") <= LONG for name in THEOREM])
-    return f"{short.sum()} of {len(short)} descents are left out: they pass ‖w‖ = {LONG:g}"
+    return f"{short.sum()} of {len(short)} descents are left out: they pass $‖w‖$ = {LONG:g}"
 
 
 _ALONG = "the closed form along a random direction"
@@ -231,8 +231,8 @@ CLAIMS = (
     lab.Claim(
         id="Y-L1", title="The loss has a closed form", group="definitions",
         source=f"{YIN}, Lemma 1",
-        statement="f(v,w) = 1/8 [vᵀMv − 2 vᵀ(κI + 11ᵀ)v* + v*ᵀMv*] with M = I + 11ᵀ, κ = 1 − "
-        "2θ/π; and f(v,0) = 1/8 v*ᵀMv*.",
+        statement=r"$f(v, w) = \frac{1}{8} [vᵀMv − 2vᵀ(κI + 11ᵀ)v* + v*ᵀMv*]$ with $M = I + "
+        r"11ᵀ$, $κ = 1 − 2θ/π$; and $f(v, 0) = \frac{1}{8} v*ᵀMv*$.",
         requests=POINTS,
         parts=(
             *lab.closed_form("loss_z", "the closed form of the loss"),
@@ -244,21 +244,23 @@ CLAIMS = (
     ),
     lab.Claim(
         id="Y-L2", title="So has its gradient", group="definitions", source=f"{YIN}, Lemma 2",
-        statement="∂f/∂v = 1/4 [Mv − (κI + 11ᵀ)v*], and ∂f/∂w = −vᵀv*/(2π‖w‖) e for 0 < θ < π.",
+        statement=r"$\frac{∂f}{∂v} = \frac{1}{4} [Mv − (κI + 11ᵀ)v*]$, and $\frac{∂f}{∂w} = "
+        r"−\frac{vᵀv*}{2π‖w‖} e$ for $0 < θ < π$.",
         requests=POINTS,
         parts=(lab.identity("difference_error", tolerance=1e-9,
                             what="largest error against differences of the loss"),),
         faults=(_off("difference", "the gradient is off by 2e-9"),),
-        does_not_show="θ = 0 and θ = π, where the loss has a kink and no gradient.",
+        does_not_show="$θ = 0$ and $θ = π$, where the loss has a kink and no gradient.",
     ),
     lab.Claim(
         id="Y-L4", title="The ReLU's coarse gradient is closed", group="definitions",
         source=f"{YIN}, Lemma 4",
-        statement="E ∂ℓ/∂v = ∂f/∂v, and E g_relu = h/(2√(2π)) w/‖w‖ − cos(θ/2) vᵀv*/√(2π) (w/‖w‖ "
-        "+ w*)/‖·‖.",
+        statement=r"$E \frac{∂ℓ}{∂v} = \frac{∂f}{∂v}$, and $E g_{\text{relu}} = "
+        r"\frac{h}{2\sqrt{2π}} \frac{w}{‖w‖} − \frac{cos(θ/2) vᵀv*}{\sqrt{2π}} z$ with the unit "
+        "vector $z$ along $w/‖w‖ + w*$.",
         requests=POINTS,
         parts=(
-            *lab.closed_form("output_z", f"∂f/∂v, {_ALONG}"),
+            *lab.closed_form("output_z", f"$∂f/∂v$, {_ALONG}"),
             *lab.closed_form("relu_z", f"E g, {_ALONG}"),
             lab.identity("relu_printed_error", "relu_quadrature_error", "output_error",
                          "shrink_error", tolerance=1e-9, what=_QUADRATURES),
@@ -268,7 +270,8 @@ CLAIMS = (
     ),
     lab.Claim(
         id="Y-L7a", title="The identity's coarse gradient is closed", group="definitions",
-        source=f"{YIN}, Lemma 7", statement="E g_id = 1/√(2π) (‖v‖² w/‖w‖ − vᵀv* w*).",
+        source=f"{YIN}, Lemma 7", statement=r"$E g_{\text{id}} = \frac{1}{\sqrt{2π}} (‖v‖² "
+        r"\frac{w}{‖w‖} − vᵀv* w*)$.",
         requests=POINTS,
         parts=(
             *lab.closed_form("identity_z", _ALONG),
@@ -281,8 +284,8 @@ CLAIMS = (
     lab.Claim(
         id="Y-PUB1", title="The clipped ReLU's is closed, with two integrals",
         group="definitions", source=f"{PUBLISHED}, clipped-ReLU lemma",
-        statement="E g_crelu = p(0,w)/2 h w/‖w‖ − vᵀv* csc(θ/2) q (w/‖w‖ + w*)/‖·‖ − vᵀv* (p − "
-        "cot(θ/2) q) w/‖w‖.",
+        statement=r"$E g_{\text{crelu}} = \frac{p(0, w) h}{2} \frac{w}{‖w‖} − vᵀv* csc(θ/2) q z "
+        r"− vᵀv* (p − cot(θ/2) q) \frac{w}{‖w‖}$.",
         requests=POINTS,
         parts=(
             *lab.closed_form("clipped_relu_z", _ALONG),
@@ -294,8 +297,9 @@ CLAIMS = (
     lab.Claim(
         id="Y-O1", title="The clipped ReLU's is closed without integrals", group="definitions",
         source=OWN,
-        statement="E g_crelu is closed: radial part with ε = exp(−1/(2‖w‖²)) and Φ(cot θ/‖w‖), "
-        "teacher's part −vᵀv* erf(1/(√2 ‖w‖ sin θ))/(2√(2π)).",
+        statement=r"$E g_{\text{crelu}}$ is closed without integrals: along the filter with "
+        r"$exp(−1/(2‖w‖²))$ and $Φ(cot θ/‖w‖)$, along the teacher's with $−vᵀv* erf(1/(\sqrt{2} "
+        r"‖w‖ sin θ))/(2\sqrt{2π})$.",
         requests=POINTS,
         parts=(lab.identity("clipped_relu_printed_error", "clipped_relu_quadrature_error",
                             tolerance=1e-9, what=_QUADRATURES),),
@@ -307,16 +311,17 @@ CLAIMS = (
     ),
     lab.Claim(
         id="Y-O3", title="Five numbers carry the descent", group="dynamics", source=OWN,
-        statement="Five numbers carry coarse gradient descent exactly, whatever m and n.",
+        statement="Five numbers carry coarse gradient descent exactly, whatever $m$ and $n$.",
         requests=POINTS,
         parts=(lab.Part(
-            "largest difference of full and reduced descent at its end, where ‖w‖ stays above "
+            "largest difference of full and reduced descent at its end, where $‖w‖$ stays above "
             f"{LONG:g}", _reduction_errors, lab.at_most(1e-12),
         ),),
         faults=(
             lab.Fault("ReLU's descents differ by 2e-12", lab.added("relu_reduction", 2e-12)),
         ),
-        does_not_show="Runs that pass ‖w‖ ≈ 0: there the map is singular, and rounding decides.",
+        does_not_show="Runs that pass $‖w‖ ≈ 0$: there the map is singular, and rounding "
+        "decides.",
         note=_left_out,
     ),
 )  # fmt: skip

@@ -255,13 +255,13 @@ CLAIMS = (
     lab.Claim(
         id="Y-P1", title="Where saddles and spurious minima are", group="landscape",
         source=f"{YIN}, Proposition 1",
-        statement="Saddles, at θ = (π/2)(m+1)‖v*‖²/((m+1)‖v*‖² − (1ᵀv*)²), and spurious minima, "
-        "at θ = π, exist if and only if (1ᵀv*)² < (m+1)‖v*‖²/2.",
+        statement=r"Saddles, at $θ = \frac{π}{2} \frac{(m+1)‖v*‖²}{(m+1)‖v*‖² − (1ᵀv*)²}$, and "
+        "spurious minima, at $θ = π$, exist if and only if $(1ᵀv*)² < (m+1)‖v*‖²/2$.",
         requests=TEACHERS,
         parts=(
             lab.in_every_run(
                 lambda cells: cells.pooled("as_stated"),
-                "teachers that have saddle and spurious minimum exactly where u < 1/2",
+                "teachers that have saddle and spurious minimum exactly where $u < 1/2$",
             ),
             lab.identity("saddle_error", tolerance=1e-9,
                          what="largest error of the saddle's angle (rad)"),
@@ -269,7 +269,8 @@ CLAIMS = (
             lab.in_every_run(lambda cells: cells.pooled("both_sides_fall"),
                              "saddles on both sides of which the loss falls"),
             lab.in_every_run(_kind_as_stated,
-                             "teachers whose point at θ = π is a minimum exactly where u < 1/2"),
+                             "teachers whose point at $θ = π$ is a minimum exactly where $u < "
+                             "1/2$"),
         ),
         faults=(
             lab.Fault("both exist up to u = 0.42 only", _border_at(0.42)),
@@ -281,23 +282,25 @@ CLAIMS = (
             lab.Fault("from one spurious minimum the loss falls",
                       lab.altered("least_rise", _lowest_falls)),
         ),
-        does_not_show="Teachers with |u − 1/2| < 0.02, whose saddle is nearly at θ = π.",
+        does_not_show="Teachers with $|u − 1/2| < 0.02$, whose saddle is nearly at $θ = π$.",
         figures=("plane",),
     ),
     _rests(
         "Y-L6", "relu", "The ReLU's rests at critical points only", f"{YIN}, Lemma 6",
-        "∂f/∂v and E g_relu vanish together only at saddles and at (global or spurious) minima.",
+        r"$∂f/∂v$ and $E g_{\text{relu}}$ vanish together only at saddles and at (global or "
+        "spurious) minima.",
         figures=("plane",),
     ),
     _rests(
         "Y-PUB4", "clipped_relu", "The clipped ReLU's rests at critical points only", PUBLISHED,
-        "E g_crelu has the joint zeros of E g_relu.",
+        r"$E g_{\text{crelu}}$ has the joint zeros of $E g_{\text{relu}}$.",
     ),
     lab.Claim(
         id="Y-L7b", title="The identity's does not vanish at the spurious minimum",
         group="landscape", source=f"{YIN}, Lemma 7",
-        statement="At the spurious minimum ‖E g_id‖ = 2(m−1)(1ᵀv*)²/(√(2π)(m+1)²) > 0 for m > 1, "
-        "1ᵀv* ≠ 0; it points outward, so that descent shrinks the filter.",
+        statement=r"At the spurious minimum $‖E g_{\text{id}}‖ = \frac{2(m−1)(1ᵀv*)²}{\sqrt{2π} "
+        "(m+1)²} > 0$ for $m > 1$, $1ᵀv* ≠ 0$; it points outward, so that descent shrinks the "
+        "filter.",
         requests=TEACHERS,
         parts=(
             lab.identity("identity_norm_error", tolerance=1e-12,
@@ -314,13 +317,13 @@ CLAIMS = (
     ),
     lab.Claim(
         id="Y-O2", title="The loss with the best output weights", group="landscape", source=OWN,
-        statement="min_v f = (1−κ)/8 [(1+κ)‖v*‖² + (1−κ)(1ᵀv*)²/(m+1)]; the spurious loss is "
-        "(1ᵀv*)²/(2(m+1)).",
+        statement=r"With the best output weights the loss is $\frac{1−κ}{8} [(1+κ)‖v*‖² + "
+        r"(1−κ)\frac{(1ᵀv*)²}{m+1}]$; at the spurious minimum it is $\frac{(1ᵀv*)²}{2(m+1)}$.",
         requests=TEACHERS,
         parts=(lab.identity("profile_error", "values_error", tolerance=1e-12,
                             what="largest error"),),
         faults=(
-            lab.Fault("min_v f is off by 2e-12", lab.added("profile_error", 2e-12)),
+            lab.Fault("it is off by 2e-12", lab.added("profile_error", 2e-12)),
             lab.Fault("the spurious loss is off by 2e-12", lab.added("values_error", 2e-12)),
         ),
         does_not_show="That no other output weights are better, which the quadratic form proves.",

@@ -142,18 +142,19 @@ CLAIMS = (
         id="Y-13", title="With ReLU the loss falls at every step", group="dynamics",
         source=f"{YIN}, equation (13)",
         statement="With the ReLU estimator and a small step size the loss falls at every step "
-        "while ‖w‖ ≥ c_w.",
+        "while $‖w‖ ≥ c_w$.",
         requests=_long_filters("relu"),
         parts=(_NEVER_RISES,),
         faults=(_RISES,),
-        does_not_show="Filters that become short: from ‖w₀‖ = 1 the loss does rise in many runs.",
-        note=lambda cells: f"‖w‖ ≥ {cells.pooled('least_radius').min():.2f} throughout",
+        does_not_show="Filters that become short: from $‖w_0‖ = 1$ the loss does rise in many "
+        "runs.",
+        note=lambda cells: f"$‖w‖$ at least {cells.pooled('least_radius').min():.2f} throughout",
     ),
     lab.Claim(
         id="Y-T1a", title="With ReLU every run converges", group="dynamics",
         source=f"{YIN}, Theorem 1",
-        statement="With the ReLU estimator, while ‖v‖ ≤ C_v and ‖w‖ ≥ c_w, the loss decreases and "
-        "the iterates converge to a saddle or a minimum.",
+        statement="With the ReLU estimator, while $‖v‖ ≤ C_v$ and $‖w‖ ≥ c_w$, the loss "
+        "decreases and the iterates converge to a saddle or a minimum.",
         requests=_long_filters("relu"),
         parts=(_NEVER_RISES, _CONVERGES),
         faults=(
@@ -161,7 +162,7 @@ CLAIMS = (
             lab.Fault("one run does not come to rest",
                       lab.in_one_run("outcome", Outcome.UNDECIDED)),
         ),
-        does_not_show="Filters that become short: all runs here start from ‖w₀‖ = 3.",
+        does_not_show="Filters that become short: all runs here start from $‖w_0‖ = 3$.",
         note=_where_they_ended,
         figures=("outcomes", "plane"),
     ),
@@ -176,7 +177,7 @@ CLAIMS = (
             lab.Fault("one run is trapped at a filter of length zero",
                       lab.in_one_run("outcome", Outcome.COLLAPSED)),
         ),
-        does_not_show="Filters that become short: all runs here start from ‖w₀‖ = 3.",
+        does_not_show="Filters that become short: all runs here start from $‖w_0‖ = 3$.",
         note=_where_they_ended,
         figures=("outcomes",),
     ),
@@ -195,15 +196,16 @@ def _outcomes(cells: lab.Cells):
             shares, bands = [rate.value for rate in rates], [rate.interval for rate in rates]
             lines.append(series(ste, list(some.by("alignment")), shares, bands))
         panels.append(draw.Panel(lines, what, limits=(-0.03, 1.05)))
-    figure = draw.lines(panels, x_label="alignment u = (1ᵀv*)² / ((m+1)‖v*‖²)")
+    figure = draw.lines(panels, x_label="alignment $u = (1^⊤v^*)^2/((m+1)‖v^*‖^2)$")
     m, runs = cells[0].settings.m, cells[0].runs
-    caption = f"Random starts, m = {m}, {runs} runs a point, bands are exact 95 % intervals."
+    caption = f"Random starts, $m = {m}$, {runs} runs a point, bands are exact 95 % intervals."
     if not set(THEOREM) <= set(cells.by("ste")):
         return figure, caption
     return figure, (
         f"{caption} ReLU and clipped ReLU end at a critical point, the spurious minimum included; "
-        "they go together. The identity never ends at the spurious minimum: below u_c = "
-        f"{trapping_threshold(m):.3f} it is trapped at a filter of length zero instead, and above "
+        "they go together. The identity never ends at the spurious minimum: below "
+        f"$u_c = {trapping_threshold(m):.3f}$ it is trapped at a filter of length zero instead, "
+        f"and above "
         "it its instability even helps. What is poor about it is that it does not converge."
     )
 
@@ -219,13 +221,16 @@ def _plane(cells: lab.Cells):
         for point in settings.reduction.critical_points()
     ]  # fmt: skip
     paths = [
-        draw.Path(*_cut(run.angle.values, run.overlap.values), Outcome(int(run.outcome)).word)
+        draw.Path(
+            *_cut(run.angle.values, run.overlap.values), Outcome(int(run.outcome)).word,
+            line="--" if cell.settings.ste == "identity" else "-",
+        )
         for cell in cells
-        for run in (cell.data.isel(run=i) for i in range(cell.runs))
-    ]
+        for run in (cell.data.isel(run=i) for i in range(min(8, cell.runs)))
+    ]  # fmt: skip
     figure = draw.plane(
-        angle, overlap, _least_loss(settings, angle, overlap), x_label="angle θ (rad)",
-        y_label="overlap P", value_label="loss, other weights at their best", levels=12,
+        angle, overlap, _least_loss(settings, angle, overlap), x_label="angle $θ$ (rad)",
+        y_label="overlap $v^⊤v^*$", value_label="loss, other weights at their best", levels=12,
         points=points, paths=paths,
     )  # fmt: skip
     ended = [
@@ -235,16 +240,17 @@ def _plane(cells: lab.Cells):
         for cell in cells
     ]
     return figure, (
-        f"From the same random starts, u = {settings.alignment:g}: {'; '.join(ended)}. At the "
-        "right the identity's filter shrinks to zero, and its angle jumps to the left edge (a gap "
-        "in the path)."
+        f"From the same random starts, $u = {settings.alignment:g}$, ReLU (solid) and identity "
+        f"(dashed), eight runs of each: {'; '.join(ended)}. A path of the identity ends where its "
+        "filter shrinks to zero, for there it has no angle any more."
     )
 
 
 def _cut(angle: np.ndarray, overlap: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Leave a gap wherever the angle jumps, as it does at a filter of length zero."""
-    jumps = 1 + np.flatnonzero(np.abs(np.diff(angle)) > 1)
-    return np.insert(angle, jumps, np.nan), np.insert(overlap, jumps, np.nan)
+    """End where the angle jumps, as it does at a filter of length zero."""
+    jumps = 1 + np.flatnonzero(np.abs(np.diff(angle)) > 0.6)
+    end = jumps[0] if len(jumps) else len(angle)
+    return angle[:end], overlap[:end]
 
 
 def _least_loss(settings: DescentSettings, angle: np.ndarray, overlap: np.ndarray) -> np.ndarray:

@@ -209,7 +209,7 @@ def _threshold_at(share: float) -> Callable[[lab.Cells], lab.Cells]:
 
 
 _COLLAPSES = lab.in_every_run(
-    lambda cells: np.isfinite(cells.pooled("collapse")), "runs whose filter came to ‖w‖ = 0"
+    lambda cells: np.isfinite(cells.pooled("collapse")), "runs whose filter came to $‖w‖ = 0$"
 )
 _KEPT = lab.Fault("one filter keeps its length", lab.in_one_run("collapse", float("nan")))
 
@@ -217,8 +217,8 @@ CLAIMS = (
     lab.Claim(
         id="Y-T1b", title="The identity stays at no spurious minimum", group="dynamics",
         source=f"{YIN}, Theorem 1",
-        statement="With the identity estimator this fails near spurious minima for m > 1, 1ᵀv* ≠ "
-        "0: no run started there stays.",
+        statement="With the identity estimator this fails near spurious minima for $m > 1$, "
+        "$1ᵀv* ≠ 0$: no run started there stays.",
         requests=FATES,
         parts=(
             lab.in_every_run(lambda cells: cells.pooled("outcome") != Outcome.SPURIOUS,
@@ -229,16 +229,16 @@ CLAIMS = (
             lab.Fault("one run stays", lab.in_one_run("outcome", Outcome.SPURIOUS)),
             _KEPT,
         ),
-        does_not_show="That it fails elsewhere: above u_c these runs reach the global minimum.",
+        does_not_show="That it fails elsewhere: above $u_c$ these runs reach the global minimum.",
         figures=("fate", "plane"),
     ),
     lab.Claim(
         id="Y-O4", title="When the identity's filter is gone", group="dynamics", source=OWN,
-        statement="The identity estimator brings a filter at the spurious minimum to zero at time "
-        "√(2π)(m+1)²‖w₀‖/(2(m−1)(1ᵀv*)²).",
+        statement="The identity estimator brings a filter at the spurious minimum to zero at "
+        r"time $\frac{\sqrt{2π} (m+1)² ‖w_0‖}{2(m−1)(1ᵀv*)²}$.",
         requests=FATES,
         parts=(
-            lab.Part("measured over predicted collapse time, for every u", _collapse_times,
+            lab.Part("measured over predicted collapse time, for every $u$", _collapse_times,
                      lab.equals(1.0, 0.01)),
             _COLLAPSES,
         ),
@@ -251,20 +251,20 @@ CLAIMS = (
     ),
     lab.Claim(
         id="Y-O5", title="Trapped below a threshold, out above it", group="dynamics", source=OWN,
-        statement="It is trapped there for u = (1ᵀv*)²/((m+1)‖v*‖²) < u_c(m), and escapes to the "
-        "global minimum for u > u_c(m).",
+        statement=r"The filter is trapped there for $u = \frac{(1ᵀv*)²}{(m+1)‖v*‖²} < u_c$, and "
+        "escapes to the global minimum for $u > u_c$, which depends on $m$ alone.",
         requests=FATES,
         parts=(
             lab.in_every_run(_as_predicted, "runs with the predicted fate"),
-            lab.Part("largest error of the mean κ of trapped runs", _kappa_errors,
+            lab.Part("largest error of the mean $κ$ of trapped runs", _kappa_errors,
                      lab.at_most(2e-3)),
         ),
         faults=(
-            lab.Fault("u_c is 5 % larger", _threshold_at(1.05)),
-            lab.Fault("u_c is 20 % smaller", _threshold_at(0.8)),
-            lab.Fault("the mean κ is off by 0.004", lab.added("kappa", 0.004)),
+            lab.Fault("$u_c$ is 5 % larger", _threshold_at(1.05)),
+            lab.Fault("$u_c$ is 20 % smaller", _threshold_at(0.8)),
+            lab.Fault("the mean $κ$ is off by 0.004", lab.added("kappa", 0.004)),
         ),
-        does_not_show="Where u_c lies between two of the alignments that were tried.",
+        does_not_show="Where $u_c$ lies between two of the alignments that were tried.",
         figures=("fate",),
     ),
 )  # fmt: skip
@@ -278,21 +278,23 @@ def _fate(cells: lab.Cells):
         trapped, escaped = codes == Outcome.COLLAPSED, codes == Outcome.GLOBAL
         series = [
             draw.Series([0.0, border, border, 0.5], [1.0, 1.0, 0.0, 0.0], color="ink", width=1.0),
-            draw.Series(axis, trapped.mean(axis=0), color="orange", line="", marker="o"),
+            draw.Series(axis, trapped.mean(axis=0), color="collapsed", line="", marker="o"),
         ]
         panels.append(
             draw.Panel(
-                series, f"share of runs that stay trapped, m = {m}", limits=(-0.08, 1.08),
-                references=[draw.Reference(border, f"u_c = {border:.3f}", axis="x")],
+                series, f"share of runs that stay trapped, $m = {m}$", limits=(-0.08, 1.08),
+                references=[draw.Reference(border, f"$u_c = {border:.3f}$", axis="x")],
             )
         )  # fmt: skip
         last = axis[trapped.any(axis=0)].max(initial=0.0)
         first = axis[escaped.any(axis=0)].min(initial=1.0)
-        found.append(f"m = {m}: the last trapped at u = {last:.3f}, the first out at {first:.3f}")
-    figure = draw.lines(panels, x_label="alignment u", x_limits=(0.0, 0.5))
+        found.append(
+            f"$m = {m}$: the last trapped at $u = {last:.3f}$, the first out at {first:.3f}"
+        )
+    figure = draw.lines(panels, x_label="alignment $u$", x_limits=(0.0, 0.5))
     return figure, (
         "The identity estimator started at the spurious minimum: dots are measured, lines "
-        "predicted. Its filter always shrinks to zero; below u_c(m) it then stays there, "
+        "predicted. Its filter always shrinks to zero; below $u_c$ it then stays there, "
         f"chattering, and above it escapes to the global minimum. {'; '.join(found)}."
     )
 

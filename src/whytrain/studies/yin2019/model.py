@@ -52,7 +52,7 @@ MODEL = Model(
         ("$g_{\\text{relu}}$, $g_{\\text{id}}$, $g_{\\text{crelu}}$",
          "coarse gradient of the filter by the ReLU, the identity and the clipped ReLU"),
         ("$E$", "mean over inputs"),
-        ("$e$", "unit vector across $w$, towards $w*$"),
+        ("$e$, $z$", "unit vectors: across $w$ towards $w*$, and along $w/‖w‖ + w*$"),
         ("$h$", "$‖v‖² + (1ᵀv)² − (1ᵀv)(1ᵀv*) + vᵀv*$"),
         ("$p$, $q$", "the two integrals of the published version, functions of $θ$ and $w$"),
         ("$Φ$", "distribution function of the standard normal"),

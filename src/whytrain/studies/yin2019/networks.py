@@ -351,27 +351,34 @@ def _means(ste: str, x: Sequence[float], values: xr.DataArray) -> "draw.Series":
 
 
 def _accuracy(cells: lab.Cells):
-    panels, ends = [], []
+    rows, means = [], []
     for cell in cells:
         name = NAMES[cell.settings.network]
-        lines = [_means(e, BITS, cell.data.accuracy.sel(estimator=e)) for e in ESTIMATORS]
-        panels.append(draw.Panel(lines, f"test accuracy, {name}"))
-        ends.append(f"{name} {_lead(cell.data)}")
-    figure = draw.lines(panels, x_label="bits of the activation", x_ticks=list(BITS))
+        for bits in BITS:
+            rows += [
+                _ahead(cell.data, first, second, bits, f"{name}, {bits} bits")
+                for first, second in (("relu", "identity"), ("clipped_relu", "identity"),
+                                      ("clipped_relu", "relu"))
+            ]  # fmt: skip
+            of = cell.data.accuracy.sel(bits=bits).mean("run")
+            found = [f"{LABELS[e]} {float(of.sel(estimator=e)):.3f}" for e in ESTIMATORS]
+            means.append(f"{name}, {bits} bits: {', '.join(found)}")
+    figure = draw.forest_plot(rows, x_label="difference of test accuracy, in points")
     return figure, (
-        f"Test accuracy after training from the float network, {cells[0].runs} runs, "
-        f"bands are 95 % intervals of the mean, on {cells[0].settings.data}. "
-        f"How many points ReLU is ahead of identity, run by run: {'; '.join(ends)}."
+        "By how many points the first estimator is ahead of the second, run by run: from the same "
+        f"float network, on the same batches; {cells[0].runs} runs on {cells[0].settings.data}, "
+        f"95 % intervals of the mean. Mean accuracies: {'; '.join(means)}."
     )
 
 
-def _lead(dataset: xr.Dataset) -> str:
-    """How far ReLU is ahead of identity, in points."""
-    leads = [paired(dataset, "relu", "identity", bits) for bits in BITS]
-    return " and ".join(
-        f"{100 * lead.value:.1f} ({100 * lead.low:.1f} to {100 * lead.high:.1f}) at {bits} bits"
-        for bits, lead in zip(BITS, leads, strict=True)
-    )
+def _ahead(
+    dataset: xr.Dataset, first: str, second: str, bits: int, group: str
+) -> "draw.Interval":  # fmt: skip
+    """How far one estimator is ahead of another, in points."""
+    one = paired(dataset, first, second, bits)
+    name = f"{LABELS[first]} − {LABELS[second]}"
+    values = (100 * number for number in (one.value, one.low, one.high))
+    return draw.Interval(name, *values, group=group, color=first)
 
 
 def _escape(cells: lab.Cells):

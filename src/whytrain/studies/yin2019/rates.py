@@ -117,10 +117,10 @@ def _unfitted(cells: lab.Cells) -> str:
 CLAIMS = (
     lab.Claim(
         id="Y-O6", title="How fast the angle closes", group="dynamics", source=OWN,
-        statement="The angle closes at the rate |vᵀv*| (μ'(0+) + μ'(0−)) / (2√(2π)‖w‖): identity "
-        "twice as fast as ReLU and clipped ReLU.",
+        statement=r"The angle closes at the rate $\frac{|vᵀv*| (μ′(0+) + μ′(0−))}{2\sqrt{2π} "
+        "‖w‖}$: with the identity twice as fast as with ReLU and clipped ReLU.",
         requests=NEAR_OPTIMA,
-        parts=(lab.Part("measured over predicted rate, for every estimator, optimum and ‖w‖",
+        parts=(lab.Part("measured over predicted rate, for every estimator, optimum and $‖w‖$",
                         _over_predicted, lab.equals(1.0, 0.01)),),
         faults=(lab.Fault("it closes 2 % faster",
                           lab.altered("ratio", lambda ratio: 1.02 * ratio)),),

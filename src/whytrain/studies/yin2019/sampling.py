@@ -150,7 +150,7 @@ def _staircase(cells: lab.Cells):
     dataset = cells[0].data
     run = int(dataset.roughness.values[:, 0].argmax())
     curves = [
-        draw.Series(dataset.step.values, curve, color="blue", width=1.4)
+        draw.Series(dataset.step.values, curve, color="ink", width=1.4)
         for curve in dataset.loss.values[run]
     ]
     panels = [

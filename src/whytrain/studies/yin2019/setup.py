@@ -17,7 +17,6 @@ from whytrain.report import figures as draw
 YIN, PUBLISHED, OWN = "Yin et al. 2019", "Yin et al. 2019, published version", "derived here"
 
 THEOREM = ("identity", "relu", "clipped_relu")  # the estimators of the paper
-COLORS = {"identity": "orange", "relu": "blue", "clipped_relu": "green"}
 LABELS = {"identity": "identity", "relu": "ReLU", "clipped_relu": "clipped ReLU"}
 ROOT = math.sqrt(2 * math.pi)
 
@@ -94,4 +93,6 @@ def series(ste: str, x: Any, y: Any, bounds: Sequence = ()) -> "draw.Series":
     """An estimator's line in a figure, in its own color, with a band between `(low, high)`."""
     low, high = np.transpose(bounds) if len(bounds) else (None, None)
     x = np.asarray(x)
-    return draw.Series(x, y, label(ste), low=low, high=high, color=COLORS.get(ste), marker="o")
+    return draw.Series(
+        x, y, label(ste), low=low, high=high, color=ste if ste in LABELS else None, marker="o"
+    )

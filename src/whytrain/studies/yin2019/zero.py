@@ -82,10 +82,11 @@ def _another_factor(share: float) -> Callable[[lab.Cells], lab.Cells]:
 CLAIMS = (
     lab.Claim(
         id="Y-W0", title="A filter of length zero is no minimum", group="caveats",
-        source=f"{YIN}, after Lemma 2", statement="(v, 0) is not a local minimizer for any v.",
+        source=f"{YIN}, after Lemma 2", statement="$(v, 0)$ is not a local minimizer for any "
+        "$v$.",
         requests=OUTPUTS,
         parts=(lab.in_every_run(_no_minimum,
-                                "output weights v for which (v, 0) is no local minimum"),),
+                                "output weights $v$ for which $(v, 0)$ is no local minimum"),),
         faults=(lab.Fault("near every (v, 0) there is a lower loss",
                           lab.altered("least", lambda least: least.clip(max=-1e-6))),),
         does_not_show="How often training would come to such a point.",
@@ -94,8 +95,8 @@ CLAIMS = (
     lab.Claim(
         id="Y-W0-corrected", title="When a filter of length zero is a minimum", group="caveats",
         source=OWN,
-        statement="(v, 0) is a local minimizer if ‖v‖² + (1ᵀv)² > 2(|vᵀv*| + 1ᵀv 1ᵀv*), and none "
-        "if it is less.",
+        statement=r"$(v, 0)$ is a local minimizer if $‖v‖² + (1ᵀv)² > 2(|vᵀv*| + 1ᵀv\,1ᵀv*)$, "
+        "and none if it is less.",
         requests=OUTPUTS,
         parts=(lab.in_every_run(_as_the_condition_says,
                                 "output weights of which it is as the condition says"),),

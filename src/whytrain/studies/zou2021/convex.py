@@ -123,15 +123,16 @@ CLAIMS = (
         id="B-T3", title="With a convex loss both come to one solution", group="dynamics",
         source=f"{ZCLG}, theorem on convex objectives",
         statement="With any weight decay above 0 Adam and gradient descent come to the same "
-        "minimum (relative distance below 1e-3), from different starts, with the same errors. "
+        "minimum (relative distance below $10⁻³$), from different starts, with the same errors. "
         "Without it they go different ways (a cosine below 0.8).",
         requests=DECAYS,
         parts=(
-            lab.Part("largest relative distance, λ > 0", _worst, lab.at_most(1e-3)),
-            lab.Part("largest difference of training errors, λ > 0", _gap("train"),
+            lab.Part("largest relative distance, $λ > 0$", _worst, lab.at_most(1e-3)),
+            lab.Part("largest difference of training errors, $λ > 0$", _gap("train"),
                      lab.at_most(0.001)),
-            lab.Part("largest difference of test errors, λ > 0", _gap("test"), lab.at_most(0.005)),
-            lab.Part("mean cosine, λ = 0",
+            lab.Part("largest difference of test errors, $λ > 0$", _gap("test"),
+                     lab.at_most(0.005)),
+            lab.Part("mean cosine, $λ = 0$",
                      lambda cells: lab.estimate_mean(cells.sel(weight_decay=0.0).pooled("cosine")),
                      lab.below(0.8)),
         ),

@@ -45,7 +45,7 @@ def panels(cells: lab.Cells, names: dict[str, str]) -> "list[draw.Panel]":
             y = some[0].data[name].values[:, 1:]
             series.append(draw.Series(
                 some[0].data.time.values[1:], y.mean(0), {"gd": "descent"}.get(optimizer, "Adam"),
-                y.min(0), y.max(0),
+                y.min(0), y.max(0), color={"gd": "gd"}.get(optimizer, "adam"),
             ))  # fmt: skip
         found.append(draw.Panel(series, words))
     return found
@@ -54,8 +54,8 @@ def panels(cells: lab.Cells, names: dict[str, str]) -> "list[draw.Panel]":
 def _draw(cells: lab.Cells) -> tuple:
     figure = draw.lines(
         panels(cells, {
-            "feature_least": "Λ, feature learned (worse class)",
-            "memory_least": "least Γ, noise memorized",
+            "feature_least": "$Λ$, feature learned (worse class)",
+            "memory_least": "least $Γ$, noise memorized",
             "test_error": "test error",
         }), x_label="steps", log="x",
     )  # fmt: skip
@@ -64,8 +64,9 @@ def _draw(cells: lab.Cells) -> tuple:
     }
     return figure, (
         "Both optimizers from the same starts; means over runs, bands from least to most. Descent "
-        f"learns the feature (Λ = {ends['gd']:.2f}) and no noise; Adam first memorizes the noise, "
-        f"and then turns against the feature (Λ = {ends['adam']:.2f})."
+        f"learns the feature ($Λ = {ends['gd']:.2f}$) and no noise; Adam first memorizes the "
+        f"noise, "
+        f"and then turns against the feature ($Λ = {ends['adam']:.2f}$)."
     )
 
 
@@ -73,8 +74,8 @@ CLAIMS = (
     lab.Claim(
         id="B-T1", title="Adam fits and does not generalize", group="dynamics",
         source=f"{ZCLG}, theorem on Adam, nonconvex",
-        statement="With small weight decay Adam comes to a point with training error 0, |grad|_1 ≤ "
-        "1/(T eta) and test error ≥ 1/2 (here: a mean above 0.8).",
+        statement="With small weight decay Adam comes to a point with training error 0, $|∇|_1 "
+        "≤ 1/(Tη)$ and test error of at least 1/2 (here: a mean above 0.8).",
         requests=BOTH.at(optimizer="adam"),
         parts=(
             lab.in_every_run(_fits("adam"), "runs with training error 0 and so small a slope",
@@ -84,15 +85,16 @@ CLAIMS = (
         ),
         faults=(planted("test_error", 0.78, optimizer="adam"),
                 planted("train_error", 0.02, optimizer="adam")),
-        does_not_show="The rates of the theorem, whose regime n² s ~ √d is out of reach.",
+        does_not_show=r"The rates of the theorem, whose regime $n² s ∼ \sqrt{d}$ is out of "
+        "reach.",
         growth=2,
         figures=("separation",),
     ),
     lab.Claim(
         id="B-T2", title="Gradient descent fits and generalizes", group="dynamics",
         source=f"{ZCLG}, theorem on gradient descent, nonconvex",
-        statement="From the same starts gradient descent comes to a point with training error 0, "
-        "|grad|² ≤ 1/(T eta) and test error at most 0.01.",
+        statement="From the same starts gradient descent comes to a point with training error "
+        "0, $|∇|² ≤ 1/(Tη)$ and test error at most 0.01.",
         requests=BOTH.at(optimizer="gd"),
         parts=(
             lab.in_every_run(_fits("gd"), "runs with training error 0 and so small a slope", FEW),

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from whytrain._types import Numeric
 from whytrain.dynamics import Epochs, Full, OptaxMethod, log_times, simulate
 from whytrain.errors import UserError
 from whytrain.landscapes import Landscape, Outcome
+from whytrain.report.numbers import number
 
 ZCLG = "Zou, Cao, Li and Gu 2023"
 SIGNS = np.array([1.0, -1.0], np.float32)  # the class that each of the two groups of neurons is for
@@ -369,5 +370,29 @@ def planted(name: str, value: float, **settings: Any) -> lab.Fault:
         near = value + 1e-3 * np.linspace(-1, 1, values.size).reshape(values.shape)
         return cell.assign(**{name: near}) if there else cell
 
-    told = ", ".join(f"{key} = {v}" for key, v in settings.items())
-    return lab.Fault(f"{name} is {value:g} at {told}", lambda cells: cells.change(one))
+    what = f"{NAMES.get(name, name)} is {value:g}, {at_settings(settings)}"
+    return lab.Fault(what, lambda cells: cells.change(one))
+
+
+NAMES = {
+    "test_error": "test error",
+    "train_error": "training error",
+    "blank_error": "error without noise",
+    "memory_most": "the largest $Γ$",
+    "feature_least": "the least $Λ$",
+}
+"""What numbers are called in words; those that are missing are their own name."""
+
+
+def at_settings(settings: Mapping[str, Any]) -> str:
+    """Settings in words."""
+    return ", ".join(_told(name, value) for name, value in settings.items())
+
+
+def _told(name: str, value: Any) -> str:
+    if name == "optimizer":
+        return {"adam": "Adam", "adamw": "AdamW", "gd": "gradient descent"}[value]
+    if name == "batch_size":
+        return f"batches of {value}" if value else "all examples a step"
+    letter = {"weight_decay": "λ", "feature_noise": "α"}[name]
+    return f"${letter} = {number(value)}$"

@@ -173,27 +173,28 @@ CLAIMS = (
     lab.Claim(
         id="B-L1", title="Adam moves like sign descent at first", group="dynamics",
         source=f"{ZCLG}, lemma on Adam's first stage",
-        statement="While supports are disjoint, Γ grows under sign descent by eta s sigma_p √(2/π) "
-        "a step (within 15 %), and under Adam by 1 to (1-b1)/√(1-b2) = 3.2 times as much.",
+        statement="While supports are disjoint, $Γ$ grows under sign descent by $η s σ_p "
+        r"\sqrt{2/π}$ a step (within 15 %), and under Adam by 1 to $(1−b_1)/\sqrt{1−b_2} = 3.2$ "
+        "times as much.",
         requests=FIRST,
         parts=(
-            lab.Part("growth of mean Γ over the formula, sign descent", _growth("sign"),
+            lab.Part("growth of mean $Γ$ over the formula, sign descent", _growth("sign"),
                      lab.equals(1.0, 0.15)),
             lab.Part("the same, Adam", _growth("adam"), lab.above(1.0)),
             lab.Part("and again, Adam", _growth("adam"), lab.below(0.1 / math.sqrt(0.001))),
         ),
         faults=(
-            lab.Fault("Γ grows by a fifth less", _scaled("growth", 0.8)),
-            lab.Fault("Γ grows by a half less", _scaled("growth", 0.5)),
-            lab.Fault("Γ grows 3 times as fast", _scaled("growth", 3.0)),
+            lab.Fault("$Γ$ grows by a fifth less", _scaled("growth", 0.8)),
+            lab.Fault("$Γ$ grows by a half less", _scaled("growth", 0.5)),
+            lab.Fault("$Γ$ grows 3 times as fast", _scaled("growth", 3.0)),
         ),
         does_not_show="Overlapping supports, where sign descent ends elsewhere than Adam.",
         figures=("turns",),
     ),
     lab.Claim(
-        id="B-L2", title="1/Λ falls linearly under gradient descent", group="dynamics",
+        id="B-L2", title="$1/Λ$ falls linearly under gradient descent", group="dynamics",
         source=f"{ZCLG}, stage I; the constant is derived in docs/zou2021.md",
-        statement="While the loss is log 2, Λ^(2-q) falls by (q-2) eta q/4 a step.",
+        statement="While the loss is $log 2$, $Λ^{2−q}$ falls by $(q−2)ηq/4$ a step.",
         requests=DESCENT,
         parts=(lab.Part("measured fall over the predicted one", _law, lab.equals(1.0, 0.1)),),
         faults=(
@@ -205,7 +206,8 @@ CLAIMS = (
     lab.Claim(
         id="B-L3", title="Gradient descent memorizes nothing", group="dynamics",
         source=f"{ZCLG}, stages I and II of gradient descent",
-        statement="Under gradient descent Λ comes to more than 1, while no Γ ever exceeds 0.1.",
+        statement="Under gradient descent $Λ$ comes to more than 1, while no $Γ$ ever exceeds "
+        "0.1.",
         requests=DESCENT,
         parts=(lab.in_every_run(_flat, "runs in which it is so", FEW),),
         faults=(setup.planted("memory_most", 0.2, optimizer="gd"),
@@ -216,13 +218,13 @@ CLAIMS = (
     lab.Claim(
         id="B-L4", title="A neuron turns when the feature noise outweighs its feature",
         group="dynamics", source="derived in docs/zou2021.md, after the lemma on feature flipping",
-        statement="Under sign descent Λ_r is at its largest, to 15 steps of η, where |Λ_r|^(q-1) "
-        "falls below 2 α mean_i max(<w_r, noise_i>, 0)^(q-1), over both classes: so for more than "
-        "four fifths of the neurons.",
+        statement="Under sign descent $Λ_r$ is at its largest, to 15 steps of $η$, where "
+        "$|Λ_r|^{q−1}$ falls below $2α$ times the mean of $max(⟨w_r, ξ_i⟩, 0)^{q−1}$ over the "
+        "examples of both classes: so for more than four fifths of the neurons.",
         requests=SIGN,
         parts=(
-            lab.Part(f"neurons whose Λ_r at the predicted turn is within {CLOSE} η of its largest "
-                     "value", _close, lab.above(0.8)),
+            lab.Part(f"neurons whose $Λ_r$ at the predicted turn is within ${CLOSE} η$ of its "
+                     "largest value", _close, lab.above(0.8)),
         ),
         faults=(
             lab.Fault("neurons turn 20 steps earlier or later", lab.added("short", 20)),
@@ -234,17 +236,17 @@ CLAIMS = (
     lab.Claim(
         id="B-L5", title="Adam memorizes the noise and turns against the feature",
         group="dynamics", source=f"{ZCLG}, stages I and II of Adam",
-        statement="Under Adam Λ rises first and ends below 0, and every Γ ends above 1/2.",
+        statement="Under Adam $Λ$ rises first and ends below 0, and every $Γ$ ends above 1/2.",
         requests=ADAM,
         parts=(
-            lab.in_every_run(_flips, "runs in which Λ of both classes turns", FEW),
-            lab.in_every_run(_memorized, "runs in which every Γ ends above 1/2", FEW),
+            lab.in_every_run(_flips, "runs in which $Λ$ of both classes turns", FEW),
+            lab.in_every_run(_memorized, "runs in which every $Γ$ ends above 1/2", FEW),
         ),
         faults=(
-            lab.Fault("Λ stays at 0.01", lab.altered("feature_most", lambda x: 0.01 + 0 * x)),
-            lab.Fault("the least Γ is a third", _scaled("memory_least", 1 / 3)),
+            lab.Fault("$Λ$ stays at 0.01", lab.altered("feature_most", lambda x: 0.01 + 0 * x)),
+            lab.Fault("the least $Γ$ is a third", _scaled("memory_least", 1 / 3)),
         ),
-        does_not_show="How far below 0 Λ goes with time.",
+        does_not_show="How far below 0 $Λ$ goes with time.",
         figures=("separation",),
     ),
 )  # fmt: skip

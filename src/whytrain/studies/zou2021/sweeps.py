@@ -1,5 +1,6 @@
 """When does Adam generalize after all: over weight decay, feature noise and batch size?"""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import xarray as xr
 
 from whytrain import lab
 from whytrain.report import figures as draw
-from whytrain.studies.zou2021.setup import ZCLG, mean, planted, small
+from whytrain.studies.zou2021.setup import NAMES, ZCLG, at_settings, mean, planted, small
 
 RUNS = {"quick": {"runs": 6}, "paper": {"runs": 32}}
 DECAYS = (0.0, 1e-5, 1e-3, 0.05)  # beyond, descent ends among float32's least numbers
@@ -45,8 +46,8 @@ MAP = small(
 
 def error(bound: lab.Rule, name: str = "test_error", **settings: Any) -> lab.Part:
     """A part: the mean of an error at some settings is above or below a number."""
-    told = ", ".join(f"{key} = {value}" for key, value in settings.items())
-    return lab.Part(f"mean {name} at {told}", mean(name, **settings), bound)
+    what = f"mean {NAMES.get(name, name)}, {at_settings(settings)}"
+    return lab.Part(what, mean(name, **settings), bound)
 
 
 def _line(cells: lab.Cells, axis: str, label: str, floor: float = 0.0) -> "draw.Series":
@@ -61,12 +62,15 @@ def _line(cells: lab.Cells, axis: str, label: str, floor: float = 0.0) -> "draw.
 
 def _draw_decay(cells: lab.Cells) -> tuple:
     names = {"adam": "Adam", "gd": "descent"}
-    series = [_line(cells.sel(optimizer=o), "weight_decay", n, 1e-7) for o, n in names.items()]
-    figure = draw.lines(series, x_label="weight decay λ (0 is at the left end)",
+    series = [
+        replace(_line(cells.sel(optimizer=o), "weight_decay", n, 1e-7), color=o)
+        for o, n in names.items()
+    ]
+    figure = draw.lines(series, x_label="weight decay $λ$ (0 is at the left end)",
                         y_label="test error", log="x", y_limits=(0, 1.02))  # fmt: skip
     return figure, (
-        "Test error over the weight decay, means over runs with 95 % intervals. Where λ is small "
-        "Adam does not generalize; at λ = 0.001 it does. At the right end nothing is learned."
+        "Test error over the weight decay, means over runs with 95 % intervals. Where $λ$ is small "
+        "Adam does not generalize; at $λ = 0.001$ it does. At the right end nothing is learned."
     )
 
 
@@ -82,8 +86,8 @@ def _draw_map(cells: lab.Cells) -> tuple:
         {"weight_decay": decays, "feature_noise": alphas},
     )
     table.test_error.attrs["long_name"] = "test error"
-    table.weight_decay.attrs["long_name"] = "weight decay λ"
-    table.feature_noise.attrs["long_name"] = "feature noise α"
+    table.weight_decay.attrs["long_name"] = "weight decay $λ$"
+    table.feature_noise.attrs["long_name"] = "feature noise $α$"
     figure = draw.phase_diagram(
         table, x="feature_noise", y="weight_decay", value="test_error", log="y"
     )
@@ -91,15 +95,15 @@ def _draw_map(cells: lab.Cells) -> tuple:
     return figure, (
         "Test error of Adam over feature noise and weight decay: it needs feature noise to fail, "
         "and weight decay mends it. Gradient descent has at most "
-        f"{most:.3f} for λ ≤ 0.001 in the same runs."
+        f"{most:.3f} for $λ ≤ 0.001$ in the same runs."
     )
 
 
 def _draw_batch(cells: lab.Cells) -> tuple:
     series = []
     for (name, decay), label in {
-        ("adam", 1e-5): "Adam, λ = 1e-5", ("adam", 0.1): "Adam, λ = 0.1",
-        ("adamw", 0.1): "AdamW, λ = 0.1",
+        ("adam", 1e-5): "Adam, $λ = 10^{-5}$", ("adam", 0.1): "Adam, $λ = 0.1$",
+        ("adamw", 0.1): "AdamW, $λ = 0.1$",
     }.items():  # fmt: skip
         some = cells.sel(optimizer=name, weight_decay=decay)
         full = some[0].settings.samples
@@ -119,10 +123,10 @@ def _draw_batch(cells: lab.Cells) -> tuple:
 CLAIMS = (
     lab.Claim(
         id="B-C2", title="The theorem's weight decay is small", group="caveats",
-        source=f"{ZCLG}, condition on λ; measured here",
-        statement="Adam's error is above 1/2 without weight decay and at λ = 1e-5; at λ = 1e-3 it "
-        "is below 0.05 with training error 0, as gradient descent's is at all of them. At λ = 0.05 "
-        "neither learns anything.",
+        source=f"{ZCLG}, condition on the decay; measured here",
+        statement="Adam's error is above 1/2 without weight decay and at $λ = 10⁻⁵$; at $λ = "
+        "10⁻³$ it is below 0.05 with training error 0, as gradient descent's is at all of them. "
+        "At $λ = 0.05$ neither learns anything.",
         requests=DECAY,
         parts=(
             error(lab.above(0.5), optimizer="adam", weight_decay=0.0),
@@ -139,15 +143,15 @@ CLAIMS = (
             planted("test_error", 0.1, optimizer="gd", weight_decay=1e-5),
             planted("loss", 0.6, optimizer="gd", weight_decay=0.05),
         ),
-        does_not_show="Where between 1e-5 and 1e-3 the border is, in a setting smaller than the "
-        "paper's.",
+        does_not_show="Where between $10⁻⁵$ and $10⁻³$ the border is, in a setting smaller than "
+        "the paper's.",
         figures=("weight-decay", "phases"),
     ),
     lab.Claim(
         id="B-C1", title="Feature noise is essential", group="caveats",
         source="measured here",
-        statement="Without feature noise Adam's error is below 0.3, at α = 0.2 it is above 0.6; "
-        "gradient descent's is below 0.05 at both.",
+        statement="Without feature noise Adam's error is below 0.3, at $α = 0.2$ it is above "
+        "0.6; gradient descent's is below 0.05 at both.",
         requests=ALPHA,
         parts=(
             error(lab.below(0.3), optimizer="adam", feature_noise=0.0),
