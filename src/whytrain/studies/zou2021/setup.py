@@ -370,11 +370,11 @@ def planted(name: str, value: float, **settings: Any) -> lab.Fault:
         near = value + 1e-3 * np.linspace(-1, 1, values.size).reshape(values.shape)
         return cell.assign(**{name: near}) if there else cell
 
-    what = f"{NAMES.get(name, name)} is {value:g}, {at_settings(settings)}"
+    what = f"{WORDS.get(name, name)} is {value:g}, {at_settings(settings)}"
     return lab.Fault(what, lambda cells: cells.change(one))
 
 
-NAMES = {
+WORDS = {
     "test_error": "test error",
     "train_error": "training error",
     "blank_error": "error without noise",

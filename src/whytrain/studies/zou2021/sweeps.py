@@ -8,7 +8,7 @@ import xarray as xr
 
 from whytrain import lab
 from whytrain.report import figures as draw
-from whytrain.studies.zou2021.setup import NAMES, ZCLG, at_settings, mean, planted, small
+from whytrain.studies.zou2021.setup import WORDS, ZCLG, at_settings, mean, planted, small
 
 RUNS = {"quick": {"runs": 6}, "paper": {"runs": 32}}
 DECAYS = (0.0, 1e-5, 1e-3, 0.05)  # beyond, descent ends among float32's least numbers
@@ -46,7 +46,7 @@ MAP = small(
 
 def error(bound: lab.Rule, name: str = "test_error", **settings: Any) -> lab.Part:
     """A part: the mean of an error at some settings is above or below a number."""
-    what = f"mean {NAMES.get(name, name)}, {at_settings(settings)}"
+    what = f"mean {WORDS.get(name, name)}, {at_settings(settings)}"
     return lab.Part(what, mean(name, **settings), bound)
 
 
