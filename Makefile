@@ -4,6 +4,7 @@
 # make faults  kills, full disks and damaged files, while a sweep runs
 # make mutants small faults planted in the code, one at a time: does a test notice?
 # make bench   ratios against NumPy and PyTorch, on this machine
+# make docs    the documentation, to be read without a network: build/docs/index.html
 # make lint    style, types, and the order of the layers
 # make clean   away with everything that was made
 
@@ -17,7 +18,7 @@ COMPILE_FAST := XLA_FLAGS=--xla_backend_optimization_level=0
 
 .DEFAULT_GOAL := demo
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow test-optional faults mutants bench lint clean
+.PHONY: demo test test-slow test-optional faults mutants bench docs lint clean
 
 demo: .venv/.installed
 	$(BIN)/whytrain reproduce liu2019 --preset quick
@@ -40,6 +41,10 @@ mutants: .venv/.dev
 
 bench: .venv/.bench
 	$(BIN)/python -m benchmarks
+
+docs: .venv/.docs
+	$(BIN)/mkdocs build --quiet --strict
+	@echo 'documentation: build/docs/index.html'
 
 lint: .venv/.dev
 	$(BIN)/ruff check
@@ -75,4 +80,9 @@ clean:
 .venv/.bench: .venv/.installed
 	@echo 'installing the peers of the benchmarks'
 	@$(INSTALL) -e '.[bench]'
+	@touch $@
+
+.venv/.docs: .venv/.installed
+	@echo 'installing what makes the documentation'
+	@$(INSTALL) -e '.[docs]'
 	@touch $@

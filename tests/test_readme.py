@@ -61,6 +61,16 @@ def test_the_theorists_examples_run(capsys):
     assert last == pytest.approx(0.75, abs=0.1)  # conserved in the small-step limit
 
 
+def test_the_commands_in_python_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in blocks((ROOT / "docs" / "python.md").read_text(), "python"):
+        exec(block, names)
+    printed = capsys.readouterr().out
+    assert "liu2019/success-rate: 200 runs, seed 0" in printed
+    assert dict(names["rates"].sizes) == {"architecture": 2, "k": 2}
+
+
 def test_pieces_can_be_read_as_the_page_says(tmp_path, capsys):
     source = lab.Source(studies.load, toy.__file__)
     settings = toy.Walk()

@@ -3,13 +3,14 @@
 import html
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
 
 WIDTH = 80
+LINES = 30  # of a document that is printed
 MOST = 64  # numbers of a list that are told one by one
 
 _COLORS = {"good": "green", "bad": "red"}
@@ -125,6 +126,14 @@ class Documented(Shown):
         about = said.pop("sentence", "")
         rows = [(name, in_words(value)) for name, value in flat(said)]
         return Table(type(self).__name__, ("number", ">value"), rows, notes, about)
+
+    def __repr__(self) -> str:
+        whole = self.shown()
+        left = len(whole.rows) - LINES
+        if left <= 0:
+            return str(whole)
+        notes = (f"and {left} more numbers; document() has all", *whole.notes)
+        return str(replace(whole, rows=whole.rows[:LINES], notes=notes))
 
 
 def rich_table(*columns: str) -> Any:

@@ -9,6 +9,7 @@ from whytrain.cli import main
 from whytrain.studies import template
 from whytrain.testing import check_study
 
+PAGE = (Path(__file__).parents[2] / "docs" / "own-study.md").read_text()
 LONGEST = 150  # lines of a study in one file
 
 
@@ -22,7 +23,8 @@ def test_it_runs_and_its_fault_turns_the_verdict(capsys):
     assert "whytrain reproduce floor.py --check" in capsys.readouterr().out
     assert main(["reproduce", "floor.py", "--check", "--workers", "1"]) == 0
     printed = capsys.readouterr().out
-    assert "floor  ✓ supported" in printed
+    row = next(line.strip() for line in printed.splitlines() if "✓ supported" in line)
+    assert row in PAGE
     assert "1 of 1 planted faults turned the verdict" in printed
     done = wt.reproduce("floor.py", check=True)
     assert done.computed == 0
@@ -36,8 +38,22 @@ def test_its_experiment_passes_the_gate():
 
 def test_where_the_assumption_fails_so_does_the_claim():
     main(["new", "floor.py"])
-    [(_, verdict)] = wt.reproduce("floor.py", claim="floor", steps=20).outcomes
+    found = wt.reproduce("floor.py", claim="floor", steps=20)
+    [(_, verdict)] = found.outcomes
     assert verdict.word == "contradicted"  # the runs have not come to rest
+    assert "3.64 [3.29, 3.98]" in repr(found)
+    assert "3.64 [3.29, 3.98]" in PAGE
+
+
+def test_the_inconclusive_claim_of_the_page():
+    main(["new", "floor.py"])
+    text = Path("floor.py").read_text()
+    Path("floor.py").write_text(text.replace(", resolution=0.05", ""))
+    few = repr(wt.reproduce("floor.py", claim="floor", runs=15))
+    row = next(line.strip() for line in few.splitlines() if "inconclusive" in line)
+    assert row in PAGE
+    assert "1.02 [0.985, 1.05]" in repr(wt.reproduce("floor.py", claim="floor", runs=100))
+    assert "1.02 [0.985, 1.05]" in PAGE
 
 
 def test_nothing_is_overwritten(capsys):

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from whytrain.errors import UserError
 from whytrain.report.figures.labels import ground
+from whytrain.report.figures.picture import Picture
 from whytrain.report.style import OUTCOMES, color, context, theme
 
 _SIZE = (5.6, 4.4)
@@ -106,7 +107,7 @@ def plane(
             f"values must have shape (len(y), len(x)) = {(len(up), len(right))}, not {height.shape}"
         )
     with context():
-        figure = Figure(figsize=_SIZE)
+        figure = Picture(figsize=_SIZE)
         axes = figure.add_subplot(xlabel=x_label, xlim=(right[0], right[-1]), ylim=(up[0], up[-1]))
         axes.set_title(y_label)
         _draw_contours(axes, right, up, height, levels, value_label)

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from whytrain.errors import UserError
 from whytrain.report.figures.axis import check_log, set_decades, set_scales
 from whytrain.report.figures.labels import EndLabel, label_right_edges
+from whytrain.report.figures.picture import Picture
 from whytrain.report.style import CYCLE, color, context, theme
 
 _WIDTH = 5.6
@@ -123,7 +124,7 @@ def lines(
     check_log(log)
     panels = _panels(content, y_label, "y" in log, y_limits, references)
     with context():
-        figure = Figure(figsize=(_WIDTH, _height(len(panels))))
+        figure = Picture(figsize=(_WIDTH, _height(len(panels))))
         grid = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
         ends = [
             _draw(axes, panel, "x" if "x" in log else "", alone=len(panels) == 1)

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from whytrain.errors import UserError, nearest
 from whytrain.report.figures.axis import check_log, set_decades, set_scales
 from whytrain.report.figures.labels import ground
+from whytrain.report.figures.picture import Picture
 from whytrain.report.style import context, rate_colormap, theme
 
 _SIZE = (5.6, 4.4)
@@ -78,7 +79,7 @@ def phase_diagram(
     field = _field(dataset, x, y, value)
     right, up = (_coordinate(dataset, name, axis in log) for name, axis in ((x, "x"), (y, "y")))
     with context():
-        figure = Figure(figsize=_SIZE)
+        figure = Picture(figsize=_SIZE)
         axes = figure.add_subplot()
         set_scales(axes, log)
         image = axes.pcolormesh(
