@@ -75,7 +75,7 @@ def test_a_norm_that_is_not_found_is_bounded_from_above(padding, stride, monkeyp
     found = convolution_norm(layer, 7, 7)
     true = np.linalg.svd(as_matrix(layer, (2, 7, 7)))[1][0]
     assert not found.exact
-    assert true <= found.value * (1 + 1e-12) <= 3.5 * true
+    assert true <= found.value * (1 + 1e-12) <= 9 * true  # nine entries
 
 
 @pytest.mark.parametrize("scale", [1e-170, 1e170, 0.0])

@@ -11,8 +11,9 @@ from scipy.special import ndtr
 
 from whytrain.cli import main
 from whytrain.errors import UserError
-from whytrain.gaussian import ESTIMATORS, Estimator
-from whytrain.measures import measure_ste
+from whytrain.gaussian import ESTIMATORS, Estimator, PiecewiseConstant
+from whytrain.measures import load_estimator, measure_ste
+from whytrain.networks.quantizer import resolution
 
 VERDICTS = {"relu": "good", "clipped_relu": "good"}
 
@@ -218,3 +219,38 @@ def test_mistakes_are_told_in_one_line(file, words, message, capsys):
     assert not told.out
     assert message in told.err
     assert len(told.err.splitlines()) == 1
+
+
+def test_what_is_lost_at_a_clamp_and_sent_at_its_border():
+    top = 3 * resolution(2)
+    window = Estimator("window", PiecewiseConstant(0.0, ((0.0, 1.0), (top, -1.0))), (), "", "")
+    found = measure_ste(window)
+    assert found.lost == pytest.approx(0.0722, abs=1e-4)
+    assert found.borders == ((0.0, 0.0, 0.0, 1.0), (top, 1.0, 0.0, 0.0))
+    clipped = Estimator("own", lambda x: (x > 0) & (x <= top), (0.0, top), "", "")
+    assert measure_ste(clipped).borders[1] == (top, 1.0, 1.0, 0.0)
+    assert measure_ste(ESTIMATORS["identity"]).borders == ()
+    assert measure_ste(ESTIMATORS["identity"]).lost == 0
+
+
+@pytest.mark.optional("PyTorch")
+def test_a_function_of_pytorch_is_measured(tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text(
+        "import torch\n\n\n"
+        "class Step(torch.autograd.Function):\n"
+        "    @staticmethod\n"
+        "    def forward(ctx, x):\n"
+        "        ctx.save_for_backward(x)\n"
+        "        return (x > 0).to(x.dtype)\n\n"
+        "    @staticmethod\n"
+        "    def backward(ctx, g):\n"
+        "        [x] = ctx.saved_tensors\n"
+        "        return g * ((x >= 0) & (x <= 1)).to(g.dtype)\n"
+    )
+    found = measure_ste(load_estimator(f"{path}:Step", (0.0, 1.0)))
+    known = measure_ste(ESTIMATORS["clipped_relu"])
+    np.testing.assert_allclose(found.passed, known.passed, rtol=1e-6)
+    assert found.verdict == "good"
+    assert found.lost == pytest.approx(0.158655, abs=1e-5)
+    assert found.borders == ((0.0, 0.0, 1.0, 1.0), (1.0, 1.0, 1.0, 0.0))

@@ -14,6 +14,7 @@ from whytrain._process import cores
 from whytrain.cli.measure_capacity import capacity
 from whytrain.cli.measure_kernel import kernel
 from whytrain.cli.measure_linearity import linearity
+from whytrain.cli.measure_network import network
 from whytrain.cli.measure_optimizers import optimizers
 from whytrain.cli.status import Status
 from whytrain.errors import UserError
@@ -31,6 +32,7 @@ app = typer.Typer(
 measure = typer.Typer(
     help="Measure a network, or a part of one, of your own.", rich_markup_mode=None
 )
+measure.command("network")(network)
 measure.command("capacity")(capacity)
 measure.command("kernel")(kernel)
 measure.command("linearity")(linearity)

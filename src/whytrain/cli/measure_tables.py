@@ -1,6 +1,6 @@
 """What people see of a measured network, at most 80 columns wide."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.markup import escape
@@ -60,6 +60,68 @@ def show_capacity(document: Mapping[str, Any]) -> None:
     console.print(norms)
     for note in document["notes"]:
         console.print(f"note: {escape(note)}")
+
+
+def network_rows(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What is shown of a network, each number with its error where it has one.
+
+    Args:
+        document: What `Portrait.document` returned.
+    """
+    curvature, bound = document["curvature"], document["bounds"]["pac_bayes"]
+    trace = curvature["trace"]
+    rows = [
+        ("training error", f"{document['errors']['train']:.3%}"),
+        ("margin at its quantile", _number(document["margin"]["value"])),
+        ("the same over the Lipschitz constant", _number(document["margin"]["normalized"])),
+        ("distance from the start", _number(document["norms"]["distance"])),
+        ("Lipschitz constant, from spectral norms", _number(document["norms"]["product_spectral"])),
+        ("path norm (squares)", _number(document["norms"]["path_2"])),
+        ("Fisher-Rao norm", _number(document["norms"]["fisher_rao"])),
+        ("PAC-Bayes bound of the noisy network", f"{bound['bound']:.3f}"
+         + (", vacuous" if bound["vacuous"] else "")),
+        ("its training error, at noise sigma", f"{bound['error']:.3f} at {bound['sigma']:.2g}"),
+        ("spectral complexity (2017) / sqrt(m)",
+         _number(document["bounds"]["bartlett2017"]["gap"])),
+        ("PAC-Bayes spectral (2018) / sqrt(m)",
+         _number(document["bounds"]["neyshabur2018"]["gap"])),
+        *((f"{end} eigenvalue, residual",
+           f"{curvature[end]['value']:.4g} ± {curvature[end]['residual']:.1g}"
+           + ("" if curvature[end]["converged"] else ", not converged"))
+          for end in ("top", "bottom")),
+        ("trace, 95 %", f"{trace['value']:.4g} [{trace['low']:.4g}, {trace['high']:.4g}]"),
+    ]  # fmt: skip
+    if "test" in document["errors"]:
+        rows.insert(1, ("test error", f"{document['errors']['test']:.3%}"))
+    return rows
+
+
+def show_network(
+    documents: Sequence[Mapping[str, Any]], words: Sequence[str], page: str | None
+) -> None:
+    """Print what was measured of one network, or of several side by side.
+
+    Args:
+        documents: What `Portrait.document` returned for each.
+        words: What they are called.
+        page: Where the page is, if one was written.
+    """
+    console, sizes = _console(), documents[0]["network"]
+    console.print(
+        f"[bold]{sizes['layers']} layers[/]: {sizes['parameters']} parameters, {sizes['examples']} "
+        "examples"
+    )
+    if not all(document["checked"] for document in documents):
+        console.print("[bold]not checked against the model[/]: give its outputs")
+    table = _table("", *(f">{escape(word)}" for word in words))
+    columns = [network_rows(document) for document in documents]
+    for cells in zip(*columns, strict=True):
+        table.add_row(cells[0][0], *(escape(value) for _, value in cells))
+    console.print(table)
+    for note in dict.fromkeys(note for document in documents for note in document["notes"]):
+        console.print(f"note: {escape(note)}")
+    if page is not None:
+        console.print(f"page: {escape(page)}", soft_wrap=True)
 
 
 def show_kernel(document: Mapping[str, Any]) -> None:

@@ -179,10 +179,25 @@ def show_ste(found: SteMeasure, picture: str | None) -> None:
             "–" if point.collapse is None else f"{point.collapse:.3g}",
         )  # fmt: skip
     console.print(table)
+    console.print(
+        f"of standard normal inputs {found.lost:.2%} are above 0 and send nothing back; at "
+        f"{_jumps(found)}"
+    )
     console.print(escape(found.recommendation))
     console.print(f"[dim]Holds for: {escape(found.assumptions)}.[/]")
     if picture is not None:
         console.print(f"picture: {escape(picture)}", soft_wrap=True)
+
+
+def _jumps(found: SteMeasure) -> str:
+    """What is sent back at the borders, in words."""
+    if not found.borders:
+        return "no place does the derivative jump"
+    words = (
+        f"x = {x:.4g} it sends {there:.3g} (below {below:.3g}, above {above:.3g})"
+        for x, below, there, above in found.borders[:4]
+    )
+    return ", ".join(words)
 
 
 def _console() -> Console:

@@ -27,8 +27,11 @@ from whytrain.measures.margins import (
     max_margin,
     normalized_margin,
 )
+from whytrain.measures.models import Model, network
 from whytrain.measures.network import Convolution, Dense, TwoLayerWeights, forward
 from whytrain.measures.norms import convolution_norm
+from whytrain.measures.pac_bayes import PacBayes, pac_bayes
+from whytrain.measures.portrait import Portrait, cross_entropy, portrait
 from whytrain.measures.reading import layers, two_layer
 from whytrain.measures.spectrum import Eigenvalue, bottom_eigenvalue, lanczos, top_eigenvalue
 from whytrain.measures.ste import (
@@ -57,6 +60,9 @@ __all__ = [
     "Linearity",
     "MaxMargin",
     "Measured",
+    "Model",
+    "PacBayes",
+    "Portrait",
     "Stationary",
     "SteMeasure",
     "Trace",
@@ -69,6 +75,7 @@ __all__ = [
     "certified_signs",
     "clustered_limit",
     "convolution_norm",
+    "cross_entropy",
     "deep",
     "effective_rank",
     "find_estimator",
@@ -84,7 +91,10 @@ __all__ = [
     "load_estimator",
     "max_margin",
     "measure_ste",
+    "network",
     "normalized_margin",
+    "pac_bayes",
+    "portrait",
     "read_checkpoint",
     "read_data",
     "read_outputs",

@@ -31,6 +31,17 @@ from whytrain.measures.sample import (
     test_error,
     unsure,
 )
+from whytrain.measures.stages import (
+    Activation,
+    Pool,
+    Reshape,
+    Residual,
+    apply,
+    layers_of,
+    lipschitz,
+    of_paths,
+    stages_between,
+)
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,8 @@ class DeepMeasures(OfClassifier):
         parameters: How many there are, biases among them; layers that share an array count it once.
         layers: The norms of each layer.
         exact: Whether all spectral norms are exact.
-        product_spectral: `prod_l ||W_l||_2`; bounds the Lipschitz constant.
+        product_spectral: `prod_l ||W_l||_2`, times the Lipschitz constants of activations and
+            poolings, and with the sum over both branches of a skip: a Lipschitz constant.
         sum_spectral: `sum_l ||W_l||_2`.
         product_frobenius: `prod_l ||W_l||_F`.
         sum_frobenius: `sum_l ||W_l||_F`.
@@ -76,15 +88,17 @@ class DeepMeasures(OfClassifier):
         path_1: The sum over paths from inputs to outputs of the absolute product of the weights.
         path_2: The root of the sum over paths of the squared product. Neyshabur, Salakhutdinov and
             Srebro 2015. Biases are left out; other implementations count them as weights of an
-            input 1.
+            input 1. None where an activation is not positively homogeneous; a maximum over a
+            window counts as the sum.
         bartlett2017: `(B / gamma) prod_l s_l ( sum_l (||W_l - W0_l||_{1,2} / s_l)^(2/3) )^(3/2)`
             with `s_l = ||W_l||_2` and `B` the root of the mean of `||x||^2`: spectral complexity
-            (Bartlett, Foster and Telgarsky 2017, equation 1.2); gap ~ this / sqrt(m) up to
-            logarithms.
+            (Bartlett, Foster and Telgarsky 2017, equation 1.2), times the Lipschitz constants of
+            what stands between the layers; gap ~ this / sqrt(m) up to logarithms. None with a skip,
+            or an activation that is not 0 at 0.
         neyshabur2018: `(Bmax / gamma) L sqrt(w ln(w L)) prod_l s_l sqrt( sum_l ||W_l - W0_l||_F^2 /
             s_l^2 )` with `w` the largest width: the root of the PAC-Bayes spectral bound's leading
             term (Neyshabur, Bhojanapalli and Srebro 2018, Theorem 1, there around 0), up to a
-            constant.
+            constant. None with a skip, or anything but (leaky) rectifiers and pooling between.
         fisher_rao: `sqrt( E <grad loss(x, y), W>^2 )` over all parameters and the sample, with the
             loss's cross-entropy and the given labels (Liang et al. 2019, empirical Fisher). For
             networks without biases it equals `L sqrt( E <d loss / d f, f>^2 )`, which other
@@ -99,10 +113,10 @@ class DeepMeasures(OfClassifier):
     product_frobenius: float
     sum_frobenius: float
     distance: float
-    path_1: float
-    path_2: float
-    bartlett2017: float
-    neyshabur2018: float
+    path_1: float | None
+    path_2: float | None
+    bartlett2017: float | None
+    neyshabur2018: float | None
     fisher_rao: float
 
     def document(self) -> dict[str, Any]:
@@ -133,8 +147,9 @@ def deep(
     The network is held against the model's own outputs, where there are some, as `capacity` does.
 
     Args:
-        initial: The network before training: a list of layers, or whatever `layers` and `capacity`
-            take (state dicts, Flax variables, modules, estimators).
+        initial: The network before training: what `network` has read from a model, which may have
+            other activations, pooling and skips; a list of layers; or whatever `layers` and
+            `capacity` take (state dicts, Flax variables, modules, estimators).
         trained: The network after it; a module or an estimator is called, as `outputs`.
         inputs: The training examples, (example, inputs) or (example, channel, height, width); of
             Flax and Keras (example, height, width, channel). Without labels, an iterable of pairs.
@@ -193,9 +208,10 @@ def _measured(pair: Pair, sample: Examples, quantile: float, test: Any, batch: i
     hint = None if pair.compared else sample.hint()
     lengths, found, slopes = _sample(trained, checked(sample.batches, sizes[0], classes))
     gamma = positive_quantile(found, quantile, pair.compared, hint)
+    first, last = (list(layers_of(stages, sizes[0])) for stages in (initial, trained))
     each = tuple(
-        _layer_norms(*layers, *sizes[i : i + 2])
-        for i, layers in enumerate(zip(initial, trained, strict=True))
+        _layer_norms(old, new, into, out)
+        for (old, _, _), (new, into, out) in zip(first, last, strict=True)
     )
     spectral, frobenius = [n.spectral for n in each], [n.frobenius for n in each]
     if 0 in spectral:
@@ -203,16 +219,23 @@ def _measured(pair: Pair, sample: Examples, quantile: float, test: Any, batch: i
             f"the weights of layer {spectral.index(0)} are zero: the outputs do not depend on the "
             "inputs, and there is nothing to measure"
         )
-    product, depth = math.prod(spectral), len(each)
+    product, depth = lipschitz(trained, iter(spectral)), len(each)
     if product == 0:
         raise UserError("the product of the spectral norms is too small for float64")
     rows = sum(_ratio(n.distance_1_2, n.spectral) ** (2 / 3) for n in each) ** 1.5
     moved = _length([_ratio(n.distance, n.spectral) for n in each])
     width = max(n.widest for n in each)
-    paths = [path_norm(trained, sizes[0], power) for power in (1, 2)]
+    allowed, why = theorems(trained)
+    paths = [path_norm(trained, sizes[0], p) if "path" in allowed else None for p in (1, 2)]
+    bartlett = rms(lengths) / gamma * product * rows
+    neyshabur = (
+        float(lengths.max()) / gamma * depth * math.sqrt(width * math.log(max(width * depth, 2)))
+        * product * moved
+    )  # fmt: skip
     shared = _shared(pair)
     return DeepMeasures(
-        parameters=sum(np.size(leaf) for leaf in jax.tree.leaves(trained))
+        parameters=pair.parameters
+        or sum(np.size(leaf) for layer, _, _ in last for leaf in jax.tree.leaves(layer))
         - sum(size for _, size in shared),
         layers=each,
         exact=all(n.exact for n in each),
@@ -225,13 +248,12 @@ def _measured(pair: Pair, sample: Examples, quantile: float, test: Any, batch: i
         path_2=paths[1],
         margin=gamma,
         quantile=quantile,
-        bartlett2017=rms(lengths) / gamma * product * rows,
-        neyshabur2018=float(lengths.max()) / gamma * depth
-        * math.sqrt(width * math.log(max(width * depth, 2))) * product * moved,
+        bartlett2017=bartlett if "bartlett2017" in allowed else None,
+        neyshabur2018=neyshabur if "neyshabur2018" in allowed else None,
         fisher_rao=rms(slopes),
         notes=tuple(
-            unsure(quantile, len(found)) + _notes(trained, each) + [words for words, _ in shared]
-            + ([hint] if hint else []) + pair.notes()
+            unsure(quantile, len(found)) + _notes([layer for layer, _, _ in last], each)
+            + why + [words for words, _ in shared] + ([hint] if hint else []) + pair.notes()
         ),
         train_error=error(found),
         test_error=test_error(test, batch, sizes[0], classes, lambda x: outputs_of(trained, x)),
@@ -239,9 +261,52 @@ def _measured(pair: Pair, sample: Examples, quantile: float, test: Any, batch: i
     )  # fmt: skip
 
 
-def _shape(layers: Sequence[Layer], first: Any) -> tuple[int, ...]:
+def theorems(stages: Sequence[Any]) -> tuple[set[str], list[str]]:
+    """Which measures are a theorem's for what stands between the layers, and why others are not.
+
+    Args:
+        stages: A network; of layers alone, with rectifiers between.
+
+    Returns:
+        Their names, and a sentence for what is left out or has a Lipschitz constant that is not 1.
+
+    Example:
+        >>> from whytrain.measures.stages import Activation, Reshape
+        >>> allowed, why = theorems([Reshape((2,)), Dense(np.eye(2)), Activation("sigmoid")])
+        >>> sorted(allowed), why[0]
+        ([], 'no bartlett2017: its theorem is for chains of activations that are 0 at 0; sigmoid')
+    """
+    inner = list(stages_between(stages))
+    skips = ["a skip"] if any(isinstance(one, Residual) for one in inner) else []
+    acts = {str(one): one for one in inner if isinstance(one, Activation)}
+    lifted = [name for name, one in acts.items() if not one.fixes_zero]
+    curved = [name for name, one in acts.items() if not one.homogeneous or abs(one.slope) > 1]
+    reasons = {
+        "bartlett2017": ("chains of activations that are 0 at 0", [*skips, *lifted]),
+        "neyshabur2018": ("chains of (leaky) rectifiers", [*skips, *curved]),
+        "path": ("positively homogeneous activations", curved),
+    }
+    notes = [
+        f"no {name}: its theorem is for {what}; {', '.join(odd)}"
+        for name, (what, odd) in reasons.items()
+        if odd
+    ]
+    constants = {
+        str(one) if isinstance(one, Activation) else f"{one.kind} pooling": one.lipschitz
+        for one in inner
+        if isinstance(one, Activation | Pool) and one.lipschitz != 1
+    }
+    if constants:
+        told = ", ".join(f"{name} {value:.4g}" for name, value in constants.items())
+        notes.append(f"Lipschitz constants used: {told}; of other activations 1")
+    return {name for name, (_, odd) in reasons.items() if not odd}, notes
+
+
+def _shape(layers: Sequence[Any], first: Any) -> tuple[int, ...]:
     """The shape of one input, a vector where the first layer is dense."""
     shape = np.shape(first)[1:]
+    if isinstance(layers[0], Reshape):  # of a model, which takes inputs of this shape
+        return layers[0].shape
     return (math.prod(shape),) if isinstance(layers[0], Dense) else shape
 
 
@@ -262,7 +327,9 @@ def _shared(pair: Pair) -> list[tuple[str, int]]:
     each other, which no accident brings about.
     """
     found, seen = [], []
-    nets = (pair.initial.layers, pair.trained.layers)
+    nets = (
+        [layer for layer, _, _ in layers_of(net.layers)] for net in (pair.initial, pair.trained)
+    )
     for i, (first, last) in enumerate(zip(*nets, strict=True)):
         for what in ("weight", "bias"):
             if getattr(first, what) is None or getattr(last, what) is None:
@@ -278,7 +345,7 @@ def _shared(pair: Pair) -> list[tuple[str, int]]:
     return found
 
 
-def _notes(layers: Sequence[Layer], norms: Sequence[LayerNorms]) -> list[str]:
+def _notes(layers: Sequence[Any], norms: Sequence[LayerNorms]) -> list[str]:
     notes = []
     if bounds := [i for i, of in enumerate(norms) if not of.exact]:
         notes.append(
@@ -294,7 +361,7 @@ def _notes(layers: Sequence[Layer], norms: Sequence[LayerNorms]) -> list[str]:
     return notes
 
 
-def path_norm(layers: Sequence[Layer], shape: Sequence[int], power: int) -> float:
+def path_norm(layers: Sequence[Any], shape: Sequence[int], power: int) -> float:
     """`( sum over paths of prod |w|^power )^(1 / power)`: the network of `|w|^power` on ones.
 
     Args:
@@ -310,6 +377,10 @@ def path_norm(layers: Sequence[Layer], shape: Sequence[int], power: int) -> floa
         >>> path_norm([Dense(np.array([[3.0, -4.0]])), Dense(np.array([[2.0]]))], (2,), 2)
         10.0
     """
+    if not all(isinstance(layer, Layer) for layer in layers):
+        with jax.enable_x64(True):
+            ones = apply(of_paths(layers, power), jnp.ones((1, *shape)))
+            return float(jnp.sum(ones) ** (1 / power))
     sizes = [np.abs(as_float64(layer.weight)) for layer in layers]
     exponents = [_extreme(size) for size in sizes]
     with jax.enable_x64(True):
@@ -355,7 +426,7 @@ def _ratio(one: float, other: float) -> float:
 
 
 def _sample(
-    layers: list[Layer], batches: Iterable[tuple[np.ndarray, np.ndarray]]
+    layers: list[Any], batches: Iterable[tuple[np.ndarray, np.ndarray]]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Length, margin, and `<grad loss, W>` of every example."""
     parts = []
@@ -376,10 +447,10 @@ def _lengths(x: np.ndarray) -> np.ndarray:
 
 
 @jax.jit
-def _slopes(params: list[Layer], x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _slopes(params: list[Any], x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The logits, and the derivative of each example's loss along the parameters themselves."""
 
-    def losses(at: list[Layer]) -> tuple[jax.Array, jax.Array]:
+    def losses(at: list[Any]) -> tuple[jax.Array, jax.Array]:
         logits = forward(at, x)
         return optax.losses.softmax_cross_entropy_with_integer_labels(logits, y), logits
 

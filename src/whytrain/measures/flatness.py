@@ -107,7 +107,7 @@ def flatness(
     keys = jax.random.split(jax_key(seed, key), (groups, draws))
     with jax.enable_x64(True):
         found = moving(loss, trained)
-        params, distance = cast(found.arrays, jnp.float64), _distance(initial, trained)
+        params, distance = cast(found.arrays, jnp.float64), squared_distance(initial, trained)
         check_parts(replace(found, arrays=params), data, batch)
         with told():
             base = sum(
@@ -154,8 +154,8 @@ def _summary(logs: Float[np.ndarray, " group"], distance: float, left_out: str) 
     )
 
 
-def _distance(initial: PyTree, trained: PyTree) -> float:
-    """`||w - w0||^2`."""
+def squared_distance(initial: PyTree, trained: PyTree) -> float:
+    """`||w - w0||^2` of the parameters of one network."""
     begin = check_same(initial, trained)
     end = check_same(trained, trained)
     with np.errstate(over="ignore"):
@@ -194,7 +194,8 @@ def _solve(
     return np.exp2((low + high) / 2)
 
 
-def _noisy(params: PyTree, key: Array, sigma: Array) -> PyTree:
+def with_noise(params: PyTree, key: Array, sigma: Array) -> PyTree:
+    """Parameters with independent normal noise of standard deviation `sigma`."""
     leaves, treedef = jax.tree.flatten(params)
     keys = jax.random.split(key, len(leaves))
     noisy = [
@@ -211,7 +212,7 @@ def _mean_loss(
     def group(at: tuple) -> Array:
         draws, sigma = at
         return jnp.mean(
-            jax.lax.map(lambda key: seen_by_jax(loss)(_noisy(params, key, sigma), *data), draws)
+            jax.lax.map(lambda key: seen_by_jax(loss)(with_noise(params, key, sigma), *data), draws)
         )
 
     return jax.lax.map(group, (keys, sigmas))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -14,7 +14,7 @@ from whytrain._types import Numeric
 from whytrain.errors import UserError
 from whytrain.measures.arrays import as_float64
 
-Padding = int | Literal["circular"]
+Padding = int | Literal["circular"] | tuple[tuple[int, int], tuple[int, int]]
 Shape = tuple[int, ...]
 
 
@@ -41,18 +41,22 @@ class Convolution(eqx.Module):
     Attributes:
         weight: (output channels, input channels, kernel height, kernel width).
         bias: (output channels,), or None.
-        stride: How far apart the outputs are.
-        padding: So many zeros on every side, or `"circular"`: the image on a torus, as many outputs
-            as inputs for stride 1.
+        stride: How far apart the outputs are, one number or one of each axis.
+        padding: So many zeros on every side, or on both sides of each axis, or `"circular"`: the
+            image on a torus, as many outputs as inputs for stride 1.
         channels_last: Whether images are (example, height, width, channel), as Flax and Keras have
             them.
+        dilation: How far apart the entries of the kernel lie on the image.
+        groups: Into how many parts the channels are cut, each with a convolution of its own.
     """
 
     weight: Float[Numeric, "out in kh kw"]
     bias: Float[Numeric, " out"] | None = None
-    stride: int = eqx.field(static=True, default=1)
+    stride: int | tuple[int, int] = eqx.field(static=True, default=1)
     padding: Padding = eqx.field(static=True, default=0)
     channels_last: bool = eqx.field(static=True, default=False)
+    dilation: int | tuple[int, int] = eqx.field(static=True, default=1)
+    groups: int = eqx.field(static=True, default=1)
 
     def __call__(self, x: Float[Array, "example ..."]) -> Float[Array, "example ..."]:
         """The layer on a batch, without activation."""
@@ -65,23 +69,34 @@ class Convolution(eqx.Module):
         if self.padding == "circular":
             around = [((k - 1) // 2, k // 2) for k in weight.shape[2:]]
             x = jnp.pad(x, [(0, 0), (0, 0), *around], mode="wrap")
-            sides = (0, 0)
+            sides = [(0, 0)] * 2
+        elif isinstance(self.padding, tuple):
+            sides = self.padding
         else:
-            sides = (int(self.padding), int(self.padding))
+            sides = [(int(self.padding),) * 2] * 2
         x, weight = (part.astype(jnp.result_type(x, weight)) for part in (x, weight))
-        y = jax.lax.conv_general_dilated(x, weight, (self.stride,) * 2, [sides, sides])
+        y = jax.lax.conv_general_dilated(
+            x, weight, _both(self.stride), sides, rhs_dilation=_both(self.dilation),
+            feature_group_count=self.groups,
+        )  # fmt: skip
         return y if self.bias is None else y + jnp.asarray(self.bias)[:, None, None]
+
+
+def _both(number: int | tuple[int, int]) -> tuple[int, int]:
+    return number if isinstance(number, tuple) else (number, number)
 
 
 Layer = Dense | Convolution
 
 
 def forward(
-    layers: Sequence[Layer],
+    layers: Sequence[Any],
     x: Float[Numeric, "example ..."],
     activation: Callable[[Array], Array] = jax.nn.relu,
 ) -> Float[Array, "..."]:
     """The network's outputs: the layers in turn, a rectifier (or another) between each two.
+
+    Where anything else than layers stands in the list, nothing is put between.
 
     Example:
         >>> layers = [Dense(np.array([[-1.0]])), Dense(np.array([[2.0]]))]
@@ -89,21 +104,21 @@ def forward(
         [[6.]
          [0.]]
     """
-    y = jnp.asarray(x)
+    y, bare = jnp.asarray(x), all(isinstance(layer, Layer) for layer in layers)
     for i, layer in enumerate(layers):
-        y = layer(activation(y) if i else y)
+        y = layer(activation(y) if i and bare else y)
     return y
 
 
 def outputs(
-    layers: Sequence[Layer], x: np.ndarray, activation: Callable[[Array], Array] = jax.nn.relu
+    layers: Sequence[Any], x: np.ndarray, activation: Callable[[Array], Array] = jax.nn.relu
 ) -> np.ndarray:
     """What `forward` gives, in float64."""
     with jax.enable_x64(True):
         return np.asarray(forward(jax.tree.map(as_float64, list(layers)), x, activation))
 
 
-def shapes(layers: Sequence[Layer], shape: Sequence[int]) -> list[tuple[int, ...]]:
+def shapes(layers: Sequence[Any], shape: Sequence[int]) -> list[tuple[int, ...]]:
     """The shape of what enters every layer, and of what leaves the last.
 
     Args:
@@ -126,15 +141,16 @@ def shapes(layers: Sequence[Layer], shape: Sequence[int]) -> list[tuple[int, ...
         except (TypeError, ValueError, IndexError):
             fits = False
         if not fits:
+            weight = np.shape(getattr(layer, "weight", ()))
             raise UserError(
-                f"layer {i} with weights of shape {np.shape(layer.weight)} does not fit what "
+                f"layer {i} with weights of shape {weight} does not fit what "
                 f"enters it, of shape {entering}; is the order, a stride or a padding wrong, or is "
                 "something between the layers, such as pooling?"
             )
     return found
 
 
-def fits(layers: Sequence[Layer], shape: Sequence[int]) -> bool:
+def fits(layers: Sequence[Any], shape: Sequence[int]) -> bool:
     """Whether each layer takes what enters it."""
     try:
         return bool(shapes(layers, shape))
@@ -152,7 +168,7 @@ class Network:
         notes: What a reader should know, a sentence each.
     """
 
-    layers: tuple[Layer, ...]
+    layers: tuple[Any, ...]
     names: tuple[str, ...]
     notes: tuple[str, ...] = ()
 

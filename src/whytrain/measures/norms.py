@@ -160,9 +160,9 @@ def convolution_norm(layer: Convolution, height: int, width: int) -> Norm:
 
     Otherwise, above all with zeros around the image, it is the root of the largest eigenvalue of
     `A^T A` with `A` the map itself, by the Lanczos method to a residual of 1e-10. Should that not
-    be reached, the result is an upper bound: the norm on a larger torus, at least `height +
-    kernel - 1` high, from and to which the map is an embedding and a restriction. The norm
-    of the kernel as an (out, in kh kw) matrix, which other implementations take, is neither.
+    be reached, the result is an upper bound: the sum of the norms of the kernel's (out, in)
+    matrices. The norm of the kernel as an (out, in kh kw) matrix, which other implementations take,
+    is neither.
 
     Args:
         layer: The convolution.
@@ -180,19 +180,22 @@ def convolution_norm(layer: Convolution, height: int, width: int) -> Norm:
         0.921207
     """
     weight, stride = np.asarray(layer.weight, np.float64), layer.stride
-    torus = layer.padding == "circular" and not height % stride and not width % stride
-    if torus or not np.isfinite(weight).all() or not weight.any():
-        return Norm(_largest(_transform(weight, height, width), stride if torus else 1), torus)
-    return _by_lanczos(layer, height, width) or _bound(layer, height, width)
+    plain = layer.padding == "circular" and layer.dilation == layer.groups == 1
+    if plain and isinstance(stride, int) and not height % stride and not width % stride:
+        return Norm(_largest(_transform(weight, height, width), stride), True)
+    if not np.isfinite(weight).all() or not weight.any():
+        return _bound(layer)
+    return _by_lanczos(layer, height, width) or _bound(layer)
 
 
 def _by_lanczos(layer: Convolution, height: int, width: int) -> Norm | None:
     """The largest singular value of the map; None where it did not converge."""
     weight = np.asarray(layer.weight, np.float64)
     scale = power_of_two(weight)
-    shape = (1, weight.shape[1], height, width)
+    channels = weight.shape[1] * layer.groups
+    shape = (1, channels, height, width)
     if layer.channels_last:
-        shape = (1, height, width, weight.shape[1])
+        shape = (1, height, width, channels)
     with jax.enable_x64(True):
         bare = eqx.tree_at(
             lambda one: (one.weight, one.bias), layer, (jnp.asarray(weight / scale), None),
@@ -215,18 +218,16 @@ def _gram(layer: Convolution, x: Array) -> Array:
     return back(y)[0]
 
 
-def _bound(layer: Convolution, height: int, width: int) -> Norm:
-    weight, stride = np.asarray(layer.weight, np.float64), layer.stride
-    sides = [height, width]
-    if layer.padding != "circular":
-        sides = [
-            -(-(side + kernel - 1) // stride) * stride
-            for side, kernel in zip(sides, weight.shape[2:], strict=True)
-        ]
-    if any(side % stride for side in sides):
-        # Samples are a part of all outputs, so that the map without stride bounds this one.
-        return Norm(_largest(_transform(weight, *sides), 1), False)
-    return Norm(_largest(_transform(weight, *sides), stride), False)
+def _bound(layer: Convolution) -> Norm:
+    """The triangle inequality over the entries of the kernel, each of which moves the image."""
+    weight = np.asarray(layer.weight, np.float64)
+    parts = weight.reshape(layer.groups, -1, *weight.shape[1:])
+    taps = [
+        max(spectral(part[:, :, i, j]) for part in parts)
+        for i in range(weight.shape[2])
+        for j in range(weight.shape[3])
+    ]
+    return Norm(sum(taps), not sum(taps))
 
 
 def _transform(weight: np.ndarray, height: int, width: int) -> Complex[np.ndarray, "h w out in"]:

@@ -13,6 +13,7 @@ from whytrain.measures.entries import Parts, check_ignored
 from whytrain.measures.network import Dense, Layer, Network, TwoLayerWeights
 from whytrain.measures.reading import choose, used
 from whytrain.measures.sources import Source, agrees, differs, expected, source
+from whytrain.measures.stages import layers_of
 
 NOT_CHECKED = (
     "not checked against the model: weights say nothing of activations, skip connections or "
@@ -31,11 +32,13 @@ class Pair:
         trained: After it.
         compared: On how many examples the outputs of `trained` are those of the model; 0 if it was
             not checked.
+        parameters: How many numbers the model trains, where it has told; else 0.
     """
 
     initial: Network
     trained: Network
     compared: int
+    parameters: int = 0
 
     def notes(self) -> list[str]:
         """What was supposed, and whether it was checked."""
@@ -71,7 +74,8 @@ def read_pair(
         plan = choose(found, x.shape[1:], hints, x, said)
         network = build(found, plan, hints)
     started = _initial(before, ignore, hints, (found, plan), flat)
-    return Pair(started, network, 0 if said is None else len(said.outputs))
+    compared = getattr(last, "compared", 0) if said is None else len(said.outputs)
+    return Pair(started, network, compared, getattr(last, "parameters", 0))
 
 
 def _examples(first: Any, flat: bool) -> np.ndarray:
@@ -103,6 +107,8 @@ def _same_names(one: Parts, other: Parts) -> bool:
 
 def _opened(given: Any, of: str) -> Network | Source:
     """A sequence of layers as a network, all numbers finite; anything else as it is."""
+    if isinstance(given, Network):
+        return given
     if isinstance(given, TwoLayerWeights):
         return given.network(of)
     if not (isinstance(given, list | tuple) and given and isinstance(given[0], Layer)):
@@ -127,7 +133,10 @@ def _opened(given: Any, of: str) -> Network | Source:
 
 def check_same(pair: Pair) -> None:
     """Refuse two states of different networks."""
-    shapes = [[np.shape(one.weight) for one in net.layers] for net in (pair.initial, pair.trained)]
+    shapes = [
+        [np.shape(layer.weight) for layer, _, _ in layers_of(net.layers)]
+        for net in (pair.initial, pair.trained)
+    ]
     if shapes[0] != shapes[1]:
         raise UserError(
             "initial and trained must be the layers of one network, of the same shapes; got "

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from whytrain.errors import UserError
 from whytrain.measures.arrays import as_float64, plain, words
-from whytrain.measures.network import Dense, Layer, fits, shapes
+from whytrain.measures.network import Dense, fits, shapes
 from whytrain.measures.network import outputs as outputs_of
 
 Call = Callable[[Any], Any]
@@ -229,12 +229,12 @@ def expected(outputs: Any, network: Source | None, x: Any) -> Expected | None:
     return Expected(found, COARSE if coarse else TOLERANCE, softmax)
 
 
-def agrees(layers: Sequence[Layer], x: np.ndarray, said: Expected) -> bool:
+def agrees(layers: Sequence[Any], x: np.ndarray, said: Expected) -> bool:
     """Whether a network can take the examples, and gives what the model gives for them."""
     return fits(layers, x.shape[1:]) and _distance(layers, x, said) <= said.tolerance
 
 
-def _distance(layers: Sequence[Layer], x: np.ndarray, said: Expected) -> float:
+def _distance(layers: Sequence[Any], x: np.ndarray, said: Expected) -> float:
     """The largest difference to the model's outputs, as a share of the largest of them.
 
     A number that is added to all outputs of an example, as LogSoftmax does, is no difference: it
@@ -246,7 +246,7 @@ def _distance(layers: Sequence[Layer], x: np.ndarray, said: Expected) -> float:
     return _apart(_softmax(found) if said.softmax else found, said.outputs)
 
 
-def differs(layers: Sequence[Layer], x: np.ndarray, said: Expected) -> UserError:
+def differs(layers: Sequence[Any], x: np.ndarray, said: Expected) -> UserError:
     """Say how far off a network is, and why, where the reason can be found."""
     out = shapes(layers, x.shape[1:])[-1]
     if said.outputs.shape[1:] != out:
@@ -279,7 +279,7 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
         return np.asarray(jax.nn.softmax(jnp.asarray(logits)))
 
 
-def _explanations(layers: Sequence[Layer], x: np.ndarray) -> Any:
+def _explanations(layers: Sequence[Any], x: np.ndarray) -> Any:
     """Other networks of the same weights that users have, with what they are called."""
     with jax.enable_x64(True):
         yield "a softmax as last layer: give logits", _softmax(outputs_of(layers, x))
@@ -291,7 +291,7 @@ def _explanations(layers: Sequence[Layer], x: np.ndarray) -> Any:
                 yield f"a skip connection around layer {i}", _with_skip(layers, x, i)
 
 
-def _with_skip(layers: Sequence[Layer], x: np.ndarray, around: int) -> np.ndarray:
+def _with_skip(layers: Sequence[Any], x: np.ndarray, around: int) -> np.ndarray:
     """`h + relu(layer(h))` at one layer."""
     h: Any = jnp.asarray(x)
     for i, layer in enumerate(layers):

@@ -15,6 +15,7 @@ through where the unit is off. Derived in `docs/yin2019.md`.
 """
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -38,6 +39,7 @@ ANGLES = (np.arange(60) + 0.5) * math.pi / 60
 ZERO = 1e-9  # of the largest E mu'(s x): what is less is rounding
 _SURE = 1e-8  # what the second rule of quadrature itself is good for
 _EXACT, _ROUGH = 1e-6, 1e-2  # errors that never matter, and that always do
+_NEAR, _JUMP = 1e-6, 1e-3  # beside a border; of the largest value
 # Where a derivative is tried: closely about zero, and as far out as the longest filter reaches.
 _FAR = np.geomspace(5.1, 1e3, 200)
 TRIED = np.concatenate([-_FAR[::-1], np.linspace(-5, 5, 2001), _FAR])
@@ -88,6 +90,10 @@ class SteMeasure(Documented):
             quadrature differ; 0 for closed forms.
         found: Where the derivative was found not to be smooth, besides zero and what was declared,
             and where else quadrature ends its panels.
+        lost: The probability that a standard normal input is above 0 and nothing is sent back: what
+            a clamp costs in gradient.
+        borders: Places where the derivative jumps: where, and what is sent back just below, exactly
+            there and just above. Inputs that are rounded or clamped themselves lie there exactly.
     """
 
     name: str
@@ -105,6 +111,8 @@ class SteMeasure(Documented):
     assumptions: str
     error: float = 0.0
     found: tuple[float, ...] = ()
+    lost: float = 0.0
+    borders: tuple[tuple[float, float, float, float], ...] = ()
 
     @property
     def checked(self) -> bool:
@@ -189,8 +197,41 @@ def measure_ste(
         descent, correlation, points, verdict,
         _recommendation(estimator.name, verdict, points),
         ASSUMPTIONS if found is None else ASSUMPTIONS + _by_quadrature(error),
-        error, () if found is None else found.ends,
+        error, () if found is None else found.ends, _lost(estimator),
+        _borders(estimator, () if found is None else found.ends),
     )  # fmt: skip
+
+
+_PLACES = 200_000  # of equal probability
+
+
+def _values(estimator: Estimator, x: np.ndarray) -> np.ndarray:
+    with jax.enable_x64(True):
+        return np.asarray(jax.jit(lambda x: jnp.asarray(estimator.derivative(x)))(jnp.asarray(x)))
+
+
+def _lost(estimator: Estimator) -> float:
+    """The probability that a standard normal number is above 0 and its derivative is 0."""
+    from scipy.special import ndtri
+
+    levels = (np.arange(_PLACES) + 0.5) / _PLACES
+    return float(np.mean(_values(estimator, ndtri((1 + levels) / 2)) == 0)) / 2
+
+
+def _borders(
+    estimator: Estimator, ends: Sequence[float]
+) -> tuple[tuple[float, float, float, float], ...]:
+    """Where the derivative jumps, with its values below, at, and above."""
+    kinks = estimator.kinks
+    if isinstance(estimator.derivative, PiecewiseConstant):
+        kinks = [place for place, _ in estimator.derivative.jumps]
+    at = np.array(sorted({0.0, *kinks, *ends}))
+    near = _NEAR * np.maximum(1, np.abs(at))
+    below, there, above = (_values(estimator, x).astype(float) for x in (at - near, at, at + near))
+    size = float(np.abs([below, there, above]).max()) or 1.0
+    jumps = np.maximum(np.abs(above - below), np.abs(there - below)) > _JUMP * size
+    found = np.stack([at, below, there, above], axis=1)[jumps]
+    return tuple(tuple(float(one) for one in row) for row in found)  # pyright: ignore
 
 
 def check_derivative(estimator: Estimator) -> None:
@@ -281,7 +322,8 @@ def load_estimator(reference: str, kinks: tuple[float, ...] = ()) -> Estimator:
     """Read a surrogate derivative, or a whole `Estimator`, from a Python file.
 
     Args:
-        reference: `FILE:NAME`.
+        reference: `FILE:NAME`: a derivative in JAX, an `Estimator`, or a `torch.autograd.Function`
+            of one tensor, of which the backward pass is measured as it is.
         kinks: Where it is not smooth; not needed for an `Estimator`, which says so itself.
 
     Returns:
@@ -293,7 +335,51 @@ def load_estimator(reference: str, kinks: tuple[float, ...] = ()) -> Estimator:
     found, name, path = find_callable(reference, Estimator)
     if isinstance(found, Estimator):
         return found
+    if _is_torch_function(found):
+        return Estimator(name, _of_torch(found), kinks, str(path), f"{name} of {path.name}")
     return Estimator(name, found, kinks, str(path), f"{name} of {path.name}")
+
+
+def _is_torch_function(found: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return (
+        torch is not None and isinstance(found, type) and issubclass(found, torch.autograd.Function)
+    )
+
+
+def _of_torch(function: Any) -> Callable[[Any], Any]:
+    """What a PyTorch function of one tensor sends back for a one, as a function in JAX."""
+
+    def sent(x: np.ndarray) -> np.ndarray:
+        torch = sys.modules["torch"]
+        given = torch.tensor(x, requires_grad=True)
+        try:
+            found = function.apply(given)
+            found.backward(torch.ones_like(found))
+        except Exception as error:  # the user's own code
+            raise UserError(
+                f"{function.__name__}.apply(x) and its backward pass fail on a tensor "
+                f"({type(error).__name__}: {' '.join(str(error).split())[:150]}); it must take one "
+                "tensor and work on each number"
+            ) from error
+        if given.grad is None:
+            raise UserError(f"{function.__name__} sends no gradient back to its argument")
+        return given.grad.numpy()
+
+    def in_bits(bits: Any) -> np.ndarray:
+        x = np.ascontiguousarray(bits).view(np.float64)
+        return np.ascontiguousarray(sent(x).astype(np.float64)).view(np.int32)
+
+    def derivative(x: Any) -> Any:
+        # As pairs of integers: JAX calls back from a thread where it knows of no float64.
+        x = jnp.asarray(x)
+        bits = jax.lax.bitcast_convert_type(x.astype(jnp.float64), jnp.int32)
+        shape = jax.ShapeDtypeStruct(bits.shape, bits.dtype)
+        found = jax.pure_callback(in_bits, shape, bits, vmap_method="broadcast_all")
+        return jax.lax.bitcast_convert_type(found, jnp.float64)
+
+    sent(np.zeros(3))  # what fails is told here, in one line
+    return derivative
 
 
 def find_estimator(name: str) -> Estimator:

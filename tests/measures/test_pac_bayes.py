@@ -1,0 +1,117 @@
+"""The PAC-Bayes bound: its pieces against closed forms, and how often it fails."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.special import ndtr
+from scipy.stats import binomtest, norm
+
+from whytrain import UserError
+from whytrain.measures import pac_bayes
+from whytrain.measures.pac_bayes import _errors, divergence, kl_inverse
+
+
+def coins(q, p):
+    return q * np.log(q / p) + (1 - q) * np.log((1 - q) / (1 - p))
+
+
+@pytest.mark.parametrize("q", [0.01, 0.1, 0.5, 0.9])
+@pytest.mark.parametrize("cost", [1e-4, 0.1, 2.0])
+def test_the_inverse_is_one(q, cost):
+    p = kl_inverse(q, cost)
+    assert q < p <= 1
+    assert coins(q, p) == pytest.approx(cost, rel=1e-6) if p < 1 - 1e-9 else True
+    assert kl_inverse(0.0, cost) == pytest.approx(1 - np.exp(-cost), rel=1e-9)
+    assert kl_inverse(1.0, cost) == 1
+
+
+def test_the_divergence_is_the_integral():
+    def one(sigma, width, shift):
+        density = norm(shift, sigma)
+        inside = lambda x: density.pdf(x) * (density.logpdf(x) - norm(0, width).logpdf(x))  # noqa: E731
+        return quad(inside, shift - 12 * sigma, shift + 12 * sigma)[0]
+
+    for sigma, width, shift in ((0.5, 0.7, 1.0), (1.0, 0.4, 0.0)):
+        expected = one(sigma, width, shift) + one(sigma, width, 0.0)
+        assert divergence(shift**2, 2, sigma, width) == pytest.approx(expected, rel=1e-8)
+
+
+def rule(w, x):
+    return x @ w
+
+
+def test_the_noisy_error_is_that_of_the_noisy_rule():
+    """A rule `x . (w + sigma z) > 0` in the plane is off by an angle; seed fixed, 5 deviations."""
+    x = np.random.default_rng(0).standard_normal((4000, 2)).astype(np.float32)
+    data = jnp.asarray(x), jnp.asarray((x[:, 0] > 0) * 1)
+    w, sigma = jnp.array([1.0, 0.0]), 0.7
+    found = np.asarray(
+        _errors(rule, w, data, jax.random.split(jax.random.key(0), 4000), jnp.float32(sigma))
+    )
+    z = np.random.default_rng(1).standard_normal((400_000, 2)) * sigma + np.asarray(w)
+    expected = np.abs(np.arctan2(z[:, 1], z[:, 0])).mean() / np.pi
+    error = found.std() / len(found) ** 0.5
+    assert abs(found.mean() - expected) < 5 * error + 0.01  # 4,000 inputs are no plane
+
+
+def sample(seed, m=100):
+    """Two classes, 20 % of whose labels are turned over."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((m, 2)).astype(np.float32)
+    return x, ((x[:, 0] > 0) ^ (rng.random(m) < 0.2)) * 1
+
+
+def test_a_simple_rule_has_a_bound_below_one():
+    x, y = sample(0, 2000)
+    found = pac_bayes(rule, np.zeros(2), np.array([1.0, 0.0]), x, y, draws=500)
+    assert not found.vacuous
+    assert 0.2 < found.error < found.error_bound < found.bound < 0.45
+    again = found.divergence + np.log(2 * np.sqrt(2000) / (0.8 * 0.05))
+    assert coins(found.error_bound, found.bound) >= again / 2000  # and the share of the width
+    far = pac_bayes(rule, np.zeros(2), np.array([1e4, 0.0]), x, y, draws=50)
+    assert far.bound > 0.95
+    assert "not of the one" in far.notes[0]
+
+
+def true_error(w, sigma):
+    """Of the noisy rule on fresh examples, by quadrature over the angle of the noisy weights."""
+    angles = np.linspace(-np.pi, np.pi, 20001)[:-1]
+    direction = np.stack([np.cos(angles), np.sin(angles)])
+    along = (np.asarray(w) @ direction) / sigma
+    square = float(np.dot(w, w)) / sigma**2
+    density = np.exp(-square / 2) / (2 * np.pi) * (
+        1 + along * np.sqrt(2 * np.pi) * ndtr(along) * np.exp(along**2 / 2)
+    )  # fmt: skip
+    wrong = 0.2 + 0.6 * np.abs(angles) / np.pi
+    return float(np.sum(density * wrong) * 2 * np.pi / len(angles))
+
+
+@pytest.mark.slow
+def test_the_bound_fails_as_rarely_as_it_says():
+    """On 1,000 data sets of 40 examples, with weights that are fitted to each."""
+    failed = 0
+    for seed in range(1000):
+        x, y = sample(seed, 40)
+        w = 0.5 * np.linalg.lstsq(x, 2.0 * y - 1, rcond=None)[0]
+        found = pac_bayes(rule, np.zeros(2), w, x, y, delta=0.05, draws=300, seed=seed)
+        failed += true_error(w, found.sigma) > found.bound
+    assert binomtest(failed, 1000).proportion_ci(0.99).high <= 0.05
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"delta": 0.0}, "delta must be between 0 and 1"),
+        ({"draws": 0}, "draws must be 1 or more"),
+        ({"labels": np.zeros(4)}, "8 examples or more"),
+        ({"labels": np.full(10, 0.5)}, "a class from 0"),
+        ({"prior": np.zeros(3)}, "of one network"),
+    ],
+)
+def test_a_mistake_is_told(change, message):
+    given = {"prior": np.zeros(2), "params": np.ones(2), "inputs": np.ones((10, 2)),
+             "labels": np.zeros(10)} | change  # fmt: skip
+    with pytest.raises(UserError, match=message):
+        pac_bayes(rule, **given)
