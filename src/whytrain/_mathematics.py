@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from xml.etree import ElementTree
 
 from markupsafe import Markup, escape
 
@@ -22,6 +23,7 @@ _FUNCTION = re.compile(rf"(?<![\\A-Za-z])({'|'.join(_FUNCTIONS)})(?![A-Za-z])")
 _KNOWN = {"sin", "cos", "cot", "csc", "log", "ln", "exp", "max", "min", "arccos"}
 _BRACES = r"\{((?:[^{}]|\{[^{}]*\})*)\}"
 _NARROW = "\u202f"
+_LONG, _SHORT, _BREAKS = 14, 5, ("=", "≤", "≥", "<", ">", "→", "+", "−")
 
 
 def typeset(text: str) -> Markup:
@@ -44,7 +46,7 @@ def typeset(text: str) -> Markup:
 
 
 def mathml(formula: str) -> str:
-    """Return a formula as an element `<math>`.
+    """Return a formula as an element `<math>`, or as several between which a line may end.
 
     Example:
         >>> "<mi>π</mi>" in mathml("π/2")
@@ -54,7 +56,27 @@ def mathml(formula: str) -> str:
 
     found = re.sub(r"&#x(\w+);", _letter, convert(_latex(formula)))
     found = re.sub(r"<math[^>]*>", "<math>", found)
-    return re.sub(r"<mi>([^<])</mi>", _sorted_out, found)
+    return _breakable(re.sub(r"<mi>([^<])</mi>", _sorted_out, found))
+
+
+def _breakable(found: str) -> str:
+    """Cut a long formula before relations and sums: browsers end no line inside of one."""
+    [row] = ElementTree.fromstring(found)
+    if len(row) < _LONG or row.tag != "mrow":
+        return found
+    parts: list[list[ElementTree.Element]] = [[]]
+    for letter in row:
+        held = "".join(one.text or "" for part in parts for one in part if one.tag == "mo")
+        norms = sum("‖" in "".join(one.itertext()) for part in parts for one in part)
+        open_ = sum(map(held.count, "([⟨")) - sum(map(held.count, ")]⟩"))
+        if letter.text in _BREAKS and len(parts[-1]) >= _SHORT and open_ < 2 and norms % 2 == 0:
+            letter.set("form", "infix")
+            parts.append([])
+        parts[-1].append(letter)
+    return "<wbr>".join(
+        "<math><mrow>" + "".join(ElementTree.tostring(one, "unicode") for one in part)
+        + "</mrow></math>" for part in parts
+    )  # fmt: skip
 
 
 def plain(text: str) -> str:

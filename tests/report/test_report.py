@@ -80,6 +80,22 @@ def test_the_tolerance_is_a_band_of_the_small_picture():
     assert "band" not in interval_glyph(shown | {"tolerance": 0.0})
 
 
+def test_every_claim_leads_to_a_figure_or_says_that_it_has_none(reproduction, tmp_path):
+    alone = [(replace(claim, figures=()), verdict) for claim, verdict in reproduction.outcomes[:1]]
+    outcomes = [*alone, *reproduction.outcomes[1:]]
+    claims = tuple(claim for claim, _ in outcomes)
+    study = replace(reproduction.study, claims=claims)
+    path = report.write(replace(reproduction, study=study, outcomes=outcomes), tmp_path)
+    text = path.read_text(encoding="utf-8")
+    articles = {part.split('"')[0]: part for part in text.split('id="claim-')[1:]}
+    assert "No figure." in articles["escape"]
+    assert '<a href="#figure-rate">Figure 1</a>' in articles["as-printed"]
+    caption = text.split('id="caption-rate"')[1].split("</figcaption>")[0]
+    assert 'href="#claim-as-printed"' in caption
+    assert 'href="#claim-escape"' not in caption
+    assert 'href="figures/rate.csv"' in caption
+
+
 def test_faults_that_do_not_turn_a_claim_are_told(page):
     assert "0 of 2 planted faults turned" in page.text
     assert "off by 2 %: supported (not turned)" in page.text

@@ -325,12 +325,17 @@ def verify(
 
 @app.command("report")
 def draw_report(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A run directory, or one that holds several.")
+    ],
 ) -> Status:
-    """Draw the report of a run directory again, finished or half finished."""
+    """Draw the report of a run directory again; of several, a page that leads to their reports."""
     from whytrain import lab, report, studies
     from whytrain.cli import tables
 
+    if report.has_reports(directory):
+        print(f"page: {report.write_papers(directory)}")
+        return Status.DONE
     found = lab.reopen(directory, studies.source)
     path = report.write(found, directory)
     if isinstance(found, lab.Sweep):

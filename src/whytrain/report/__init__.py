@@ -17,10 +17,12 @@ _HOME = {
     "draw_linearity_page": "whytrain.report.linearity_page",
     "draw_network_page": "whytrain.report.network_page",
     "draw_optimizers_page": "whytrain.report.optimizers_page",
+    "has_reports": "whytrain.report.papers_page",
     "draw_ste_page": "whytrain.report.ste_page",
     "write": "whytrain.report.writing",
     "write_linearity_page": "whytrain.report.linearity_page",
     "write_network_page": "whytrain.report.network_page",
+    "write_papers": "whytrain.report.papers_page",
     "write_optimizers_page": "whytrain.report.optimizers_page",
     "write_ste_page": "whytrain.report.ste_page",
 }

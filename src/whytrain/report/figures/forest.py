@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from whytrain.errors import UserError
+from whytrain.report.figures.labels import ground
 from whytrain.report.style import color, context, theme
 
 _WIDTH, _ROW = 5.6, 0.27
@@ -89,5 +90,5 @@ def _name_groups(axes: Axes, rows: Sequence[Interval], places: Sequence[float]) 
             told.add(row.group)
             axes.annotate(
                 row.group, (0, place - 0.85), xycoords=("axes fraction", "data"),
-                color=theme().soft, va="center", annotation_clip=False,
+                color=theme().soft, va="center", annotation_clip=False, bbox=ground(),
             )  # fmt: skip

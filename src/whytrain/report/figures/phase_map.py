@@ -89,7 +89,9 @@ def phase_diagram(
             rasterized=True,
             **_shades(field, limits, is_rate),
         )
-        _draw_level(axes, right, up, field, level)
+        shades = _shades(field, limits, is_rate)
+        paint = theme().paper if shades["cmap"] == "cividis" else theme().ink
+        _draw_level(axes, right, up, field, level, paint)
         axes.set_xlabel(x_label or _label(dataset, x))
         axes.set_title(y_label or _label(dataset, y))
         axes.autoscale_view()  # now, or the limits stay those of an empty axis
@@ -151,13 +153,13 @@ def _shades(
 
 
 def _draw_level(
-    axes: Axes, x: np.ndarray, y: np.ndarray, field: np.ndarray, level: float | None
+    axes: Axes, x: np.ndarray, y: np.ndarray, field: np.ndarray, level: float | None, paint: str
 ) -> None:
     """Draw the contour at one level, where the field crosses it."""
     finite = field[np.isfinite(field)]
     if level is None or min(field.shape) < 2 or not np.any(finite < level) & np.any(finite > level):
         return
-    axes.contour(x, y, np.ma.masked_invalid(field), [level], colors=[theme().ink], linewidths=1.1)
+    axes.contour(x, y, np.ma.masked_invalid(field), [level], colors=[paint], linewidths=1.1)
 
 
 def _draw_scale(axes: Axes, image: QuadMesh, label: str, level: float | None) -> None:

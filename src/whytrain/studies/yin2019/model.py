@@ -69,6 +69,8 @@ CONCLUSIONS = (
         holds="with the ReLU or the clipped ReLU in place of the step’s derivative, training goes "
         "downhill and converges",
         fails="training with the ReLU or the clipped ReLU does not always go downhill",
+        matters="It matters which made-up derivative one takes: ReLU and clipped ReLU are safe, "
+        "the identity is not.",
     ),
     Conclusion(
         claims=("Y-T1b", "Y-O5"),
@@ -92,8 +94,8 @@ CONCLUSIONS = (
         claims=("Y-W0", "Y-W0-corrected"),
         fails="a filter of length zero can be a minimum",
         matters=(
-            "The main result stands, as each statement that fails has a correction that holds; but "
-            "who builds on a lemma should take the corrected one."
+            "Each statement that fails has a corrected form that holds, and the main theorem "
+            "stands."
         ),
     ),
 )
