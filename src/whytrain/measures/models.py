@@ -124,7 +124,8 @@ def _read(model: Any, shape: tuple[int, ...]) -> tuple[Chain, Callable, int]:
         return chain, _called(model), _numbers(model)
     pair = isinstance(model, tuple | list) and len(model) == 2 and hasattr(model[0], "apply")
     if pair:
-        module, variables = model
+        given: Any = model
+        module, variables = given
         count = _numbers(variables.get("params", variables))
         return (*_traced(lambda x: module.apply(variables, x), shape), count)
     nnx = sys.modules.get("flax.nnx")

@@ -133,7 +133,7 @@ def _convolution(x: Chain, module: Any, name: str) -> Chain:
     padding: Any = module.padding
     if padding == "valid":
         padding = (0, 0)
-    sides = (
+    sides: Any = (
         tuple((r // 2, r - r // 2) for r in reach)
         if padding == "same"
         else tuple((int(p), int(p)) for p in padding)

@@ -73,7 +73,7 @@ class Convolution(eqx.Module):
         elif isinstance(self.padding, tuple):
             sides = self.padding
         else:
-            sides = [(int(self.padding),) * 2] * 2
+            sides = [(int(self.padding), int(self.padding))] * 2
         x, weight = (part.astype(jnp.result_type(x, weight)) for part in (x, weight))
         y = jax.lax.conv_general_dilated(
             x, weight, _both(self.stride), sides, rhs_dilation=_both(self.dilation),

@@ -278,7 +278,7 @@ def _into(found: list, scale: Scale) -> bool:
         per = _per_channel(last, factor), _per_channel(last, shift)
         if per[0] is None or per[1] is None:
             return False
-        factor, shift = per
+        factor, shift = (np.asarray(one) for one in per)
     else:
         return False
     weight = np.asarray(last.weight)
@@ -299,7 +299,7 @@ def _forward(stages: list) -> list:
     found = list(stages)
     for i, scale in enumerate(stages):
         after = [j for j in range(i + 1, len(found)) if not isinstance(found[j], Reshape)]
-        layer = found[after[0]] if after else None
+        layer: Any = found[after[0]] if after else None
         if not isinstance(scale, Scale) or not is_layer(layer):
             continue
         factor, shift = np.asarray(scale.factor), np.asarray(scale.shift)

@@ -261,9 +261,9 @@ def _convolution(step: Any, given: list) -> Chain:
     if not last and channel > min(places):
         raise no_place("a convolution with its axes in an unusual order")
     weight = np.transpose(np.asarray(given[1], np.float64), numbers.rhs_spec)
+    sides: Any = tuple((int(a), int(b)) for a, b in says["padding"])
     layer = Convolution(
-        weight, None, tuple(says["window_strides"]),
-        tuple((int(a), int(b)) for a, b in says["padding"]), last, tuple(says["rhs_dilation"]),
+        weight, None, tuple(says["window_strides"]), sides, last, tuple(says["rhs_dilation"]),
         int(says["feature_group_count"]),
     )  # fmt: skip
     chain = given[0].shaped([n for axis, n in enumerate(shape) if axis != examples])
