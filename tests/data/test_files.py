@@ -223,3 +223,18 @@ def test_a_damaged_file_is_refused_in_one_line_or_read_whole(originals, name, da
     images = found[0] if isinstance(found, tuple) else found
     assert images.dtype == np.uint8
     assert images.size > 0
+
+
+def test_the_folders_of_torchvision_and_of_archives_are_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("WHYTRAIN_DATA", str(tmp_path))
+    for folder, name in (("MNIST/raw", "mnist"), ("FashionMNIST/raw", "fashion-mnist")):
+        (tmp_path / folder).mkdir(parents=True)
+        write_mnist(tmp_path / folder)
+        assert len(load(name).train_labels) == len(load(name, tmp_path).train_labels) == 7
+    (tmp_path / "cifar10" / "cifar-10-batches-bin").mkdir(parents=True)
+    write_cifar(tmp_path / "cifar10" / "cifar-10-batches-bin")
+    assert len(load("cifar10").train_labels) == 20
+    assert available("cifar10")
+    assert repr(load("mnist")) == (
+        "Dataset('mnist': 7 training and 3 test images, 28x28x1 uint8, 10 classes)"
+    )

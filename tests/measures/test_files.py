@@ -1,7 +1,9 @@
 """Files that cannot carry code, and what is said about those that are something else."""
 
+import json
 import pickle
 
+import ml_dtypes
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -9,6 +11,7 @@ from safetensors.numpy import save_file
 
 from whytrain import UserError
 from whytrain.measures import read_checkpoint, read_data, read_outputs
+from whytrain.measures.arrays import as_float64
 
 
 def test_a_checkpoint_comes_back(tmp_path):
@@ -83,10 +86,10 @@ def test_names_come_in_natural_order(tmp_path):
 
 
 def test_numbers_that_numpy_has_not_are_named(tmp_path):
-    header = b'{"a":{"dtype":"F8_E4M3","shape":[2],"data_offsets":[0,2]}}'
+    header = b'{"a":{"dtype":"F8_E8M0","shape":[2],"data_offsets":[0,2]}}'
     path = tmp_path / "a.safetensors"
     path.write_bytes(len(header).to_bytes(8, "little") + header + b"\x38\x38")
-    with pytest.raises(UserError, match=r"'a' is stored as F8_E4M3.*save it as float32"):
+    with pytest.raises(UserError, match=r"'a' is stored as F8_E8M0.*save it as float32"):
         read_checkpoint(path)
 
 
@@ -108,3 +111,32 @@ def test_outputs_are_read_from_either_file_or_with_the_data(tmp_path):
     ):  # fmt: skip
         with pytest.raises(UserError, match=words):
             read_outputs(tmp_path / name)
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "float8_e4m3fn", "float8_e5m2"])
+def test_short_numbers_are_read(tmp_path, kind):
+    state = {"0.weight": np.arange(6.0).reshape(2, 3).astype(getattr(ml_dtypes, kind))}
+    names = {"bfloat16": "BF16", "float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2"}
+    body = state["0.weight"].tobytes()
+    said = {"dtype": names[kind], "shape": [2, 3], "data_offsets": [0, len(body)]}
+    head = json.dumps({"0.weight": said}).encode()
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(len(head).to_bytes(8, "little") + head + body)
+    found = read_checkpoint(path)["0.weight"]
+    assert found.dtype == getattr(ml_dtypes, kind)
+    assert_array_equal(as_float64(found), np.arange(6.0).reshape(2, 3))
+
+
+def test_several_files_are_read_by_their_index(tmp_path):
+    save_file({"0.weight": np.ones((2, 3))}, tmp_path / "one.safetensors")
+    save_file({"2.weight": np.zeros((1, 2))}, tmp_path / "two.safetensors")
+    index = {"weight_map": {"0.weight": "one.safetensors", "2.weight": "two.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    found = read_checkpoint(tmp_path)
+    assert list(found) == ["0.weight", "2.weight"]
+    (tmp_path / "model.safetensors.index.json").write_text("{}")
+    with pytest.raises(UserError, match="is no index of safetensors files"):
+        read_checkpoint(tmp_path)
+    (tmp_path / "model.safetensors.index.json").unlink()
+    with pytest.raises(UserError, match="holds 2 checkpoints"):
+        read_checkpoint(tmp_path)

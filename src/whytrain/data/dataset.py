@@ -12,7 +12,7 @@ Images = UInt8[np.ndarray, "_ height width channel"] | Float[np.ndarray, "_ heig
 Labels = Int[np.ndarray, " _"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """Images and their classes. Nothing changes one: every function below gives another.
 
@@ -42,6 +42,14 @@ class Dataset:
                     f"{self.name}: {len(images)} {part} images but {len(labels)} labels; the files "
                     "do not belong together"
                 )
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.shape))
+        return (
+            f"Dataset({self.name!r}: {len(self.train_images)} training and "
+            f"{len(self.test_images)} test images, {shape} {self.train_images.dtype}, "
+            f"{len(self.classes)} classes)"
+        )
 
     @property
     def shape(self) -> tuple[int, int, int]:

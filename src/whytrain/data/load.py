@@ -84,7 +84,14 @@ def available(name: str) -> bool:
     """
     if name == "digits":
         return True
-    return any((place / name).is_dir() for place in _places())
+    return any((place / name).is_dir() or _within(place, name) for place in _places())
+
+
+_FOLDERS = {
+    "mnist": ("MNIST/raw", "raw"),
+    "fashion-mnist": ("FashionMNIST/raw", "raw"),
+    "cifar10": ("cifar-10-batches-bin",),
+}
 
 
 def _hidden() -> bool:
@@ -103,11 +110,21 @@ def _directory(name: str, given: str | Path | None) -> Path:
     if given is not None:
         if not Path(given).is_dir():
             raise UserError(f"there is no directory {given}")
-        return Path(given)
-    found = [place / name for place in _places() if (place / name).is_dir()]
-    if not found:
-        raise UserError(f"the files of {name} are not here; {_ways(name)}")
-    return found[0]
+        return _within(Path(given), name) or Path(given)
+    for place in _places():
+        if (place / name).is_dir():
+            return _within(place / name, name) or place / name
+        if found := _within(place, name):
+            return found
+    raise UserError(f"the files of {name} are not here; {_ways(name)}")
+
+
+def _within(directory: Path, name: str) -> Path | None:
+    """The folder in a directory that torchvision, or the set's own archive, makes for a set."""
+    for folder in _FOLDERS.get(name, ()):
+        if (directory / folder).is_dir():
+            return directory / folder
+    return None
 
 
 def _ways(name: str) -> str:

@@ -1,5 +1,6 @@
 """Checkpoints and data from files that cannot carry code: safetensors, and npz without pickles."""
 
+import json
 import re
 import struct
 import zipfile
@@ -7,6 +8,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
@@ -19,22 +21,30 @@ _LOCAL_HEADER = 30  # bytes of a zip member's header before its name
 
 
 def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
-    """Read the tensors of a safetensors file, by name.
+    """Read the tensors of a safetensors file, by name, or of several that an index names.
 
     Args:
-        path: The file.
+        path: The file; of several files the index (`model.safetensors.index.json`), or the folder
+            that has one.
 
     Returns:
-        Each tensor as it is stored, the names in natural order, `10` after `2`: such files keep
-        them sorted as text.
+        Each tensor as it is stored, bfloat16 and float8 among them, the names in natural order,
+        `10` after `2`: such files keep them sorted as text.
 
     Raises:
         UserError: The file cannot be read, is no safetensors file, or holds numbers of a kind that
             NumPy has not. Nothing is ever unpickled.
     """
     path = Path(path)
+    if path.is_dir():
+        found = sorted(path.glob("*.safetensors.index.json")) or sorted(path.glob("*.safetensors"))
+        if len(found) != 1:
+            raise UserError(f"{path} holds {len(found)} checkpoints; name the file, or its index")
+        path = found[0]
     if not path.is_file():
         raise UserError(f"there is no checkpoint {path}")
+    if path.name.endswith(".index.json"):
+        return _several(path)
     try:
         with safe_open(path, framework="numpy") as file:
             return {name: _tensor(path, file, name) for name in sorted(file.keys(), key=_natural)}
@@ -45,11 +55,43 @@ def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
         ) from error
 
 
+def _several(index: Path) -> dict[str, np.ndarray]:
+    """The tensors of the files that an index names."""
+    try:
+        names = json.loads(index.read_text())["weight_map"].values()
+        files = sorted({index.parent / Path(str(name)).name for name in names}, key=str)
+    except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
+        raise UserError(f"{index} is no index of safetensors files ({words(error)})") from error
+    found: dict[str, np.ndarray] = {}
+    for file in files:
+        found |= read_checkpoint(file)
+    return dict(sorted(found.items(), key=lambda item: _natural(item[0])))
+
+
+_SHORT = {
+    "BF16": ml_dtypes.bfloat16,
+    "F8_E4M3": ml_dtypes.float8_e4m3fn,
+    "F8_E5M2": ml_dtypes.float8_e5m2,
+}
+
+
+def _bytes_of(path: Path, name: str, kind: str) -> np.ndarray:
+    """A tensor of a type that NumPy has not, as the format has it: a header, and then the bytes."""
+    with path.open("rb") as file:
+        [length] = struct.unpack("<Q", file.read(8))
+        said = json.loads(file.read(length))[name]
+        begin, end = said["data_offsets"]
+        file.seek(8 + length + begin)
+        return np.frombuffer(file.read(end - begin), _SHORT[kind]).reshape(said["shape"])
+
+
 def _tensor(path: Path, file: Any, name: str) -> np.ndarray:
+    kind = file.get_slice(name).get_dtype()
+    if kind in _SHORT:
+        return _bytes_of(path, name, kind)
     try:
         return file.get_tensor(name)
     except (TypeError, KeyError, AttributeError) as error:  # a type that NumPy has not
-        kind = file.get_slice(name).get_dtype()
         raise UserError(
             f"{path}: {plain(name)!r} is stored as {kind}, which cannot be read here; save it as "
             "float32, as the network uses it"

@@ -36,7 +36,7 @@ SAYS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Portrait:
     """One trained network, measured.
 
@@ -57,6 +57,12 @@ class Portrait:
     trace: Trace
     margins: Float[np.ndarray, " example"]
     examples: int
+
+    def __repr__(self) -> str:
+        return (
+            f"Portrait({self.deep!r}, PAC-Bayes bound {self.bound.bound:.3g}, eigenvalues "
+            f"{self.bottom.value:.3g} to {self.top.value:.3g}, trace {self.trace.value:.4g})"
+        )
 
     @property
     def checked(self) -> bool:

@@ -169,6 +169,13 @@ class OfClassifier(Documented):
     notes: tuple[str, ...]
     compared: int = 0
 
+    def __repr__(self) -> str:
+        said = "checked" if self.checked else "not checked against the model"
+        return (
+            f"{type(self).__name__}(margin {self.margin:.4g} at quantile {self.quantile:g}, "
+            f"training error {self.train_error:.3g}, {said}; document() has all numbers)"
+        )
+
     @property
     def checked(self) -> bool:
         """Whether the network is known to be the user's model: its outputs were compared."""
