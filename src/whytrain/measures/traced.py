@@ -15,6 +15,7 @@ from whytrain.measures.chains import Chain, added, no_place, recognized
 from whytrain.measures.network import Convolution, Dense
 from whytrain.measures.stages import Pool, Transpose
 
+_SOFTMAX = "as of a softmax; give logits"
 Literal: Any = jax.extend.core.Literal
 _LAYOUT = {"reshape", "squeeze", "expand_dims", "broadcast_in_dim", "convert_element_type", "copy",
            "stop_gradient", "copy_p"}  # fmt: skip
@@ -115,7 +116,7 @@ def _laid_out(step: Any, value: Any) -> Any:
     before, after = step.invars[0].aval.shape, step.outvars[0].aval.shape
     if math.prod(before) != math.prod(after):
         how = f"{step.primitive.name} from {before} to {after}"
-        raise no_place(f"the operation {how}, as softmax has it (if it is one, give logits)")
+        raise no_place(f"{how}, {_SOFTMAX}")
     if step.primitive.name == "broadcast_in_dim":
         kept = [axis for axis in step.params["broadcast_dimensions"] if after[axis] > 1]
         if kept != sorted(kept):
@@ -205,7 +206,7 @@ def _combined(step: Any, given: list) -> Chain:
     chains = [one for one in given if isinstance(one, Chain)]
     size = math.prod(shape)
     if any(math.prod(one.shape) != size for one in chains):
-        raise no_place(f"the operation {name} that repeats what it is given")
+        raise no_place(f"the operation {name} of different shapes, {_SOFTMAX}")
     if len(chains) == 2:
         one, other = chains
         if name == "sub":
