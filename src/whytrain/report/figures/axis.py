@@ -6,12 +6,13 @@ import math
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from whytrain.errors import UserError
 from whytrain.report.numbers import scientific
 
 _PLAIN = range(-2, 4)
+_STEPS = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8))  # of a decade, from coarse to fine
 
 
 def check_log(log: str) -> None:
@@ -32,11 +33,31 @@ def set_decades(axis: Axis, most: int = 7) -> None:
     The limits of the axis must be final. There are about `most` ticks at most.
     """
     low, high = sorted(axis.get_view_interval())
-    decades = math.log10(high / low) if low > 0 else math.inf
-    steps = (1, 2, 5) if decades < 0.2 * most else (1, 3) if decades < 0.43 * most else (1,)
-    axis.set_major_locator(LogLocator(base=10, subs=steps, numticks=most))
+    axis.set_major_locator(FixedLocator(_ticks(low, high, most)))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: power(value)))
+
+
+def _ticks(low: float, high: float, most: int) -> list[float]:
+    """The ticks of the finest division of decades that has no more than `most` of them.
+
+    Example:
+        >>> _ticks(0.5, 200, 7)
+        [1.0, 3.0, 10.0, 30.0, 100.0]
+        >>> _ticks(1, 1e9, 4)
+        [1.0, 1000.0, 1000000.0, 1000000000.0]
+        >>> _ticks(0.029, 0.056, 4)
+        [0.03, 0.04, 0.05]
+    """
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    chosen: list[float] = []
+    for steps in _STEPS:
+        found = [step * 10.0**e for e in decades for step in steps]
+        seen = [tick for tick in found if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)]
+        if len(seen) > most:
+            return chosen or seen[:: math.ceil(len(seen) / most)]
+        chosen = seen
+    return chosen
 
 
 def power(value: float) -> str:

@@ -169,7 +169,7 @@ def _draw_normalized(cells: lab.Cells) -> tuple:
         growth += f"{', ' if growth else ''}{means[-1] / means.min():.3g} ({label})"
         series.append(curves.series(cells, f"C_{name}", label, color, 1 / float(means.max())))
     figure = draw.lines(
-        series, x_label="hidden units h", y_label="capacity over its maximum", log="xy",
+        series, x_label="hidden units $h$", y_label="capacity over its maximum", log="xy",
         x_ticks=curves.ticks(cells),
     )  # fmt: skip
     return figure, (
