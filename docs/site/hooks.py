@@ -76,10 +76,12 @@ def on_page_content(content, page, config, files):
         tex = html.unescape(match[3]).replace("\\\n", "\\ ")
         if "\\tag" in tex:
             tex = rf"\begin{{equation}}{tex}\end{{equation}}"
+        apart = match[2] == "["
         try:
-            return converter.convert_with_local_state(tex, displaystyle=match[2] == "[")
+            found = converter.convert_with_local_state(tex, displaystyle=apart)
         except math_core.LatexError as error:
             raise PluginError(f"{page.file.src_uri}: {tex}: {error}") from error
+        return f'<div class="formula">{found}</div>' if apart else found
 
     return FORMULA.sub(formula, content)
 
