@@ -138,7 +138,10 @@ def _code(path: str) -> str:
     if path.endswith(".ipynb"):
         return f"# {path}\n\n" + "\n\n".join(map(_cell, json.loads(file.read_text())["cells"]))
     language = LANGUAGES.get(file.suffix, "text")
-    return f"---\ntitle: {path}\n---\n\n# {path}\n\n````{language}\n{file.read_text()}````\n"
+    kept_out = "search:\n  exclude: true\n"
+    return (
+        f"---\ntitle: {path}\n{kept_out}---\n\n# {path}\n\n````{language}\n{file.read_text()}````\n"
+    )
 
 
 def _cell(cell) -> str:
