@@ -5,7 +5,8 @@
 # make faults  kills, full disks and damaged files, while a sweep runs
 # make mutants small faults planted in the code, one at a time: does a test notice?
 # make bench   ratios against NumPy and PyTorch, on this machine
-# make docs    the documentation, to be read without a network: build/docs/index.html
+# make docs    the documentation, to be read without a network: build/docs/index.html; with the
+#              reports of make papers, where they are there
 # make lint    style, types, and the order of the layers
 # make clean   away with everything that was made
 

@@ -76,10 +76,12 @@ def on_page_content(content, page, config, files):
         tex = html.unescape(match[3]).replace("\\\n", "\\ ")
         if "\\tag" in tex:
             tex = rf"\begin{{equation}}{tex}\end{{equation}}"
+        apart = match[2] == "["
         try:
-            return converter.convert_with_local_state(tex, displaystyle=match[2] == "[")
+            found = converter.convert_with_local_state(tex, displaystyle=apart)
         except math_core.LatexError as error:
             raise PluginError(f"{page.file.src_uri}: {tex}: {error}") from error
+        return f'<div class="formula">{found}</div>' if apart else found
 
     return FORMULA.sub(formula, content)
 
@@ -136,7 +138,10 @@ def _code(path: str) -> str:
     if path.endswith(".ipynb"):
         return f"# {path}\n\n" + "\n\n".join(map(_cell, json.loads(file.read_text())["cells"]))
     language = LANGUAGES.get(file.suffix, "text")
-    return f"---\ntitle: {path}\n---\n\n# {path}\n\n````{language}\n{file.read_text()}````\n"
+    kept_out = "search:\n  exclude: true\n"
+    return (
+        f"---\ntitle: {path}\n{kept_out}---\n\n# {path}\n\n````{language}\n{file.read_text()}````\n"
+    )
 
 
 def _cell(cell) -> str:
