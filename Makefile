@@ -54,7 +54,7 @@ bench: .venv/.bench
 	$(BIN)/python -m benchmarks
 
 docs: .venv/.docs
-	$(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@echo 'documentation: build/docs/index.html'
 
 lint: .venv/.dev
