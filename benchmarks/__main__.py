@@ -11,6 +11,7 @@ from benchmarks import (
     kernels,
     landscape,
     networks,
+    processor,
     reduced,
     runs,
     startup,
@@ -32,6 +33,7 @@ PARTS = {
     "runs": (runs.measure, tables.show_runs),
     "sweeps": (sweeps.measure, tables.show_sweeps),
     "startup": (startup.measure, tables.show_startup),
+    "processor": (processor.measure, tables.show_processor),
 }
 
 

@@ -161,6 +161,20 @@ def show_runs(found: dict) -> None:
         row(f"test errors after 10,000 steps: {who}", f"{sum(errors) / len(errors):.4f}", "")
 
 
+def show_processor(found: dict) -> None:
+    """The tables of processor time."""
+    print("\nProcessor time of whole commands, liu2019/success-rate --runs 5000")
+    row("", "s", "ratio")
+    script = found["seconds"]["plain NumPy script"]
+    for name, value in found["seconds"].items():
+        label = f"whytrain run, {name}" if name.endswith("call") else name
+        row(label, f"{value:.2f}", f"{value / script:.2f}")
+    print("\nProcessor time of a run, k patches of length k, at most 256 steps")
+    row("k", "µs", "")
+    for k, value in found["microseconds"].items():
+        row(f"{int(k):,}", f"{value:.1f}", "")
+
+
 def row(name: str, first: str, second: str) -> None:
     """One line of a table."""
     print(f"  {name:<48}{first:>12}{second:>12}".rstrip(), flush=True)

@@ -14,6 +14,9 @@ PACKAGES = ("distributed", "fastparquet", "pyarrow")  # that no user needs to ha
 # For the processes that tests start: they find whytrain where we do.
 os.environ["PYTHONPATH"] = str(TESTS.parent / "src")
 
+# Programs that a user's earlier processes compiled are not what is tested.
+os.environ["WHYTRAIN_CACHE"] = ""
+
 # How long an example takes depends on the machine, and the first one compiles.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")

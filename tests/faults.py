@@ -2,7 +2,8 @@
 
 Run by `make faults`. Every round sweeps 200 settings into a new directory with two processes,
 while workers and drivers are killed at random moments, pieces are truncated, and now and then two
-drivers work at once. One more round fills a disk.
+drivers work at once. One more round fills a disk, and one the disk under the cache of compiled
+programs.
 """
 
 import argparse
@@ -60,10 +61,12 @@ def main() -> int:
                 flush=True,
             )
         full = filled_disk(work, expected)
+        cache = filled_cache(work)
     print(", ".join(f"{count} {name}" for name, count in totals.items()))
     print(f"hash agreement: {agree} of {totals['rounds']} rounds")
     print(f"full disk: {full}")
-    return 0 if agree == totals["rounds"] and full != "NO" else 1
+    print(f"full disk under the cache: {cache}")
+    return 0 if agree == totals["rounds"] and "NO" not in (full, cache) else 1
 
 
 def undisturbed(work: Path) -> str:
@@ -120,6 +123,37 @@ def filled_disk(work: Path, expected: str) -> str:
         return "same hash after making room" if digest(work, "disk/out") == expected else "NO"
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+def filled_cache(work: Path) -> str:
+    """Run while the disk under the cache fills up, then on the full one: the same, and a line."""
+    disk = work / "cache"
+    disk.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", disk], capture_output=True
+    )
+    if made.returncode:
+        return "not tried, for only root may make a small disk"
+    try:
+        plain, nothing = run_with_cache("")
+        filling, said = run_with_cache(str(disk))
+        full, again = run_with_cache(str(disk))
+        lines = [line for each in (said, again) for line in each]
+        told = all("compiled programs are not kept" in line for line in lines)
+        same = plain == filling == full and not nothing
+        return "same results" if same and told and len(lines) == 2 else "NO"
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def run_with_cache(cache: str) -> tuple[dict, list[str]]:
+    """The results of a run, and what it said beside how far it was."""
+    done = subprocess.run(
+        [*COMMAND, "run", "liu2019/success-rate", "--runs", "200", "--json"],
+        env={**ENVIRONMENT, "WHYTRAIN_CACHE": cache}, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    said = [line for line in done.stderr.splitlines() if "of 1 done" not in line]
+    return json.loads(done.stdout)["results"], said
 
 
 def sweep(work: Path, out: str, *options: str) -> list[str]:

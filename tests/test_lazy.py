@@ -5,6 +5,7 @@ import pytest
 
 import whytrain
 from whytrain import studies
+from whytrain.studies.catalog import CATALOG, Entry
 
 HEAVY = ("jax", "numpy", "numba", "xarray", "zarr", "scipy", "matplotlib", "diffrax", "rich")
 
@@ -27,6 +28,28 @@ def loaded_by(statement: str) -> set[str]:
 )
 def test_nothing_heavy_is_imported(statement):
     assert not loaded_by(statement) & set(HEAVY)
+
+
+def test_the_list_of_studies_loads_none():
+    loaded = loaded_by("from whytrain.cli.overview import show_studies")
+    assert not loaded & {"jax", "numpy", "xarray", "whytrain.lab"}
+
+
+def test_the_catalog_says_what_the_studies_hold():
+    held = {
+        name: Entry(study.question, len(study.claims), tuple(e.name for e in study.experiments))
+        for name in studies.names()
+        for study in [studies.load(name)]
+    }
+    assert held == CATALOG
+
+
+def test_what_a_run_has_no_use_for_is_not_imported():
+    loaded = loaded_by(
+        "from whytrain import studies; from whytrain.cli import tables; studies.load('liu2019')"
+    )
+    late = {"zarr", "optax", "scipy.optimize", "scipy.special", "whytrain.measures"}
+    assert not loaded & late
 
 
 @pytest.mark.parametrize("name", studies.names())

@@ -7,6 +7,8 @@ import signal
 import sys
 import warnings
 
+from whytrain import _programs
+
 # What the libraries below us read to learn how many threads they may start.
 _THREADS = ("WHYTRAIN_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
 _OF_XLA = ("NPROC", "PJRT_NPROC")
@@ -47,6 +49,8 @@ def warn_in_one_line() -> None:
 
     def show(message: Warning | str, *_: object) -> None:
         words = " ".join(str(message).split())
+        if _programs.met(words):
+            return
         print(f"whytrain: warning: {words}", file=sys.stderr, flush=True)
 
     warnings.showwarning = show

@@ -15,6 +15,7 @@ from typing import Any
 import xarray as xr
 
 from whytrain import lab, report, studies
+from whytrain._signs import RESULTS as RESULTS
 from whytrain._tables import Shown, Table, flat, in_words
 from whytrain.errors import UserError
 from whytrain.lab.execution import Tally
@@ -22,7 +23,6 @@ from whytrain.notebook import NotebookProgress, in_notebook
 
 __all__ = ["Result", "reproduce", "run", "sweep"]
 
-RESULTS = "whytrain-results"  # where reproductions go, unless told otherwise
 
 Values = Mapping[str, Any]
 

@@ -22,7 +22,7 @@ def test_where_nobody_watches_there_is_a_line_every_thirty_seconds(clock, capsys
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 3
     assert lines[0] == (
-        "whytrain: 36 of 100 done, 2 running, 1 failed, 0.533/s, 2 min left on 2 processes"
+        "whytrain: 36 of 100 done, 2 running, 1 failed, 0.5/s, 2 min left on 2 processes"
     )  # fmt: skip
 
 

@@ -244,7 +244,7 @@ def test_orders_of_many_examples_make_tiles_small():
     method = OptaxMethod(optax.sgd(0.1), gradient=Epochs(4))
     with jax.enable_x64(True):
         lanes = [
-            _engine(risk, method, STARTS, 5, np.array([]), False, (), {}).lanes(STARTS)
+            _engine(risk, risk, method, STARTS, 5, np.array([]), False, (), {}).lanes(STARTS)
             for risk in (SQUARES, many)
         ]
     assert lanes == [64, 1]

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 
 import whytrain
 from whytrain._process import cores
+from whytrain._signs import RESULTS
 from whytrain.cli.measure_capacity import capacity
 from whytrain.cli.measure_kernel import kernel
 from whytrain.cli.measure_linearity import linearity
@@ -26,7 +26,7 @@ app = typer.Typer(
     name="whytrain",
     help="A laboratory for the question why training works.",
     rich_markup_mode=None,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 measure = typer.Typer(
@@ -47,7 +47,29 @@ def _integer(text: str | int) -> int:
         raise typer.BadParameter(f"it must be an integer, got {text!r}") from None
 
 
-Study = Annotated[str, typer.Argument(help="Built-in study, or path of a .py file.")]
+def _studies(incomplete: str) -> list[str]:
+    """The built-in studies that begin so, for the shell."""
+    from whytrain.studies.catalog import CATALOG
+
+    return [name for name in CATALOG if name.startswith(incomplete)]
+
+
+def _targets(incomplete: str) -> list[str]:
+    """The experiments that begin so, as `STUDY/EXPERIMENT`."""
+    from whytrain.studies.catalog import CATALOG
+
+    known = (f"{name}/{each}" for name, entry in CATALOG.items() for each in entry.experiments)
+    return [target for target in known if target.startswith(incomplete)]
+
+
+def _studies_and_targets(incomplete: str) -> list[str]:
+    return _studies(incomplete) + (_targets(incomplete) if "/" in incomplete else [])
+
+
+Study = Annotated[
+    str,
+    typer.Argument(help="Built-in study, or path of a .py file.", autocompletion=_studies),
+]
 Seed = Annotated[
     int, typer.Option(parser=_integer, metavar="N", help="Seed of every random number.")
 ]
@@ -75,6 +97,9 @@ def _root(
         bool | None,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print it, and go."),
     ] = None,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="With any command: show where an error arose.")
+    ] = False,
 ) -> None: ...
 
 
@@ -83,19 +108,23 @@ def list_studies(
     study: Annotated[
         str | None,
         typer.Argument(
-            metavar="[STUDY[/EXPERIMENT]]", help="Show its experiments, settings and claims."
+            metavar="[STUDY[/EXPERIMENT]]",
+            help="Show its experiments, settings and claims.",
+            autocompletion=_studies_and_targets,
         ),
     ] = None,
 ) -> None:
     """List the studies; of one, its experiments and claims; of an experiment, its settings."""
+    if study is None:
+        from whytrain.cli import overview
+
+        return overview.show_studies(Path(RESULTS))
+
     from whytrain import studies
     from whytrain.cli import tables
     from whytrain.commands import split_target
 
-    if study is None:
-        found = [studies.load(name) for name in studies.names()]
-        tables.show_studies(found, [_said_here(each.name) for each in found])
-    elif "/" in study and not study.endswith(".py"):
+    if "/" in study and not study.endswith(".py"):
         of, name = split_target(study)
         tables.show_experiment(studies.source(of).study().experiment(name))
     else:
@@ -129,24 +158,26 @@ def reproduce(
     as_json: Json = False,
 ) -> Status:
     """Test every claim of a study, and write the report."""
-    from whytrain import commands
-    from whytrain.cli import tables
     from whytrain.cli.progress import LiveProgress
-    from whytrain.lab.settings import split_pairs
 
     workers = cores() if workers is None else workers
-    reproduction = commands.reproduce(
-        study,
-        preset,
-        split_pairs(pairs or []),
-        claim=claims or (),
-        check=check,
-        seed=seed,
-        out=out,
-        workers=workers,
-        scheduler=scheduler,
-        progress=LiveProgress(_where(workers, scheduler)),
-    )
+    with LiveProgress(_where(workers, scheduler)) as progress:
+        from whytrain import commands
+        from whytrain.cli import tables
+        from whytrain.lab.settings import split_pairs
+
+        reproduction = commands.reproduce(
+            study,
+            preset,
+            split_pairs(pairs or []),
+            claim=claims or (),
+            check=check,
+            seed=seed,
+            out=out,
+            workers=workers,
+            scheduler=scheduler,
+            progress=progress,
+        )
     path = reproduction.report
     assert path is not None, "it was just written"
     _tell_if_nothing_computed(reproduction.computed, reproduction.reused, path.parent)
@@ -161,7 +192,10 @@ def reproduce(
 
 @app.command()
 def run(
-    target: Annotated[str, typer.Argument(metavar="STUDY/EXPERIMENT", help="What to run.")],
+    target: Annotated[
+        str,
+        typer.Argument(metavar="STUDY/EXPERIMENT", help="What to run.", autocompletion=_targets),
+    ],
     pairs: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A setting; may be repeated."),
@@ -180,21 +214,23 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run one experiment at one setting."""
-    from whytrain import commands
-    from whytrain.cli import tables
     from whytrain.cli.progress import LiveProgress
-    from whytrain.lab.settings import split_pairs
 
-    result = commands.run(
-        target,
-        split_pairs(pairs or []),
-        runs=runs,
-        seed=seed,
-        out=out,
-        workers=workers,
-        scheduler=scheduler,
-        progress=LiveProgress(_where(workers, scheduler)),
-    )
+    with LiveProgress(_where(workers, scheduler)) as progress:
+        from whytrain import commands
+        from whytrain.cli import tables
+        from whytrain.lab.settings import split_pairs
+
+        result = commands.run(
+            target,
+            split_pairs(pairs or []),
+            runs=runs,
+            seed=seed,
+            out=out,
+            workers=workers,
+            scheduler=scheduler,
+            progress=progress,
+        )
     document = result.document()
     if out is not None:
         _tell_if_nothing_computed(**document["pieces"], out=out)
@@ -222,24 +258,28 @@ def sweep(
     as_json: Json = False,
 ) -> Status:
     """Run one experiment on a grid of settings; go on where an earlier call stopped."""
-    from whytrain import commands, lab, studies
-    from whytrain.cli import tables
     from whytrain.cli.progress import LiveProgress
 
-    plan = lab.read_plan(file, studies.source)
-    if dry_run:
-        cost = lab.sweep_cost(plan, out)
-        _print_json(dataclasses.asdict(cost)) if as_json else tables.show_cost(cost)
-        return Status.DONE
-    tally = commands.run_plan(
-        plan,
-        out,
-        keep=keep_runs,
-        retry_failed=retry_failed,
-        workers=workers,
-        scheduler=scheduler,
-        progress=LiveProgress(_where(workers, scheduler)),
-    )
+    with LiveProgress(_where(workers, scheduler)) as progress:
+        from whytrain import commands, lab, studies
+        from whytrain.cli import tables
+
+        plan = lab.read_plan(file, studies.source)
+        if dry_run:
+            progress.say("measuring one setting")
+            cost = lab.sweep_cost(plan, out)
+            progress.stop()
+            _print_json(dataclasses.asdict(cost)) if as_json else tables.show_cost(cost)
+            return Status.DONE
+        tally = commands.run_plan(
+            plan,
+            out,
+            keep=keep_runs,
+            retry_failed=retry_failed,
+            workers=workers,
+            scheduler=scheduler,
+            progress=progress,
+        )
     _tell_if_nothing_computed(tally.computed + len(tally.failures), tally.reused, out)
     _show_status(lab.Sweep.open(out).status(), as_json)
     return Status.DIFFERS if tally.failures else Status.DONE
@@ -390,20 +430,6 @@ def measure_ste(
         _print_json(jsonable(document))
     else:
         tables.show_ste(found, document.get("picture"))
-
-
-def _said_here(study: str) -> str:
-    """Verdicts and seconds of the last reproduction in this directory; empty if there is none."""
-    from whytrain.commands import RESULTS
-    from whytrain.lab.verdicts import SIGNS
-
-    try:
-        found = json.loads((Path(RESULTS) / f"{study}-quick" / "report.json").read_text())
-        counts = Counter(SIGNS[claim["verdict"]] for claim in found["claims"])
-        words = [f"{count} {sign}" for sign, count in counts.items()]
-        return " ".join([*words, f"{found['seconds']:.0f} s"])
-    except (OSError, ValueError, LookupError, TypeError):  # none, or a damaged one
-        return ""
 
 
 def _status(reproduction: "lab.Reproduction", check: bool = False) -> Status:

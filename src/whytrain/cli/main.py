@@ -5,15 +5,20 @@ import logging
 import os
 import shlex
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 
 from typer.exceptions import TyperException
 
 from whytrain._process import sum_in_one_order, warn_in_one_line
+from whytrain._programs import kept_programs
 from whytrain.cli.commands import app
 from whytrain.cli.status import Status
 from whytrain.errors import UserError
+
+_TRACEBACK = "--traceback"  # it may stand anywhere
+_COMPILE = ("reproduce", "run", "sweep", "verify", "measure")  # commands that do
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:  # the process is ours
         sum_in_one_order()
     try:
-        status = _run(words)
+        status = _run(words, ours=arguments is None)
         sys.stdout.flush()  # here, where a reader that has gone is no traceback
     except BrokenPipeError:
         return _unread()
@@ -41,11 +46,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _run(words: list[str]) -> int:
-    with _messages_in_one_line():
+def _run(words: list[str], *, ours: bool) -> int:
+    traced, words = _TRACEBACK in words, [word for word in words if word != _TRACEBACK]
+    compiles = ours and words[:1] and words[0] in _COMPILE
+    with _messages_in_one_line(), kept_programs() if compiles else contextlib.nullcontext():
         try:
             status = app(words or ["--help"], prog_name="whytrain", standalone_mode=False)
         except (UserError, TyperException) as error:
+            if traced:
+                traceback.print_exception(error)
             text = error.format_message() if isinstance(error, TyperException) else str(error)
             _say(f"error: {' '.join(text.split())}")
             return Status.MISTAKE

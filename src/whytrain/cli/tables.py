@@ -1,7 +1,7 @@
 """What people see on the terminal, at most 80 columns wide."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,11 @@ from whytrain.commands import Result
 from whytrain.lab import Experiment, Reproduction, Study
 from whytrain.lab.sweep import Cost
 from whytrain.lab.tables import faults_table
-from whytrain.measures import SteMeasure
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from whytrain.measures import SteMeasure
 
 _MOST_ERRORS = 5
 
@@ -117,22 +118,6 @@ def show_rows(rows: "pd.DataFrame", limit: int) -> None:
         console.print(f"more columns (--columns): {escape(more)}")
 
 
-def show_studies(studies: Sequence[Study], here: Sequence[str]) -> None:
-    """Print what there is to reproduce, a study a line.
-
-    Args:
-        studies: The studies.
-        here: What was found of each in this directory, if it was reproduced.
-    """
-    console = _console()
-    table = _table("study", "question", ">claims", "here")
-    for study, said in zip(studies, here, strict=True):
-        table.add_row(escape(study.name), escape(study.question), str(len(study.claims)), said)
-    console.print(table)
-    more = escape("whytrain list STUDY[/EXPERIMENT]")
-    console.print(f"[dim]here: last run in this directory; more: {more}[/]")
-
-
 def show_experiment(experiment: Experiment) -> None:
     """Print the settings of an experiment.
 
@@ -155,7 +140,7 @@ def show_study(study: Study) -> None:
     _show_statements(console, study)
 
 
-def show_ste(found: SteMeasure, picture: str | None) -> None:
+def show_ste(found: "SteMeasure", picture: str | None) -> None:
     """Print what was measured of a straight-through estimator.
 
     Args:
@@ -189,7 +174,7 @@ def show_ste(found: SteMeasure, picture: str | None) -> None:
         console.print(f"picture: {escape(picture)}", soft_wrap=True)
 
 
-def _jumps(found: SteMeasure) -> str:
+def _jumps(found: "SteMeasure") -> str:
     """What is sent back at the borders, in words."""
     if not found.borders:
         return "no place does the derivative jump"

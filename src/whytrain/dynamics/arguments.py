@@ -8,13 +8,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, PyTree, UInt32
 
+from whytrain._lazy import later
 from whytrain.dynamics.methods import Flow, Method, State
 from whytrain.dynamics.own import Own
 from whytrain.errors import UserError, nearest
 from whytrain.landscapes import Landscape, Reduction
+
+optax = later("optax")
 
 Observed = Callable | None  # None: a number that the landscape has by that name
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float, Int8, Int64
 
+from whytrain.dynamics.kept import keep
 from whytrain.landscapes.kernel import LANES, Kernel, jit
 
 CHUNK = 256  # steps between two looks at a run
@@ -18,36 +19,44 @@ CHUNK = 256  # steps between two looks at a run
 @functools.cache
 def make_loop(kernel: Kernel) -> Callable:
     """The compiled loop of a kernel; see `advance` for what it does."""
-    rows, choose, (walk_first, walk_second), judge = kernel
+    rows, choose, (walk_first, walk_second), judge, identity = kernel
+
+    # To compile `np.empty`, `min` and `max` takes long: there is none of them in here.
 
     @jit
-    def move(walk, state, runs, filter_sizes, output_sizes, start, stop, constants):
-        lanes = np.empty((rows, LANES))
+    def move(quick, state, runs, lanes, filter_sizes, output_sizes, start, stop, constants):
         for first in range(0, len(runs), LANES):
             for lane in range(LANES):
                 # A tile that is not full is filled up with copies of its first run.
                 run = runs[first + lane] if first + lane < len(runs) else runs[first]
                 for row in range(rows):
                     lanes[row, lane] = state[row, run]
-            walk(lanes, filter_sizes, output_sizes, start, stop, constants)
-            for lane in range(min(LANES, len(runs) - first)):
-                for row in range(rows):
-                    state[row, runs[first + lane]] = lanes[row, lane]
+            if quick:
+                walk_first(lanes, filter_sizes, output_sizes, start, stop, constants)
+            else:
+                walk_second(lanes, filter_sizes, output_sizes, start, stop, constants)
+            for lane in range(LANES):
+                if first + lane < len(runs):
+                    for row in range(rows):
+                        state[row, runs[first + lane]] = lanes[row, lane]
 
-    @jit
-    def loop(state, outcome, steps, filter_sizes, output_sizes, constants, certificate, early):
+    def loop(
+        state, outcome, steps, first, second, lanes,
+        filter_sizes, output_sizes, constants, certificate, early,
+    ):  # fmt: skip
         window = len(filter_sizes)
-        first, second = np.empty(len(outcome), np.int64), np.empty(len(outcome), np.int64)
         if early:
             for run in range(len(outcome)):
                 if outcome[run] == 0:
                     judge(state, run, outcome, constants, certificate, early)
         for start in range(0, window, CHUNK):
-            stop = min(start + CHUNK, window)
+            stop = start + CHUNK if start + CHUNK < window else window
             filter_most, output_most = 0.0, 0.0
             for step in range(start, stop):
-                filter_most = max(filter_most, filter_sizes[step])
-                output_most = max(output_most, output_sizes[step])
+                if filter_sizes[step] > filter_most:
+                    filter_most = filter_sizes[step]
+                if output_sizes[step] > output_most:
+                    output_most = output_sizes[step]
             n_first, n_second = 0, 0
             for run in range(len(outcome)):
                 if outcome[run] == 0:
@@ -59,20 +68,14 @@ def make_loop(kernel: Kernel) -> Callable:
                         n_second += 1
             if n_first + n_second == 0:
                 return
-            move(
-                walk_first, state, first[:n_first],
-                filter_sizes, output_sizes, start, stop, constants,
-            )  # fmt: skip
-            move(
-                walk_second, state, second[:n_second],
-                filter_sizes, output_sizes, start, stop, constants,
-            )  # fmt: skip
+            for quick, runs in ((True, first[:n_first]), (False, second[:n_second])):
+                move(quick, state, runs, lanes, filter_sizes, output_sizes, start, stop, constants)
             for run in range(len(outcome)):
                 if outcome[run] == 0:
                     steps[run] += stop - start
                     judge(state, run, outcome, constants, certificate, early)
 
-    return loop
+    return keep(jit(loop, outermost=True), identity)
 
 
 def advance(
@@ -105,4 +108,8 @@ def advance(
         early: Whether to use such proofs.
     """
     loop = make_loop(kernel)
-    loop(state, outcome, steps, filter_sizes, output_sizes, constants, certificate, early)
+    first, second = np.empty((2, len(outcome)), np.int64)
+    loop(
+        state, outcome, steps, first, second, np.empty((kernel.rows, LANES)),
+        filter_sizes, output_sizes, constants, certificate, early,
+    )  # fmt: skip

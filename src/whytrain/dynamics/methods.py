@@ -1,15 +1,15 @@
 """The update rules: each has `init(landscape, params)` and `step(landscape, state, step, key)`."""
 
 import abc
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float, Int, PyTree
 
+from whytrain._lazy import later
 from whytrain._types import Numeric
 from whytrain.dynamics.gradients import Fresh, Full, Gradient, Moved, check_batch
 from whytrain.dynamics.schedules import Schedule
@@ -23,6 +23,11 @@ from whytrain.landscapes.rule import (
     Rule,
     first_owner,
 )
+
+if TYPE_CHECKING:
+    import optax
+else:
+    optax = later("optax")
 
 StepSize = PyTree[Schedule | Float[Numeric, ""]]
 
@@ -204,7 +209,7 @@ class OptaxMethod(Method):
         False
     """
 
-    transformation: optax.GradientTransformation
+    transformation: "optax.GradientTransformation"
     normalized: bool = eqx.field(static=True, default=False)
     gradient: Gradient = Full()
 

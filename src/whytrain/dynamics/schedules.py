@@ -84,7 +84,25 @@ def table(
     return np.concatenate(parts)[: stop - start].astype(np.float64)
 
 
+def largest(schedule: Schedule | Float[Numeric, ""], steps: int) -> float:
+    """The largest of the first `steps` step sizes; those of an unknown schedule are all looked at.
+
+    Example:
+        >>> largest(warm_up(0.25, 1.0, steps=10), 10), largest(warm_up(0.25, 1.0, steps=10), 11)
+        (0.25, 1.0)
+    """
+    if isinstance(schedule, WarmUp):
+        early, late = int(schedule.steps), steps - int(schedule.steps)
+        stages = ((schedule.first, early), (schedule.second, late))
+        return max(float(size) for size, taken in stages if taken > 0)
+    if isinstance(schedule, Constant) or not callable(schedule):
+        return float(table(schedule, 0, 1)[0])
+    starts = range(0, steps, _WINDOW)
+    return max(float(table(schedule, a, min(a + _WINDOW, steps)).max()) for a in starts)
+
+
 _PART = 4096
+_WINDOW = 1 << 16
 
 
 @eqx.filter_jit

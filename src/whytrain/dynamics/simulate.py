@@ -4,7 +4,7 @@ import abc
 import functools
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -21,13 +21,14 @@ from whytrain.dynamics.extremes import WithExtremes
 from whytrain.dynamics.gradients import Gradient
 from whytrain.dynamics.methods import Flow, Method, StepSize, sizes_at
 from whytrain.dynamics.own import Landscapes, Own
-from whytrain.dynamics.schedules import table
+from whytrain.dynamics.schedules import largest, table
 from whytrain.dynamics.stopping import STOPPED, Stop, WithStop, inner_state, stopped
 from whytrain.errors import UnstableStepWarning, UserError
 from whytrain.landscapes import Landscape, Outcome, Reduction, VectorStep, Weights
 from whytrain.landscapes.reduction import pair
 
-WINDOW = 1 << 16  # step sizes are tabulated for this many steps at a time
+WINDOW = 1 << 16  # step sizes are tabulated for this many steps at a time, at most
+FEW = 1 << 12  # and for so many at first: most runs end early
 CACHE = 1 << 18  # bytes of state in a tile of runs: half of a core's second-level cache
 TILE = 64  # most runs in a tile of the JAX loop
 
@@ -142,11 +143,11 @@ def _ended(
     runs, wide = count(starts), jax.tree.leaves(starts)[0].dtype == np.float64
     early = not (functions or stop) if early is None else bool(early)
     stable = _warn_if_unstable(landscape, method, steps)
-    landscape, method = _as_arrays(landscape), _as_arrays(method)
+    given, landscape, method = landscape, _as_arrays(landscape), _as_arrays(method)
     own = own._replace(landscapes=tuple(map(_as_arrays, own.landscapes)))
     observe = _Observe(functions, landscape)
     kept = times if functions else times[:0]
-    engine = _engine(landscape, method, starts, steps, kept, early, extremes, stop)
+    engine = _engine(given, landscape, method, starts, steps, kept, early, extremes, stop)
     tile = own.lanes(engine.lanes(starts))
     lanes = tile * math.ceil((block or engine.block) / tile)
 
@@ -182,6 +183,26 @@ def log_times(steps: float, count: int = 64) -> np.ndarray:
     return np.unique(np.concatenate([[0], np.geomspace(1, steps, count).round().astype(int)]))
 
 
+def windows(edges: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Stretches of steps for which step sizes are tabulated together, between edges.
+
+    The compiled loop counts its chunks from the start of a window, and all but the first window of
+    a run end at a multiple of `WINDOW` or at an edge: parts of the first one are whole chunks, so
+    that no number depends on there being parts.
+
+    Example:
+        >>> list(windows([0, 10_000]))
+        [(0, 4096), (4096, 8192), (8192, 10000)]
+    """
+    start = edges[0]
+    for edge in edges[1:]:
+        while start < edge:
+            end, length = min(edge, (start // WINDOW + 1) * WINDOW), WINDOW if start else FEW
+            for first in range(start, end, length):
+                yield first, min(first + length, end)
+            start = end
+
+
 class _Compiled:
     """A reduction on its compiled loop."""
 
@@ -191,8 +212,7 @@ class _Compiled:
         self, step: VectorStep, sizes: Weights, early: bool, steps: int, times: np.ndarray
     ) -> None:
         self.step, self.sizes, self.early, self.times = step, sizes, early and step.proves, times
-        # Windows of tabulated step sizes; a window ends where something is saved.
-        self.edges = np.unique([0, *range(0, steps, WINDOW), steps, *times]).astype(int).tolist()
+        self.edges = np.unique([0, steps, *times]).astype(int).tolist()
 
     def lanes(self, starts: PyTree) -> int:
         """Runs of a tile: any number will do, the compiled loop packs them itself."""
@@ -218,7 +238,7 @@ class _Compiled:
                 going.append(codes == 0)
 
         keep(0)
-        for start, stop in zip(self.edges[:-1], self.edges[1:], strict=True):
+        for start, stop in windows(self.edges):
             if not (codes == 0).any():
                 break
             filter_sizes = table(self.sizes.filter, start, stop)
@@ -374,7 +394,7 @@ class _Saved:
 
 
 def _engine(
-    landscape: Landscape, method: Method | Flow, starts: PyTree, steps: float,
+    given: Landscape, landscape: Landscape, method: Method | Flow, starts: PyTree, steps: float,
     times: np.ndarray, early: bool, extremes: Sequence[str], stop: Stop,
 ) -> "_Compiled | _JaxLoop | _Flow":  # fmt: skip
     if isinstance(method, Flow):
@@ -388,13 +408,14 @@ def _engine(
     steps = int(steps)
     sizes, proof = method.step_sizes(), None
     if method.rule is not None and sizes is not None:
-        largest = largest_sizes(sizes, steps)
+        most = largest_sizes(sizes, steps)
         double = jax.tree.leaves(starts)[0].dtype == np.float64
-        if isinstance(landscape, Reduction) and double and not stop:
-            step = landscape.vector_step(method.rule, pair(largest), extremes)
+        if isinstance(given, Reduction) and double and not stop:
+            # Of the landscape that was given: it remembers what it has found of itself.
+            step = given.vector_step(method.rule, pair(most), extremes)
             if step is not None:
                 return _Compiled(step, _as_numbers(pair(sizes)), early, steps, times)
-        proof = landscape.proof(method.rule, largest) if early else None
+        proof = landscape.proof(method.rule, most) if early else None
     watching = WithExtremes.of(landscape, method, extremes) if extremes else method
     return _JaxLoop(
         landscape,
@@ -417,13 +438,7 @@ def _load(landscape: Landscape, method: Method) -> tuple[int, int]:
 
 def largest_sizes(sizes: StepSize, steps: int) -> PyTree:
     """The largest value of each schedule over the whole run."""
-
-    def most(schedule: Any) -> float:
-        return max(
-            float(table(schedule, a, min(a + WINDOW, steps)).max()) for a in range(0, steps, WINDOW)
-        )
-
-    return jax.tree.map(most, sizes, is_leaf=callable)
+    return jax.tree.map(lambda schedule: largest(schedule, steps), sizes, is_leaf=callable)
 
 
 def _as_numbers(sizes: Weights) -> Weights:

@@ -10,7 +10,6 @@ from typing import Any, Literal, overload
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
-from scipy import special
 
 from whytrain._lazy import later
 from whytrain.errors import UserError
@@ -19,7 +18,7 @@ from whytrain.lab.settings import as_dict, fingerprint
 from whytrain.lab.statistics import LEVEL, Estimate, estimate_rate, largest
 from whytrain.lab.verdicts import Finding, Rule, Verdict, Word, at_most, covers, every_run
 
-stats = later("scipy.stats")
+special, stats = later("scipy.special"), later("scipy.stats")
 
 Group = Literal["definitions", "landscape", "dynamics", "experiments", "caveats"]
 
@@ -263,7 +262,6 @@ class Claim:
         return fingerprint(self.id, self.statement, self.expected, rules, looks, asked)
 
 
-_NORMAL = float(-special.ndtri((1 - LEVEL) / 2))
 _FARTHEST = 6.0  # standard errors, beyond which no correct closed form is at one point
 
 
@@ -282,7 +280,7 @@ def closed_form(z: str, what: str) -> tuple[Part, Part]:
     """
 
     def share(cells: Cells) -> Estimate:
-        held = np.abs(cells.pooled(z)) < _NORMAL
+        held = np.abs(cells.pooled(z)) < -special.ndtri((1 - LEVEL) / 2)
         return estimate_rate(int(held.sum()), len(held))
 
     return (

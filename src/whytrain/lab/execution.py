@@ -149,7 +149,9 @@ def execute(
                 if isinstance(store, Store):
                     store.fail(task.key, {**task.describe(), **asdict(done)})
                 if not keep_going:
-                    raise UserError(f"experiment {task.experiment!r} failed: {done.error}")
+                    error = UserError(f"experiment {task.experiment!r} failed: {done.error}")
+                    error.add_note(done.trace)  # for --traceback: where it arose, in a worker too
+                    raise error
             elif task is not None and isinstance(done, Piece):
                 store.put(task.key, done)
             if task is not None:

@@ -16,13 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
-from scipy import special
 
 from whytrain._lazy import later
 from whytrain._types import Numeric
 from whytrain.errors import UserError
 
-stats = later("scipy.stats")
+special, stats = later("scipy.special"), later("scipy.stats")
 
 LEVEL = 0.95
 _ROUNDINGS = 45  # equal numbers may end up this many machine precisions apart

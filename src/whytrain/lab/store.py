@@ -30,12 +30,13 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import xarray as xr
-from zarr.buffer.cpu import Buffer
-from zarr.storage import MemoryStore as ZarrMemory
 
 from whytrain._files import Files, open_files
+from whytrain._lazy import later
 from whytrain._tensors import DamagedError, decode, encode
 from whytrain.errors import UserError
+
+buffers, storage = later("zarr.buffer.cpu"), later("zarr.storage")
 
 FORMAT = 2
 
@@ -383,7 +384,7 @@ def _archive(dataset: xr.Dataset) -> bytes:
     with warnings.catch_warnings(action="ignore", category=FutureWarning):
         # Zarr warns that its version 3 has yet to specify arrays of strings.
         dataset.drop_encoding().to_zarr(
-            ZarrMemory(files), zarr_format=3, consolidated=False, encoding=uncompressed
+            storage.MemoryStore(files), zarr_format=3, consolidated=False, encoding=uncompressed
         )
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as zipped:
@@ -397,9 +398,9 @@ def _archive(dataset: xr.Dataset) -> bytes:
 def _from_archive(content: bytes) -> xr.Dataset:
     with zipfile.ZipFile(io.BytesIO(content)) as zipped:
         files: dict[str, Any] = {
-            name: Buffer.from_bytes(zipped.read(name)) for name in zipped.namelist()
+            name: buffers.Buffer.from_bytes(zipped.read(name)) for name in zipped.namelist()
         }
-    found = xr.open_zarr(ZarrMemory(files), consolidated=False, chunks=None).load()
+    found = xr.open_zarr(storage.MemoryStore(files), consolidated=False, chunks=None).load()
     return found[sorted(map(str, found.variables))]  # Zarr lists the arrays of a group in no order
 
 

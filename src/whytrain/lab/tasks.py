@@ -1,5 +1,6 @@
 """Tasks: pieces of work, described so that any process can do them."""
 
+import functools
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -428,5 +429,11 @@ def _described(task: Block | Summary, kind: str) -> Record:
 
 
 def _settings(task: Block | Summary, experiment: Experiment) -> Settings:
+    return _made(experiment.settings, tuple(task.settings.items()))
+
+
+@functools.lru_cache
+def _made(cls: type[Settings], settings: tuple[tuple[str, Any], ...]) -> Settings:
+    """The settings of many pieces, made once."""
     with warnings.catch_warnings(action="ignore"):  # whoever made the task has been warned
-        return experiment.settings(**task.settings)
+        return cls(**dict(settings))

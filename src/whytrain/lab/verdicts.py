@@ -1,26 +1,18 @@
 """Verdicts: the word follows, in one place, from an interval and the rule it is held against."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from whytrain._signs import SIGNS as SIGNS
+from whytrain._signs import Word
 from whytrain.errors import UserError
 from whytrain.lab.statistics import LEVEL, Estimate
 
-Word = Literal["supported", "contradicted", "inconclusive", "not run", "failed"]
 Relation = Literal[">", "<", "=", "covers", "<=", "every"]
-
-SIGNS: Mapping[Word, str] = {
-    "supported": "✓",
-    "contradicted": "✗",
-    "inconclusive": "?",
-    "not run": "…",
-    "failed": "!",
-}
-"""The sign of each verdict, so that it does not hang on color alone."""
 
 _LEAST_P = 1e-12
 

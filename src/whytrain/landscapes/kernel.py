@@ -11,14 +11,22 @@ from numpy.polynomial import Chebyshev, Polynomial
 LANES = 64  # runs that move together; a constant, so that each run's arithmetic is always the same
 
 
-def jit(function: Callable, inline: Literal["never", "always"] = "never") -> Callable:
+def jit(
+    function: Callable, inline: Literal["never", "always"] = "never", *, outermost: bool = False
+) -> Any:
     """Compile a function; if a type checker has wrapped it, the function inside.
 
-    Inlined, its body goes where it is called: a vector loop has no room for long calls.
+    Inlined, its body goes where it is called: a vector loop has no room for long calls. The
+    outermost one is called by Python; the others are spared what that takes to compile.
     """
     # Contraction (fused multiply-add) is the one liberty the compiler has; it is the same for
     # every lane.
-    compiler = numba.njit(nogil=True, error_model="numpy", fastmath={"contract"}, inline=inline)
+    hidden = not outermost and inline == "never"
+    njit: Any = numba.njit
+    compiler = njit(
+        nogil=True, error_model="numpy", fastmath={"contract"}, inline=inline,
+        no_cpython_wrapper=hidden, no_cfunc_wrapper=True,
+    )  # fmt: skip
     return compiler(inspect.unwrap(function))
 
 
@@ -41,9 +49,12 @@ class Kernel(NamedTuple):
             start, stop, constants)`; the second has to serve all runs.
         judge: Marks a run's outcome if it is known, from `(state, run, outcome, constants,
             certificate, early)`.
+        identity: Tells it from all other kernels, if it is made of this package's functions and of
+            numbers alone: what is compiled for it is then kept between processes.
     """
 
     rows: int
     choose: Any
     walks: tuple[Any, Any]
     judge: Any
+    identity: str = ""

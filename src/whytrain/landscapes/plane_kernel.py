@@ -182,4 +182,4 @@ def plane_kernel(surrogate: PiecewiseConstant) -> Kernel:
             if not math.isfinite(state[row, run]):
                 outcome[run] = 4
 
-    return Kernel(11, choose, (walk, walk), judge)
+    return Kernel(11, choose, (walk, walk), judge, f"plane {surrogate!r}")

@@ -8,13 +8,15 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.optimize import brentq
 
+from whytrain._lazy import later
 from whytrain._types import Numeric
 from whytrain.gaussian import Activation
 from whytrain.landscapes.landscape import CriticalPoint, at_each
 from whytrain.landscapes.outcome import Outcome
 from whytrain.landscapes.reduction import Reduction
+
+optimize = later("scipy.optimize")
 
 
 class SphereOrder(NamedTuple):
@@ -131,7 +133,9 @@ class AngleProfile(Reduction):
         level = -self.variance * t / (self.power_star - t)
         if self.opposite_covariance >= level:
             return None
-        root = brentq(lambda x: float(self._covariances(x)) - level, 0.0, math.pi, xtol=1e-15)
+        root = optimize.brentq(
+            lambda x: float(self._covariances(x)) - level, 0.0, math.pi, xtol=1e-15
+        )
         return float(np.asarray(root))
 
     def critical_points(self) -> Sequence[CriticalPoint]:

@@ -129,12 +129,17 @@ class SphereReduction(AngleProfile):
         if rule != NORMALIZED_DESCENT:
             return True
         sizes = pair(step_sizes)
+        return bool(
+            sizes.filter * self.power_star * self._pull_at_zero < 2
+            and sizes.output * self.stiffness < 2
+        )
+
+    @functools.cached_property
+    def _pull_at_zero(self) -> float:
+        """`pull'(0)`."""
         near = 1e-7
         with jax.enable_x64(True):
-            slope = float(self.pull(near)) / near
-        return bool(
-            sizes.filter * self.power_star * slope < 2 and sizes.output * self.stiffness < 2
-        )
+            return float(self.pull(near)) / near
 
     def proof(self, rule: Rule, largest: Weights | Float[Numeric, ""]) -> "ProvedBasins | None":
         """The two regions of `docs/basins.md`, for normalized descent by an activation of theirs.

@@ -140,4 +140,6 @@ def sphere_kernel(dual: Callable) -> Kernel:
         return filter_most * reach * PULL_MOST <= SMALL
 
     walks = _make_walk(scalar, _small_step), _make_walk(scalar, _any_step)
-    return Kernel(3, small_steps, walks, judge)
+    own = dual.__module__.startswith("whytrain.")
+    identity = f"sphere {dual.__module__}.{dual.__qualname__}" if own else ""
+    return Kernel(3, small_steps, walks, judge, identity)

@@ -6,11 +6,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int, Shaped
 
+from whytrain._lazy import later
 from whytrain.errors import UserError
+
+optax = later("optax")
 
 Cost = Callable[[Any, Any], Any]
 

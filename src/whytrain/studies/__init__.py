@@ -7,10 +7,13 @@ import pkgutil
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from whytrain._user_code import run_file
 from whytrain.errors import UserError, nearest
-from whytrain.lab import Source, Study
+
+if TYPE_CHECKING:
+    from whytrain.lab import Source, Study
 
 
 def names() -> list[str]:
@@ -18,7 +21,7 @@ def names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg)
 
 
-def source(reference: str) -> Source:
+def source(reference: str) -> "Source":
     """Find a study.
 
     Args:
@@ -32,6 +35,8 @@ def source(reference: str) -> Source:
     Raises:
         UserError: If there is no such study.
     """
+    from whytrain.lab import Source
+
     path = Path(reference)
     if path.suffix != ".py":
         return Source(load, _built_in(reference))
@@ -39,7 +44,7 @@ def source(reference: str) -> Source:
     return Source(_Edition(edition), str(path.resolve()), edition)
 
 
-def load(reference: str) -> Study:
+def load(reference: str) -> "Study":
     """Load a study, once a process; a file once more when it has changed.
 
     Args:
@@ -63,12 +68,12 @@ class _Edition:
 
     edition: str
 
-    def __call__(self, reference: str) -> Study:
+    def __call__(self, reference: str) -> "Study":
         return _from_file(reference, self.edition)
 
 
 @functools.cache
-def _from_file(reference: str, edition: str) -> Study:
+def _from_file(reference: str, edition: str) -> "Study":
     path = Path(reference)
     if _edition(path) != edition:
         raise UserError(f"{reference} has changed since it was asked for; give the command again")
@@ -83,7 +88,9 @@ def _edition(path: Path) -> str:
         raise UserError(f"cannot read the study {str(path)!r}: {error.strerror}") from error
 
 
-def _in(module: ModuleType, reference: str) -> Study:
+def _in(module: ModuleType, reference: str) -> "Study":
+    from whytrain.lab import Study
+
     study = getattr(module, "study", None)
     if not isinstance(study, Study):
         raise UserError(f"{reference} defines no study; it must say: study = whytrain.Study(...)")

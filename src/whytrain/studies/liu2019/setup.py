@@ -70,7 +70,13 @@ class TeacherSettings(lab.Settings):
     def reduction(self) -> SphereReduction:
         """The landscape in its three order parameters."""
         total = self.norm * math.sqrt(self.alignment)
-        return SphereReduction.of_sums(self.k, total, self.norm**2, ReLU())
+        return _reduction(self.k, total, self.norm**2)
+
+
+@functools.lru_cache
+def _reduction(k: int, total: float, power: float) -> SphereReduction:
+    """One landscape for all pieces of a setting: it remembers what it has found of itself."""
+    return SphereReduction.of_sums(k, total, power, ReLU())
 
 
 @dataclass(frozen=True, kw_only=True)
