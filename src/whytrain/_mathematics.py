@@ -67,7 +67,7 @@ def _breakable(found: str) -> str:
     parts: list[list[ElementTree.Element]] = [[]]
     for letter in row:
         held = "".join(one.text or "" for part in parts for one in part if one.tag == "mo")
-        norms = sum("‖" in "".join(one.itertext()) for part in parts for one in part)
+        norms = sum("".join(one.itertext()).count("‖") for part in parts for one in part)
         open_ = sum(map(held.count, "([⟨")) - sum(map(held.count, ")]⟩"))
         if letter.text in _BREAKS and len(parts[-1]) >= _SHORT and open_ < 2 and norms % 2 == 0:
             letter.set("form", "infix")

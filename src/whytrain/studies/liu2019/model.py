@@ -76,8 +76,8 @@ CONCLUSIONS = (
         fails="with the shortcut and warm-up some runs do not get out",
         matters=(
             "The shortcut starts the filter on the right side of the spurious optimum, and warm-up "
-            "keeps it there until the output weights have the right sign: a reason why residual "
-            "networks train well."
+            "keeps it there until the output weights have the right sign: one reason why residual "
+            "networks may train well."
         ),
     ),
     Conclusion(

@@ -69,7 +69,7 @@ CONCLUSIONS = (
     ),
     Conclusion(
         claims=("N-D3-printed", "N-D3"),
-        fails="the ramp loss as printed jumps; its corrected form does not",
+        fails="the ramp loss as printed jumps (its corrected form does not)",
     ),
     Conclusion(
         claims=("N-E8-narrow",),
