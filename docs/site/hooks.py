@@ -205,15 +205,20 @@ def _place(function) -> str:
 def _of_study(study: Study) -> str:
     """The claims of a study, its report where it was made, and its figures."""
     rows = [
-        f"| `{claim.id}` | {_inline(claim.statement)} | {_inline(claim.source)} "
-        f"| {_inline('; '.join(str(part.rule) for part in claim.parts))} "
-        f"| {_inline(claim.does_not_show)} |\n"
+        f"| `{claim.id}` | {_plain(claim.statement)} | {_plain(claim.source)} "
+        f"| {_plain('; '.join(str(part.rule) for part in claim.parts))} "
+        f"| {_plain(claim.does_not_show)} |\n"
         for claim in study.claims
     ]
     head = (
         "| claim | what is stated | source | rule | what it does not show |\n" + "|---" * 5 + "|\n"
     )
     return f"\n\n## Its claims\n\n{_report(study)}\n\n{head}{''.join(rows)}\n{_pictures(study)}"
+
+
+def _plain(text: str) -> str:
+    """Text in which no character has a meaning; the site's Markdown knows no escaped `<`."""
+    return _inline(text).replace("\\<", "&lt;")
 
 
 def _report(study: Study) -> str:
@@ -237,6 +242,6 @@ def _pictures(study: Study) -> str:
         code = f'<a href="code/{place}.html#{line}">code</a>'
         image = f"reports/{study.name}/{figure.name}.svg"
         there = (RESULTS / f"{study.name}-quick" / "figures" / f"{figure.name}.svg").exists()
-        shown = f"![{_inline(figure.title)}]({image})\n\n" if there else ""
-        parts.append(f"{shown}**`{figure.name}`** {_inline(figure.title)} · {code}\n")
+        shown = f"![{_plain(figure.title)}]({image})\n\n" if there else ""
+        parts.append(f"{shown}**`{figure.name}`** {_plain(figure.title)} · {code}\n")
     return "\n".join(parts)
