@@ -19,6 +19,8 @@ _SALT = "whytrain"
 _FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _FAMILY = re.compile(r"'DejaVu Sans'(?:, [\w' -]+)*")
 _SIZE = re.compile(r'<svg\b[^>]*?viewBox="0 0 ([\d.]+) ([\d.]+)"[^>]*>', re.DOTALL)
+# Saving takes the layout away and brings it back, the one of the settings if there was none.
+_ARRANGED = {"figure.constrained_layout.use": False}
 _RESET = re.compile(r'<style type="text/css">\*\{[^}]*\}</style>')
 
 
@@ -32,21 +34,22 @@ def lay_out(figure: Figure) -> None:
 def arrange(figure: Figure) -> None:
     """Give a figure its layout for good: each picture of it would compute one, and draw twice."""
     lay_out(figure)
-    with matplotlib.rc_context({"figure.constrained_layout.use": False}):
+    with matplotlib.rc_context(_ARRANGED):
         figure.set_layout_engine(None)
 
 
 def png(figure: Figure, dpi: int = 200) -> bytes:
     """Return a figure as a PNG image."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    with matplotlib.rc_context(_ARRANGED):
+        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()
 
 
 def svg(figure: Figure) -> str:
     """Return a figure as an SVG document, its text as text."""
     buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": _SALT}):
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": _SALT} | _ARRANGED):
         figure.savefig(buffer, format="svg", dpi=200, metadata={"Date": None, "Creator": None})
     return _FAMILY.sub(_FONTS, buffer.getvalue())
 
