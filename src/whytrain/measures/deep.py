@@ -208,10 +208,10 @@ def _measured(pair: Pair, sample: Examples, quantile: float, test: Any, batch: i
     hint = None if pair.compared else sample.hint()
     lengths, found, slopes = _sample(trained, checked(sample.batches, sizes[0], classes))
     gamma = positive_quantile(found, quantile, pair.compared, hint)
-    first, last = (list(layers_of(stages, sizes[0])) for stages in (initial, trained))
-    each = tuple(
+    last = list(layers_of(trained, sizes[0]))
+    each = tuple(  # of the initial network only the weights count: its strides may not be known
         _layer_norms(old, new, into, out)
-        for (old, _, _), (new, into, out) in zip(first, last, strict=True)
+        for (old, _, _), (new, into, out) in zip(layers_of(initial), last, strict=True)
     )
     spectral, frobenius = [n.spectral for n in each], [n.frobenius for n in each]
     if 0 in spectral:

@@ -48,4 +48,4 @@ def test_what_other_data_say_of_the_output_layer_stands_in_the_note():
     ]
     found = claim.judge(Cells([*others, *cells]))
     assert found.word == "supported"
-    assert "V_distance_frobenius goes like h^0." in found.note.split("on fashion-mnist, from h")[1]
+    assert "$‖V − V_0‖_F$ goes like $h^{0." in found.note.split("on fashion-mnist, from")[1]

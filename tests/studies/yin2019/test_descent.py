@@ -167,5 +167,5 @@ def test_the_outcomes_of_any_estimators_are_drawn_and_the_paper_s_described():
 
     assert f"u_c = {descent.trapping_threshold(3):.3f}" in drawn(descent.THEOREM)
     assert drawn(("hard_tanh",)) == (
-        "Random starts, m = 3, 2 runs a point, bands are exact 95 % intervals."
+        "Random starts, $m = 3$, 2 runs a point, bands are exact 95 % intervals."
     )
