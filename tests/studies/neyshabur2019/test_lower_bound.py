@@ -63,7 +63,7 @@ def test_one_size_is_judged_without_a_power():
     [claim] = study.narrowed(["N-C4"], {"h": "32"}).claims
     found = claim.judge(world(claim, {"witness": witness}))
     assert found.word == "supported"
-    assert found.note == "the ratio is 1.13 at h = 32, for linear networks 1 at most"
+    assert found.note == "the ratio is 1.13 at $h = 32$, for linear networks 1 at most"
 
 
 def test_a_size_must_be_a_power_of_two():
