@@ -76,9 +76,9 @@ def test_the_practitioners(run, capsys):
     names, values = run("practitioner")
     assert names["found"].checked
     assert names["found"].train_error < 0.02
-    assert pictured(values[3])
+    assert pictured(values[2])
     printed = capsys.readouterr().out
     assert printed.count("gap below") == len(names["found"].bounds)
-    assert values[4] is None
-    assert "kernel regime" in repr(values[5])
+    assert values[3] is None
+    assert "kernel regime" in repr(values[4])
     assert "largest stable step size" in printed
