@@ -203,7 +203,7 @@ def torch_models(torch):
 
 @pytest.mark.optional("PyTorch")
 def test_pytorch_models_are_read():
-    import torch
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
     torch.manual_seed(0)
     for kind, (model, x, kinds) in torch_models(torch).items():
@@ -222,8 +222,8 @@ def test_pytorch_models_are_read():
 
 @pytest.mark.optional("PyTorch")
 def test_what_a_pytorch_model_has_is_refused_by_name():
-    import torch
-    from torch import nn
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    nn = torch.nn
 
     def net(layer):
         return nn.Sequential(nn.Linear(5, 4), layer, nn.Linear(4, 3))
@@ -296,7 +296,7 @@ def flax_models(nn):
 
 @pytest.mark.optional("Flax")
 def test_linen_models_are_read():
-    import flax.linen as nn
+    nn = pytest.importorskip("flax.linen", reason="Flax is not installed")
 
     for model, x, kinds in flax_models(nn).values():
         variables = model.init(jax.random.key(0), jnp.asarray(x))
@@ -312,7 +312,7 @@ def test_linen_models_are_read():
 
 @pytest.mark.optional("Flax")
 def test_nnx_models_are_read():
-    from flax import nnx
+    nnx = pytest.importorskip("flax.nnx", reason="Flax is not installed")
 
     class Net(nnx.Module):
         def __init__(self, rngs):

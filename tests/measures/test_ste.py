@@ -235,6 +235,7 @@ def test_what_is_lost_at_a_clamp_and_sent_at_its_border():
 
 @pytest.mark.optional("PyTorch")
 def test_a_function_of_pytorch_is_measured(tmp_path):
+    pytest.importorskip("torch", reason="PyTorch is not installed")
     path = tmp_path / "own.py"
     path.write_text(
         "import torch\n\n\n"

@@ -9,6 +9,7 @@ import html
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -20,7 +21,7 @@ _FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial,
 _FAMILY = re.compile(r"'DejaVu Sans'(?:, [\w' -]+)*")
 _SIZE = re.compile(r'<svg\b[^>]*?viewBox="0 0 ([\d.]+) ([\d.]+)"[^>]*>', re.DOTALL)
 # Saving takes the layout away and brings it back, the one of the settings if there was none.
-_ARRANGED = {"figure.constrained_layout.use": False}
+_ARRANGED: dict[Any, Any] = {"figure.constrained_layout.use": False}
 _RESET = re.compile(r'<style type="text/css">\*\{[^}]*\}</style>')
 
 
