@@ -22,6 +22,7 @@ _FAMILY = re.compile(r"'DejaVu Sans'(?:, [\w' -]+)*")
 _SIZE = re.compile(r'<svg\b[^>]*?viewBox="0 0 ([\d.]+) ([\d.]+)"[^>]*>', re.DOTALL)
 # Saving takes the layout away and brings it back, the one of the settings if there was none.
 _ARRANGED: dict[Any, Any] = {"figure.constrained_layout.use": False}
+_AS_TEXT: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": _SALT}
 _RESET = re.compile(r'<style type="text/css">\*\{[^}]*\}</style>')
 
 
@@ -50,7 +51,7 @@ def png(figure: Figure, dpi: int = 200) -> bytes:
 def svg(figure: Figure) -> str:
     """Return a figure as an SVG document, its text as text."""
     buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": _SALT} | _ARRANGED):
+    with matplotlib.rc_context(_ARRANGED | _AS_TEXT):
         figure.savefig(buffer, format="svg", dpi=200, metadata={"Date": None, "Creator": None})
     return _FAMILY.sub(_FONTS, buffer.getvalue())
 

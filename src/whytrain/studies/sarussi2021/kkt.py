@@ -198,7 +198,7 @@ CLAIMS = (
         requests=APART,
         parts=(
             lab.Part("share of runs without agreement whose cluster ratio is above 0.1", _apart,
-                     lab.above(0.5)),
+                     lab.above(0.5, resolution=0.2)),
             lab.Part("share of runs without agreement at loss $10^{-96}$", _without,
                      lab.above(0.05)),
         ),
@@ -208,6 +208,7 @@ CLAIMS = (
         ),
         does_not_show="That agreement is needed on all data: on two balls units come to agree "
         "late, and cluster then.",
+        growth=2,
         note=lambda cells: f"runs in agreement at 1e-96: {(_last(cells, 'neural') == 1).sum()} of "
         f"{cells.runs}",
     ),
