@@ -175,7 +175,8 @@ CLAIMS = (
         parts=(
             error(lab.above(0.5), optimizer="adam", batch_size=0, weight_decay=1e-5),
             error(lab.above(0.5), optimizer="adamw", batch_size=0),
-            error(lab.below(0.05, resolution=0.02), optimizer="adam", batch_size=5, weight_decay=1e-5),
+            error(lab.below(0.05, resolution=0.02), optimizer="adam", batch_size=5,
+                  weight_decay=1e-5),
             error(lab.below(0.05, resolution=0.02), optimizer="adamw", batch_size=5),
             error(lab.above(0.65), "loss", optimizer="adam", batch_size=5, weight_decay=0.1),
         ),
