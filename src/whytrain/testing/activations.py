@@ -23,6 +23,7 @@ _NAMES = (
 _ONE_DIMENSIONAL = (0, 1, 3, 4)
 
 Function = Callable[[np.ndarray], np.ndarray]
+Both = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def check_activation(
@@ -68,13 +69,14 @@ def check_activation(
         _functions(name, activation, kinks, surrogate)
         slow = Quadrature(activation.forward, activation.backward, kinks, 60)
         ours, theirs = _vector(activation), _vector(slow)
+        both = _both(activation)
         for (r, r_star), angle in product(radii, angles):
             at = f"lengths {r:g}, {r_star:g} and angle {angle:g}"
             found = tried(f"{name} at {at}", ours, angle, r, r_star)
             right = theirs(angle, r, r_star)
             _compare(name, found, right, tolerance, f"at {at}, by quadrature")
-            _monte_carlo(name, activation, found, (angle, r, r_star), at)
-            _adaptive(name, activation, found, kinks, r, tolerance, at)
+            _monte_carlo(name, both, found, (angle, r, r_star), at)
+            _adaptive(name, both, found, kinks, r, tolerance, at)
         _declared(name, activation)
 
 
@@ -124,33 +126,39 @@ def _compare(name: str, found: np.ndarray, right: np.ndarray, tolerance: float, 
         )
 
 
-def _terms(activation: Activation, r: float) -> Callable[[np.ndarray], np.ndarray]:
+def _both(activation: Activation) -> Both:
+    """Forward and backward, as one compiled function: it is called at thousands of places."""
+    both = jax.jit(lambda x: (activation.forward(x), activation.backward(x)))
+
+    def values(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        forward, backward = both(x)
+        return np.asarray(forward, float), np.asarray(backward, float)
+
+    return values
+
+
+def _terms(both: Both, r: float) -> Function:
     """What the expectations over one variable average, in the order of the vector."""
 
     def terms(x: np.ndarray) -> np.ndarray:
-        forward, backward = _both(activation, r * x)
+        forward, backward = both(r * x)
         return np.stack([forward, forward**2, x * backward, x * backward * forward])
 
     return terms
 
 
-def _both(activation: Activation, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    forward, backward = (f(jnp.asarray(x)) for f in (activation.forward, activation.backward))
-    return np.asarray(forward, float), np.asarray(backward, float)
-
-
 def _monte_carlo(
     name: str,
-    activation: Activation,
+    both: Both,
     found: np.ndarray,
     at: tuple[float, float, float],
     where: str,
 ) -> None:
     angle, r, r_star = at
     x, across = np.random.default_rng(7).standard_normal((2, _DRAWS))
-    star, _ = _both(activation, r_star * (math.cos(angle) * x + math.sin(angle) * across))
-    forward, backward = _both(activation, r * x)
-    one = _terms(activation, r)(x)
+    star, _ = both(r_star * (math.cos(angle) * x + math.sin(angle) * across))
+    forward, backward = both(r * x)
+    one = _terms(both, r)(x)
     drawn = np.stack([
         one[0], one[1], forward * star, one[2], one[3], x * backward * star,
         across * backward * star,
@@ -162,10 +170,10 @@ def _monte_carlo(
 
 
 def _adaptive(
-    name: str, activation: Activation, found: np.ndarray, kinks: Sequence[float], r: float,
+    name: str, both: Both, found: np.ndarray, kinks: Sequence[float], r: float,
     tolerance: float, where: str,
 ) -> None:  # fmt: skip
-    terms = _terms(activation, r)
+    terms = _terms(both, r)
     ends = np.unique([-9.0, 0.0, 9.0, *(k / r for k in kinks if abs(k / r) < 9)])
 
     def density(x: float) -> Float[np.ndarray, " term"]:
