@@ -16,7 +16,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 
 # Compiling is most of what short tests take: here programs are made fast and run slowly. Slow and
 # optional tests run the programs that users run.
-COMPILE_FAST := XLA_FLAGS=--xla_backend_optimization_level=0
+COMPILE_FAST := XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 
 .DEFAULT_GOAL := demo
 .DELETE_ON_ERROR:
