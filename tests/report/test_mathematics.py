@@ -5,6 +5,8 @@ import pytest
 from whytrain import studies
 from whytrain._mathematics import mathml, names, plain, typeset
 
+PHONE = 30  # letters on a line of a phone, indices and powers among them
+
 # What formulas are made of. Outside of `$` none of it is typeset.
 BARE = re.compile(r"[_^‖√∂⟨⟩∑≤≥∈²³ᵀ₀₁₂₃₄⁻α-ωΑ-Ω]|\|\||<=|>=|sqrt")
 
@@ -26,16 +28,46 @@ def test_every_symbol_of_a_claim_is_defined_on_its_page(name):
 
 @pytest.mark.parametrize("name", studies.names())
 def test_formulas_are_marked_as_such(name):
-    study = studies.load(name)
-    told = [text for claim in study.claims for text in texts(claim)]
-    told += [figure.title for figure in study.figures]
-    told += [words for _, words in study.model.symbols]
-    told += [text for one in study.conclusions for text in (one.holds, one.fails, one.matters)]
-    for text in told:
+    for text in told(studies.load(name)):
         assert not BARE.search(re.sub(r"\$[^$]*\$", "", text)), text
         assert text.count("$") % 2 == 0, text
         assert "\\" not in plain(text), text
         assert "merror" not in typeset(text)
+
+
+def told(study):
+    """All that a study says, but for what it makes of its numbers."""
+    yield from (study.title, study.question, study.model.caption)
+    yield from (text for claim in study.claims for text in texts(claim))
+    yield from (figure.title for figure in study.figures)
+    yield from (text for pair in study.model.symbols for text in pair)
+    yield from (text for one in study.conclusions for text in (one.holds, one.fails, one.matters))
+
+
+@pytest.mark.parametrize("name", studies.names())
+def test_no_formula_is_wider_than_a_phone(name):
+    assert not any('class="formula"' in typeset(text) for text in told(studies.load(name)))
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "min((R² B_3 T + R³ B_4 T²/2) min(T, n/λ), R² B_3 T²/2 + R³ B_4 T³/6)",
+        " + ".join("abcdefghijklmnopqrstuvwxyz"),
+        "f(" + " + ".join("abcdefghijklm") + ")/g(h(" + " − ".join("opqrstuvwxyz") + "))",
+    ],
+)
+def test_a_long_formula_has_places_where_a_line_may_end(formula):
+    parts = [re.sub("<[^>]*>", "", part) for part in mathml(formula).split("<wbr>")]
+    assert max(map(len, parts)) < PHONE
+    assert "".join(parts) == re.sub("[ _]", "", formula).translate(str.maketrans("²³", "23"))
+
+
+def test_a_formula_that_cannot_be_cut_can_be_moved_with_the_keyboard():
+    found = mathml(r"\frac{" + " + ".join("abcdefghijklmnop") + "}{2}")
+    assert "<wbr>" not in found
+    assert found.startswith('<span class="formula" tabindex="0" role="group" aria-label="')
+    assert mathml(r"\frac{a + b}{2}").startswith("<math>")
 
 
 @pytest.mark.parametrize("name", studies.names())
