@@ -77,6 +77,7 @@ def phase_diagram(
     """
     check_log(log)
     field = _field(dataset, x, y, value)
+    level = level if min(field.shape) > 2 else None  # through four cells a contour says nothing
     right, up = (_coordinate(dataset, name, axis in log) for name, axis in ((x, "x"), (y, "y")))
     with context():
         figure = Picture(figsize=_SIZE)
@@ -157,7 +158,7 @@ def _draw_level(
 ) -> None:
     """Draw the contour at one level, where the field crosses it."""
     finite = field[np.isfinite(field)]
-    if level is None or min(field.shape) < 2 or not np.any(finite < level) & np.any(finite > level):
+    if level is None or not np.any(finite < level) & np.any(finite > level):
         return
     axes.contour(x, y, np.ma.masked_invalid(field), [level], colors=[paint], linewidths=1.1)
 
