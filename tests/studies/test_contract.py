@@ -3,9 +3,10 @@
 import pytest
 
 from judged import rederived
-from whytrain import studies
+from whytrain import report, studies
 from whytrain.lab import reproduce
 from whytrain.testing import check_study
+from wording import slips
 
 
 @pytest.mark.slow
@@ -15,3 +16,8 @@ def test_every_word_follows_from_what_is_printed(name, tmp_path):
     check_study(studies.load(name), done)
     for claim, verdict in done.outcomes:
         assert rederived(claim, verdict) == verdict.word
+        assert not slips(verdict.note), verdict.note
+    for drawing in report.draw_all(done):
+        assert not drawing.problem
+        assert not slips(drawing.caption), drawing.caption
+        assert not drawing.caption.startswith(drawing.title.split(" (")[0]), drawing.caption

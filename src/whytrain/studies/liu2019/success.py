@@ -172,7 +172,7 @@ def _draw_sizes(cells: lab.Cells) -> tuple:
     at = cells[0].settings
     warm, cold, plain = (words.get(name, "(not run)") for name in NETWORKS)
     return figure, (
-        f"Success over the number of patches; {cells[0].runs} runs a point, bands are exact 95 % "
+        f"{cells[0].runs} runs a point, bands are exact 95 % "
         f"intervals. With the shortcut and warm-up {warm} reach the global optimum, without "
         f"warm-up {cold}, of the plain CNN's {plain}: the shortcut does much of it, and warm-up "
         f"removes what is left. Teacher: $S²/A = {at.alignment:g}$, $‖a*‖ = {length(at)}$, prior "

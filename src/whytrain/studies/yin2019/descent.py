@@ -129,7 +129,7 @@ _CONVERGES = lab.in_every_run(
     "runs that came to a saddle or a minimum",
     0.99,
 )
-_RISES = lab.Fault("in one run the loss rises by 2e-12", lab.in_one_run("rise_loss", 2e-12))
+_RISES = lab.Fault("in one run the loss rises by $2·10⁻¹²$", lab.in_one_run("rise_loss", 2e-12))
 
 
 def _where_they_ended(cells: lab.Cells) -> str:
