@@ -3,7 +3,8 @@
 import pytest
 
 from judged import rederived
-from whytrain import report, studies
+from redrawn import check_figure
+from whytrain import studies
 from whytrain.lab import reproduce
 from whytrain.testing import check_study
 from wording import slips
@@ -17,7 +18,5 @@ def test_every_word_follows_from_what_is_printed(name, tmp_path):
     for claim, verdict in done.outcomes:
         assert rederived(claim, verdict) == verdict.word
         assert not slips(verdict.note), verdict.note
-    for drawing in report.draw_all(done):
-        assert not drawing.problem
-        assert not slips(drawing.caption), drawing.caption
-        assert not drawing.caption.startswith(drawing.title.split(" (")[0]), drawing.caption
+    for figure in done.study.figures:
+        check_figure(figure, done.cells(figure.requests("quick")))

@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 
 from made_up import gate, world
+from redrawn import check_figure
 from whytrain.errors import UserError
 from whytrain.lab import altered
 from whytrain.studies.li2020 import (
@@ -173,6 +174,4 @@ KINDS = {"drift": drifts, "truncation": cut, "depth": depths, "mean-kernel": mea
 def test_every_figure_is_drawn(name):
     [figure] = [figure for figure in study.figures if figure.name == name]
     claim = next(claim for claim in study.claims if name in claim.figures)
-    drawn, caption = figure.draw(world(claim, KINDS))
-    assert drawn.axes
-    assert len(caption) > 40
+    check_figure(figure, world(claim, KINDS))

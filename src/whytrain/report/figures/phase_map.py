@@ -18,6 +18,7 @@ from whytrain.report.figures.axis import check_log, set_decades, set_scales
 from whytrain.report.figures.labels import ground
 from whytrain.report.figures.picture import Picture
 from whytrain.report.style import context, rate_colormap, theme
+from whytrain.report.tables import CENTERS
 
 _SIZE = (5.6, 4.4)
 
@@ -90,6 +91,7 @@ def phase_diagram(
             rasterized=True,
             **_shades(field, limits, is_rate),
         )
+        setattr(image, CENTERS, (right, up))
         shades = _shades(field, limits, is_rate)
         paint = theme().paper if shades["cmap"] == "cividis" else theme().ink
         _draw_level(axes, right, up, field, level, paint)
