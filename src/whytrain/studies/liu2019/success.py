@@ -181,7 +181,8 @@ def _draw_sizes(cells: lab.Cells) -> tuple:
 
 
 def _range_in_words(rates: np.ndarray) -> str:
-    return "all runs" if rates.min() == 1 else f"{rates.min():.1%} to {rates.max():.1%}"
+    low, high = 100 * rates.min(), 100 * rates.max()
+    return "all runs" if low == 100 else f"{low:.1f} % to {high:.1f} %"
 
 
 # --- without warm-up ----------------------------------------------------------------------
