@@ -22,7 +22,9 @@ _FUNCTIONS = ("sin", "cos", "cot", "csc", "log", "ln", "exp", "erf", "max", "min
               "median", "arccos", "vec")  # fmt: skip
 _FUNCTION = re.compile(rf"(?<![\\A-Za-z])({'|'.join(_FUNCTIONS)})(?![A-Za-z])")
 _KNOWN = {"sin", "cos", "cot", "csc", "log", "ln", "exp", "max", "min", "arccos"}
+_BAR = '<mo stretchy="false" lspace="0" rspace="0">|</mo>'  # around a length, not between words
 _BRACES = r"\{((?:[^{}]|\{[^{}]*\})*)\}"
+_BARRED = re.compile(r"[āēīōū]|[^\W\d_]\u0304")  # of both ways to write a mean
 _NARROW = "\u202f"
 _BREAKS = ("=", "≤", "≥", "<", ">", "→", "+", "−")
 _LONG, _SHORT = 14, 5  # letters of a formula that is cut, and of its least part
@@ -59,6 +61,7 @@ def mathml(formula: str) -> str:
 
     found = re.sub(r"&#x(\w+);", _letter, convert(_latex(formula)))
     found = re.sub(r"<math[^>]*>", "<math>", found)
+    found = re.sub(r"<(m[io])[^>]*>\|</\1>", _BAR, found)
     return _breakable(re.sub(r"<mi>([^<])</mi>", _sorted_out, found))
 
 
@@ -154,7 +157,12 @@ def _latex(formula: str) -> str:
     formula = _LOW.sub(lambda match: "_{" + _as(match[0], _LOWERED, _LOWERED_AS) + "}", formula)
     formula = re.sub(r"\^?\*", "^{*}", formula).replace("}^{", "")  # a star and another mark
     formula = formula.replace("−", "-").replace("%", r"\%")
+    formula = _BARRED.sub(lambda match: rf"\bar{{{_unbarred(match[0])}}}", formula)
     return _FUNCTION.sub(_function, formula)
+
+
+def _unbarred(letter: str) -> str:
+    return unicodedata.normalize("NFD", letter)[0]
 
 
 def _as(text: str, letters: str, meant: str) -> str:

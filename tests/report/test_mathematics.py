@@ -89,6 +89,8 @@ def test_conclusions_rest_on_claims_that_there_are(name):
         ("x ≤ ∞", "<mi>x</mi><mo>≤</mo><mi>∞</mi>"),
         ("sin θ", "<mi>sin</mi><mi>θ</mi>"),
         ("a < b", "<mo>&lt;</mo>"),
+        ("w̄ − ū", '<mover><mrow><mi>u</mi></mrow><mo stretchy="true">¯</mo></mover>'),
+        ("2|x|", '<mi>x</mi><mo stretchy="false" lspace="0" rspace="0">|</mo>'),
     ],
 )
 def test_notation(formula, element):
