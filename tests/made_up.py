@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 
 from whytrain.lab import Cell, Cells
+from wording import slips
 
 
 def world(claim, kinds):
@@ -54,6 +55,7 @@ def gate(topic, kinds, false):
     def test(id, plant, word):
         found = claims[id].judge(plant(true(id)) if plant else true(id))
         assert found.word == word, found
+        assert not slips(found.note)
         assert plant or np.isfinite(found.deciding.estimate.value)
 
     return test

@@ -6,6 +6,7 @@ import xarray as xr
 
 from judged import rederived, world
 from whytrain.landscapes import Outcome
+from wording import slips
 
 
 def ended(successes, runs):
@@ -43,5 +44,6 @@ def gate(topic, true, false):
         found = claim.judge(fault.plant(cells) if fault else cells)
         assert found.word == rederived(claim, found) == word
         assert found.runs > 0
+        assert not slips(found.note)
 
     return test

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from markupsafe import Markup, escape
@@ -21,9 +22,13 @@ _FUNCTIONS = ("sin", "cos", "cot", "csc", "log", "ln", "exp", "erf", "max", "min
               "median", "arccos", "vec")  # fmt: skip
 _FUNCTION = re.compile(rf"(?<![\\A-Za-z])({'|'.join(_FUNCTIONS)})(?![A-Za-z])")
 _KNOWN = {"sin", "cos", "cot", "csc", "log", "ln", "exp", "max", "min", "arccos"}
+_BAR = '<mo stretchy="false" lspace="0" rspace="0">|</mo>'  # around a length, not between words
 _BRACES = r"\{((?:[^{}]|\{[^{}]*\})*)\}"
+_BARRED = re.compile(r"[āēīōū]|[^\W\d_]\u0304")  # of both ways to write a mean
 _NARROW = "\u202f"
-_LONG, _SHORT, _BREAKS = 14, 5, ("=", "≤", "≥", "<", ">", "→", "+", "−")
+_BREAKS = ("=", "≤", "≥", "<", ">", "→", "+", "−")
+_LONG, _SHORT = 14, 5  # letters of a formula that is cut, and of its least part
+_WIDE = 24.0  # letters that fit on a phone's line
 
 
 def typeset(text: str) -> Markup:
@@ -56,27 +61,72 @@ def mathml(formula: str) -> str:
 
     found = re.sub(r"&#x(\w+);", _letter, convert(_latex(formula)))
     found = re.sub(r"<math[^>]*>", "<math>", found)
+    found = re.sub(r"<(m[io])[^>]*>\|</\1>", _BAR, found)
     return _breakable(re.sub(r"<mi>([^<])</mi>", _sorted_out, found))
 
 
 def _breakable(found: str) -> str:
-    """Cut a long formula before relations and sums: browsers end no line inside of one."""
+    """Cut a formula before relations and sums: browsers end no line inside of one.
+
+    A long one is cut outside of brackets; where a part is still wider than a phone, inside too.
+    """
     [row] = ElementTree.fromstring(found)
-    if len(row) < _LONG or row.tag != "mrow":
-        return found
-    parts: list[list[ElementTree.Element]] = [[]]
-    for letter in row:
-        held = "".join(one.text or "" for part in parts for one in part if one.tag == "mo")
-        norms = sum("".join(one.itertext()).count("‖") for part in parts for one in part)
-        open_ = sum(map(held.count, "([⟨")) - sum(map(held.count, ")]⟩"))
-        if letter.text in _BREAKS and len(parts[-1]) >= _SHORT and open_ < 2 and norms % 2 == 0:
+    letters = list(row) if row.tag == "mrow" else [row]
+    parts = [list(zip(letters, _depths(letters), strict=True))]
+    if len(letters) >= _LONG:
+        parts = _cut(parts[0], _BREAKS, 1)
+    for depth in (1, 2, 3, 4):
+        parts = [one for part in parts for one in _narrower(part, depth)]
+    return "<wbr>".join(map(_part, parts))
+
+
+_Part = list[tuple[ElementTree.Element, int]]  # each letter with the number of brackets around it
+
+
+def _depths(letters: Sequence[ElementTree.Element]) -> list[int]:
+    """How many brackets are open before each letter; a norm counts twice, for it stays whole."""
+    texts = ["".join(letter.itertext()) for letter in letters]
+    opened = [sum(map(text.count, "([⟨")) - sum(map(text.count, ")]⟩")) for text in texts]
+    bars = [text.count("‖") for text in texts]
+    return [
+        sum(opened[:place]) + 2 * (sum(bars[:place]) % 2) for place in range(len(letters))
+    ]  # fmt: skip
+
+
+def _narrower(part: _Part, depth: int) -> list[_Part]:
+    return _cut(part, (*_BREAKS, "/"), depth, least=3) if _wide(part) else [part]
+
+
+def _cut(part: _Part, breaks: Sequence[str], depth: int, least: int = _SHORT) -> list[_Part]:
+    """Cut before these signs where they stand in at most so many brackets."""
+    parts: list[_Part] = [[]]
+    for letter, held in part:
+        if letter.text in breaks and held <= depth and len(parts[-1]) >= least:
             letter.set("form", "infix")
             parts.append([])
-        parts[-1].append(letter)
-    return "<wbr>".join(
-        "<math><mrow>" + "".join(ElementTree.tostring(one, "unicode") for one in part)
-        + "</mrow></math>" for part in parts
-    )  # fmt: skip
+        parts[-1].append((letter, held))
+    return parts
+
+
+def _part(part: _Part) -> str:
+    """One part of a formula; what is too wide for a phone and cannot be cut can be moved there."""
+    row = "".join(ElementTree.tostring(letter, "unicode") for letter, _ in part)
+    found = f"<math><mrow>{row}</mrow></math>"
+    said = 'tabindex="0" role="group" aria-label="long formula"'
+    return f'<span class="formula" {said}>{found}</span>' if _wide(part) else found
+
+
+def _wide(part: _Part) -> bool:
+    return sum(_width(letter) for letter, _ in part) > _WIDE
+
+
+def _width(element: ElementTree.Element) -> float:
+    """About how many letters wide it is: fractions lie over each other, indices are small."""
+    inner = [_width(child) for child in element]
+    if element.tag == "mfrac":
+        return max(inner)
+    small = 0.7 if element.tag in ("msub", "msup", "msubsup") else 1.0
+    return len(element.text or "") + sum(inner[:1]) + small * sum(inner[1:])
 
 
 def plain(text: str) -> str:
@@ -107,7 +157,12 @@ def _latex(formula: str) -> str:
     formula = _LOW.sub(lambda match: "_{" + _as(match[0], _LOWERED, _LOWERED_AS) + "}", formula)
     formula = re.sub(r"\^?\*", "^{*}", formula).replace("}^{", "")  # a star and another mark
     formula = formula.replace("−", "-").replace("%", r"\%")
+    formula = _BARRED.sub(lambda match: rf"\bar{{{_unbarred(match[0])}}}", formula)
     return _FUNCTION.sub(_function, formula)
+
+
+def _unbarred(letter: str) -> str:
+    return unicodedata.normalize("NFD", letter)[0]
 
 
 def _as(text: str, letters: str, meant: str) -> str:

@@ -1,52 +1,12 @@
 """The data of a figure: complete enough to draw it again."""
 
-import csv
-import io
-
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
+from redrawn import drawn_again, of_kind
 from whytrain.report import figures
 from whytrain.report.seeing import seen
 from whytrain.report.tables import panels, table_of, text_of
-
-
-def drawn_again(text):
-    """The lines, bands, points and maps of a table, in panels of a plain figure."""
-    rows = list(csv.DictReader(io.StringIO(text)))
-    count = max(int(row["panel"]) for row in rows)
-    axes = Figure().subplots(count, 1, squeeze=False)[:, 0]
-    groups = {}
-    for row in rows:
-        key = int(row["panel"]), row["mark"], row["series"]
-        groups.setdefault(key, []).append(row)
-    for (panel, mark, series), points in groups.items():
-        column = {
-            name: np.array([float(p[name]) for p in points])
-            for name in ("x", "y", "low", "high", "value")
-            if points[0][name]
-        }
-        one, label = axes[panel - 1], series or "_"
-        if mark == "line":
-            one.plot(column["x"], column["y"], label=label)
-        elif mark == "band":
-            one.fill_between(column["x"], column["low"], column["high"], label=label)
-        elif mark == "point":
-            one.scatter(column["x"], column["y"], label=label)
-        elif mark == "map":
-            shape = len(set(column["y"])), len(set(column["x"]))
-            grid = (column[name].reshape(shape) for name in ("x", "y", "value"))
-            one.pcolormesh(*grid, shading="nearest", label=label)
-    return axes[0].figure
-
-
-def of_kind(rows, *kinds):
-    return [
-        {k: round(v, 9) if isinstance(v, float) else v for k, v in row.items()}
-        for row in sorted(rows, key=lambda row: (row["panel"], row["mark"], row["series"]))
-        if row["mark"] in kinds
-    ]
 
 
 @pytest.fixture
@@ -71,8 +31,15 @@ def test_a_map_is_drawn_again_from_the_table(field):
     rows = table_of(figures.phase_diagram(even, x="tilt", y="step_size"))
     found = of_kind(rows, "map")
     assert len(found) == field.success_rate.size
-    values = np.array([row["value"] for row in found]).reshape(7, 9)
+    values = np.array([float(row["value"]) for row in found]).reshape(7, 9)
     np.testing.assert_allclose(values, field.success_rate.values.T, atol=1e-9)
+
+
+def test_cells_of_a_map_stand_at_their_settings(field):
+    rows = table_of(figures.phase_diagram(field, x="tilt", y="step_size", log="y"))
+    for column, name in (("x", "tilt"), ("y", "step_size")):
+        found = sorted({row[column] for row in rows if row["mark"] == "map"})
+        np.testing.assert_allclose(found, field[name].values, rtol=1e-12)
 
 
 def test_color_scales_are_no_panels(field):

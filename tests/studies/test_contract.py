@@ -3,9 +3,11 @@
 import pytest
 
 from judged import rederived
+from redrawn import check_figure
 from whytrain import studies
 from whytrain.lab import reproduce
 from whytrain.testing import check_study
+from wording import slips
 
 
 @pytest.mark.slow
@@ -15,3 +17,6 @@ def test_every_word_follows_from_what_is_printed(name, tmp_path):
     check_study(studies.load(name), done)
     for claim, verdict in done.outcomes:
         assert rederived(claim, verdict) == verdict.word
+        assert not slips(verdict.note), verdict.note
+    for figure in done.study.figures:
+        check_figure(figure, done.cells(figure.requests("quick")))

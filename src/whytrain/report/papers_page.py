@@ -57,6 +57,11 @@ def _reports(directory: Path) -> list[tuple[str, dict[str, Any]]]:
     return sorted(found, key=lambda pair: (pair[1]["paper"]["year"], pair[0]))
 
 
+def _weight(figure: dict[str, Any]) -> int:
+    """How many claims a figure shows: the first of those that show most stands for its report."""
+    return len(figure["claims"])
+
+
 def _card(place: str, said: dict[str, Any]) -> dict[str, Any]:
     drawn = [figure for figure in said["figures"] if not figure["problem"]]
     verdicts = [
@@ -68,6 +73,6 @@ def _card(place: str, said: dict[str, Any]) -> dict[str, Any]:
         **said,
         "place": place,
         "summary": summary_line(said),
-        "picture": drawn[0] if drawn else None,
+        "picture": max(drawn, key=_weight, default=None),
         "signs": verdicts,
     }

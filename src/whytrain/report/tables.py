@@ -30,6 +30,9 @@ from whytrain._mathematics import plain
 
 COLUMNS = ("panel", "mark", "series", "x", "y", "low", "high", "value")
 
+CENTERS = "centers"
+"""Where a map keeps what its cells stand for: at a border, or on a log axis, not their middles."""
+
 Row = dict[str, Any]
 
 
@@ -119,8 +122,10 @@ def _band(artist: PolyCollection) -> list[dict[str, float]]:
 def _cells(mesh: QuadMesh) -> list[dict[str, float]]:
     corners: np.ndarray = np.asarray(mesh.get_coordinates(), float)
     values = np.ma.filled(np.ma.asarray(mesh.get_array(), float), np.nan)
-    middle = (corners[:-1, :-1] + corners[1:, 1:]) / 2
-    return _points(x=middle[..., 0], y=middle[..., 1], value=values)
+    middle = np.moveaxis((corners[:-1, :-1] + corners[1:, 1:]) / 2, -1, 0)
+    centers = getattr(mesh, CENTERS, None)
+    x, y = middle if centers is None else np.meshgrid(*centers)
+    return _points(x=x, y=y, value=values)
 
 
 def _pixels(image: AxesImage) -> list[dict[str, float]]:

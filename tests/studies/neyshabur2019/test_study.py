@@ -3,6 +3,7 @@
 import pytest
 
 from made_up import world
+from redrawn import check_figure
 from whytrain.errors import UserError
 from whytrain.lab import Cell, Cells, Runs
 from whytrain.studies.neyshabur2019 import study, width
@@ -51,7 +52,5 @@ def test_every_figure_is_drawn():
     two = [Cell(at.but(labels=kind), cell.data)
            for at, cell, kind in zip(settings, cells, ("true", "random"), strict=True)]  # fmt: skip
     for figure in study.figures:
-        drawn, caption = figure.draw(Cells(two) if figure.name == "margins" else cells)
-        assert drawn.axes
-        assert len(caption) > 40
+        check_figure(figure, Cells(two) if figure.name == "margins" else cells)
     assert len(width.LABELS("quick")) == 2

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+from redrawn import check_figure
 from small_runs import check_small_runs
 from whytrain.errors import UserError
 from whytrain.lab import Cell, Cells, Runs, parse
@@ -220,8 +221,7 @@ def test_every_figure_is_drawn():
             )
             compute = study.experiment(request.experiment).compute
             cells.append(Cell(small, compute(small, RUNS)))
-        _, caption = figure.draw(Cells(cells))
-        assert caption.endswith(".")
+        assert check_figure(figure, Cells(cells)).endswith(".")
 
 
 @pytest.mark.parametrize(

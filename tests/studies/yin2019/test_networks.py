@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from redrawn import check_figure
 from whytrain.cli import main
 from whytrain.errors import UserError
 from whytrain.lab import Cell, Cells, Runs
@@ -175,8 +176,7 @@ def test_figures_are_drawn_with_their_numbers():
     deep = found(0.5, 0.8, 0.85)
     for figure in FIGURES:
         cells = [Cell(r.settings, d) for r, d in zip(figure.requests("quick"), (deep, LENET))]  # noqa: B905
-        drawn, caption = figure.draw(Cells(cells))
-        assert drawn.axes
+        caption = check_figure(figure, Cells(cells))
         assert "95 % intervals" in caption
         assert "ResNet-8" in caption
 

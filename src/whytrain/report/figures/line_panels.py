@@ -56,7 +56,7 @@ class Reference:
 
     Attributes:
         value: Where it is.
-        label: What it is, written on it.
+        label: What it is, written at the right end, or at the upper end of a vertical one.
         axis: `"y"` for a horizontal line at that height, `"x"` for a vertical one.
     """
 
@@ -188,8 +188,7 @@ def _draw(axes: Axes, panel: Panel, log: str, alone: bool) -> list[EndLabel]:
         set_decades(axes.yaxis, most=7 if alone else 4)
     axes.grid(axis="y")
     axes.set_axisbelow(True)
-    for reference in panel.references:
-        _draw_reference(axes, reference)
+    ends += [_draw_reference(axes, reference) for reference in panel.references]
     return [end for end in ends if end is not None]
 
 
@@ -221,27 +220,16 @@ def _pair(x: ArrayLike, y: ArrayLike, label: str) -> tuple[np.ndarray, np.ndarra
     return first, second
 
 
-def _draw_reference(axes: Axes, reference: Reference) -> None:
-    """Draw a thin dotted line across a panel, with its label on it."""
+def _draw_reference(axes: Axes, reference: Reference) -> EndLabel | None:
+    """Draw a thin dotted line across a panel; a horizontal one has its label at its right end."""
     look = {"color": theme().soft, "linewidth": 1, "linestyle": (0, (1, 2))}
-    small = {"color": theme().soft, "fontsize": 9.5, "textcoords": "offset points"}
-    if reference.axis == "x":
-        axes.axvline(reference.value, **look)
-        axes.annotate(
-            reference.label,
-            (reference.value, 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(4, -2),
-            va="top",
-            **small,
-        )
-    else:
+    if reference.axis == "y":
         axes.axhline(reference.value, **look)
-        axes.annotate(
-            reference.label,
-            (0, reference.value),
-            xycoords=("axes fraction", "data"),
-            xytext=(5, 3),
-            va="bottom",
-            **small,
-        )
+        label = EndLabel(reference.label, reference.value, theme().soft)
+        return label if reference.label else None
+    axes.axvline(reference.value, **look)
+    axes.annotate(
+        reference.label, (reference.value, 1), xycoords=("data", "axes fraction"), xytext=(4, -2),
+        textcoords="offset points", va="top", color=theme().soft, fontsize=9.5,
+    )  # fmt: skip
+    return None

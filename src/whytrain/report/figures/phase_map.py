@@ -18,6 +18,7 @@ from whytrain.report.figures.axis import check_log, set_decades, set_scales
 from whytrain.report.figures.labels import ground
 from whytrain.report.figures.picture import Picture
 from whytrain.report.style import context, rate_colormap, theme
+from whytrain.report.tables import CENTERS
 
 _SIZE = (5.6, 4.4)
 
@@ -77,6 +78,7 @@ def phase_diagram(
     """
     check_log(log)
     field = _field(dataset, x, y, value)
+    level = level if min(field.shape) > 2 else None  # through four cells a contour says nothing
     right, up = (_coordinate(dataset, name, axis in log) for name, axis in ((x, "x"), (y, "y")))
     with context():
         figure = Picture(figsize=_SIZE)
@@ -89,6 +91,7 @@ def phase_diagram(
             rasterized=True,
             **_shades(field, limits, is_rate),
         )
+        setattr(image, CENTERS, (right, up))
         shades = _shades(field, limits, is_rate)
         paint = theme().paper if shades["cmap"] == "cividis" else theme().ink
         _draw_level(axes, right, up, field, level, paint)
@@ -157,7 +160,7 @@ def _draw_level(
 ) -> None:
     """Draw the contour at one level, where the field crosses it."""
     finite = field[np.isfinite(field)]
-    if level is None or min(field.shape) < 2 or not np.any(finite < level) & np.any(finite > level):
+    if level is None or not np.any(finite < level) & np.any(finite > level):
         return
     axes.contour(x, y, np.ma.masked_invalid(field), [level], colors=[paint], linewidths=1.1)
 

@@ -104,12 +104,12 @@ def _draw(cells: lab.Cells) -> tuple:
         for each, words in NETWORKS.items()
     ]
     figure = draw.lines(
-        series, x_label="hidden layers L", y_label="largest entry of K3", log="xy",
+        series, x_label="hidden layers $L$", y_label="largest entry of $|K_3|$", log="xy",
         x_ticks=list(cells.by("depth")),
     )  # fmt: skip
     return figure, (
-        "The kernel of order 3, which moves the tangent kernel, over the depth; means with 95 % "
-        "intervals. Without shortcuts it grows exponentially, with them it stays as it is."
+        "$K_3$ is what moves the tangent kernel; means with 95 % intervals. Without shortcuts it "
+        "grows exponentially in $L$, with them it stays as it is."
     )
 
 
@@ -129,11 +129,11 @@ CLAIMS = (
                      _growth("connected", "third"), lab.above(np.log2(100), resolution=0.2)),
         ),
         faults=(
-            lab.Fault("K3 of the residual network grows by 1.3 a layer",
+            lab.Fault("$K_3$ of the residual network grows by 1.3 a layer",
                       _deeper("third", "residual", 1.3)),
             lab.Fault("its least eigenvalue falls by 1.2 a layer",
                       _deeper("least", "residual", 1 / 1.2)),
-            lab.Fault("K3 of the connected network grows less, by 1.5 a layer",
+            lab.Fault("$K_3$ of the connected network grows less, by 1.5 a layer",
                       _deeper("third", "connected", 1 / 1.5)),
         ),
         does_not_show="Other scalings. In this one the least eigenvalue of the fully connected "

@@ -102,7 +102,7 @@ def _draw_drift(cells: lab.Cells) -> tuple:
         )
         for each, words in NETWORKS.items()
     ]  # fmt: skip
-    slopes = [f"{one.value:.2f}" for one in powers("drift")(cells)]
+    slopes = [f"$m^{{{one.value:.2f}}}$" for one in powers("drift")(cells)]
     figure = draw.lines(
         series, x_label="width $m$", y_label="drift $|K_t − K_0|/|K_0|$", log="xy",
         x_ticks=list(cells.by("width")),
@@ -110,8 +110,8 @@ def _draw_drift(cells: lab.Cells) -> tuple:
     time = cells[0].settings.time
     return figure, (
         f"How far the tangent kernel is from the initial one at time {time:g}, means over runs "
-        f"with 95 % intervals. It falls like $m$ to the {' and '.join(slopes)}: a wider network "
-        "stays nearer to its tangent kernel, as $1/m$, and one with shortcuts nearer."
+        f"with 95 % intervals. It falls like {' and '.join(slopes)}, with shortcuts and without: a "
+        "wider network stays nearer to its first kernel, and one with shortcuts nearer still."
     )
 
 
@@ -134,7 +134,7 @@ def _draw_spectra(cells: lab.Cells) -> tuple:
 
 CLAIMS = (
     lab.Claim(
-        id="A-4", title="The kernel drifts like 1/m", group="dynamics",
+        id="A-4", title="The kernel drifts like $1/m$", group="dynamics",
         source=f"{HY}, Theorem 2.3; {LLY}, main theorem",
         statement="Up to a fixed time the tangent kernel moves by $O((t + t²)/m)$, for networks "
         "with shortcuts and without.",

@@ -108,7 +108,7 @@ CLAIMS = (
                                                        "differences"),
         ),
         faults=(
-            lab.Fault("the derivative of K3 is off by 2e-5", lab.added("K3", 2e-5)),
+            lab.Fault("the derivative of $K_3$ is off by $2·10⁻⁵$", lab.added("K3", 2e-5)),
             lab.Fault("the derivative of f has 1/(n+1) in place of 1/n",
                       lambda cells: cells.change(lambda cell: cell.assign(
                           f=cell.data.f.values + 1 / (cell.settings.examples + 1)))),
@@ -132,9 +132,9 @@ CLAIMS = (
                              "index are exchanged", share=0.7),
         ),
         faults=(
-            lab.Fault("K3 is not symmetric in one run", lab.in_one_run("symmetry", 1e-9)),
-            lab.Fault("K4 changes by 2e-12", lab.added("even", 2e-12)),
-            lab.Fault("K3 is symmetric in all indices in one run",
+            lab.Fault("$K_3$ is not symmetric in one run", lab.in_one_run("symmetry", 1e-9)),
+            lab.Fault("$K_4$ changes by $2·10⁻¹²$", lab.added("even", 2e-12)),
+            lab.Fault("$K_3$ is symmetric in all indices in one run",
                       lab.in_one_run("asymmetry", 0.0)),
         ),
         does_not_show="More than these draws: the statements are algebra.",

@@ -199,7 +199,7 @@ CLAIMS = (
                      _exponent, lab.at_most(0.05)),
         ),
         faults=(
-            lab.Fault("C = 4 grows by 1.8 a layer", lambda cells: cells.change(
+            lab.Fault("$C = 4$ grows by 1.8 a layer", lambda cells: cells.change(
                 lambda cell: cell.assign(kernel=cell.data.kernel.values * (
                     0.9**cell.settings.layers if cell.settings.variance == 4 else 1.0)))),
         ),

@@ -144,30 +144,35 @@ def _draw_errors(cells: lab.Cells) -> tuple:
         series, x_label="width $m$", y_label="largest error of the outputs (RMS)", log="xy",
         x_ticks=list(cells.by("width")),
     )  # fmt: skip
-    slopes = [f"{power(chosen, name).value:.1f}" for name in names]
+    slopes = [f"$m^{{{power(chosen, name).value:.1f}}}$" for name in names]
     time = cells[0].settings.time
     return figure, (
         "How far the flow of the hierarchy cut off at an order is from the true one, up to time "
-        f"{time:g}: residual network, means with 95 % intervals. Orders 2, 3 and 4 err like $m$ to "
-        f"the {', '.join(slopes)}: even orders are what counts."
+        f"{time:g}: residual network, means with 95 % intervals. Orders 2, 3 and 4 err like "
+        f"{', '.join(slopes)}: even orders are what counts."
     )
 
 
 def _draw_risk(cells: lab.Cells) -> tuple:
     cell = cells.sel(network="connected", width=min(cells.by("width")))[0]
-    found = np.where(np.isfinite(cell.data.risk), cell.data.risk, np.inf)  # of one that blew up
+    true, *cut = np.moveaxis(cell.data.risk.values[:, :, 1:], 1, 0)  # at time 0 all are alike
     series = [
-        draw.Series(cell.data.time.values, risk, label, color=color, line=line)
-        for risk, label, color, line in zip(
-            np.median(found, axis=0), ("true flow", "order 2", "order 3", "order 4"),
-            ("teal", *draw.sequence(3)), ("-", "--", "--", ":"), strict=True,
-        )
+        draw.Series(cell.data.time.values[1:], np.median(_off(one, true), axis=0), f"order {order}",
+                    color=color, marker="o")
+        for order, one, color in zip(ORDERS, cut, draw.sequence(3), strict=True)
     ]  # fmt: skip
-    figure = draw.lines(series, x_label="time $t$", y_label="loss $R$", log="y")
+    figure = draw.lines(series, x_label="time $t$", y_label="relative error of the loss", log="y")
     return figure, (
-        f"The loss along the true flow and along those cut off, fully connected network of width "
-        f"{cell.settings.width}, medians over {cell.runs} runs. The higher the order, the nearer."
+        "How far the loss of the flow cut off at an order is from that of the true flow, as a "
+        f"share of the latter: fully connected network of width {cell.settings.width}, medians "
+        f"over {cell.runs} runs."
     )
+
+
+def _off(loss: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """The relative error; infinite for a flow that blew up."""
+    found = np.abs(loss / true - 1)
+    return np.where(np.isfinite(found), found, np.inf)
 
 
 CLAIMS = (
@@ -235,5 +240,5 @@ CLAIMS = (
 
 TOPIC = lab.Topic((TRUNCATION,), CLAIMS, (
     lab.Figure("truncation", "The error of each order", WIDTHS, _draw_errors),
-    lab.Figure("loss-by-order", "The loss curve of each order", WIDTHS, _draw_risk),
+    lab.Figure("loss-by-order", "The error of the loss at each order", WIDTHS, _draw_risk),
 ))  # fmt: skip

@@ -72,8 +72,8 @@ def _exponents(cells: lab.Cells) -> list[lab.Estimate]:
 
 
 def _note(cells: lab.Cells) -> str:
-    found = ", ".join(f"{one.value:.2f}" for one in _exponents(cells))
-    return f"the width that is needed grows like n to the power {found} (residual, connected)"
+    residual, connected = (f"$n^{{{one.value:.2f}}}$" for one in _exponents(cells))
+    return f"the width that is needed grows like {residual} with shortcuts, {connected} without"
 
 
 CLAIMS = (

@@ -148,7 +148,7 @@ CLAIMS = (
         faults=(
             lab.Fault("the closed form is 20 % too large",
                       lab.moved("gradient_z", "gradient_size", 0.2)),
-            lab.Fault("autodiff differs by 1e-9 of the gradient",
+            lab.Fault("autodiff differs by $10⁻⁹$ of the gradient",
                       lab.added("autodiff_error", 1e-9)),
         ),
         does_not_show="Points at which the filter has length zero, where there is no gradient.",
@@ -162,7 +162,7 @@ CLAIMS = (
             "reduction_error", tolerance=1e-12, what="largest difference of the order "
             "parameters between full and reduced descent at its end",
         ),),
-        faults=(lab.Fault("the order parameters differ by 1e-11",
+        faults=(lab.Fault("the order parameters differ by $10⁻¹¹$",
                           lab.added("reduction_error", 1e-11)),),
         does_not_show="Other methods: each reduction lists those under which it is exact.",
     ),

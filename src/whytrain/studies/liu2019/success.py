@@ -172,7 +172,7 @@ def _draw_sizes(cells: lab.Cells) -> tuple:
     at = cells[0].settings
     warm, cold, plain = (words.get(name, "(not run)") for name in NETWORKS)
     return figure, (
-        f"Success over the number of patches; {cells[0].runs} runs a point, bands are exact 95 % "
+        f"{cells[0].runs} runs a point, bands are exact 95 % "
         f"intervals. With the shortcut and warm-up {warm} reach the global optimum, without "
         f"warm-up {cold}, of the plain CNN's {plain}: the shortcut does much of it, and warm-up "
         f"removes what is left. Teacher: $S²/A = {at.alignment:g}$, $‖a*‖ = {length(at)}$, prior "
@@ -181,7 +181,8 @@ def _draw_sizes(cells: lab.Cells) -> tuple:
 
 
 def _range_in_words(rates: np.ndarray) -> str:
-    return "all runs" if rates.min() == 1 else f"{rates.min():.1%} to {rates.max():.1%}"
+    low, high = 100 * rates.min(), 100 * rates.max()
+    return "all runs" if low == 100 else f"{low:.1f} % to {high:.1f} %"
 
 
 # --- without warm-up ----------------------------------------------------------------------

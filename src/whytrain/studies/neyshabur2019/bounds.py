@@ -91,7 +91,7 @@ def _rise_of_vc(cells: lab.Cells) -> lab.Estimate:
 
 def _rises_in_words(cells: lab.Cells) -> str:
     rises = zip((*NORM_BOUNDS, "vc"), (*_rises(cells), _rise_of_vc(cells)), strict=True)
-    found = (f"{name} ends {np.exp(rise.value):.3g} times" for name, rise in rises)
+    found = (f"{BOUNDS[name][0]} ends {np.exp(rise.value):.3g} times" for name, rise in rises)
     return f"{', '.join(found)} its least value"
 
 
@@ -122,7 +122,7 @@ def _nearest(narrowest: int = 0) -> Callable[[lab.Cells], str]:
         }
         name, h = max(found, key=lambda at: found[at])
         return (
-            f"the nearest is {name} at h = {h}, where the new bound is "
+            f"the nearest is {BOUNDS[name][0]} at $h = {h}$, where the new bound is "
             f"{np.exp(found[name, h]):.3g} times as large"
         )
 
@@ -292,7 +292,7 @@ CLAIMS = (
         faults=(
             lab.Fault("the new bound is larger by $h^{0.5}$",
                       trends.shifted("C_neyshabur2019", 0.5)),
-            lab.Fault("the bound of products of Frobenius norms is smaller by h",
+            lab.Fault("the bound of products of Frobenius norms is smaller by $h$",
                       trends.shifted("C_neyshabur2015", -1.0)),
             lab.Fault("VC is smaller by $h²$", trends.shifted("C_vc", -2.0)),
         ),

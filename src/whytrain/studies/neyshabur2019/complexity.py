@@ -160,7 +160,7 @@ CLAIMS = (
         faults=(
             lab.Fault("the bound (6) is half as large", lambda cells: times("ramp_loss", 2.0)(
                 times("no_loss", 2.0)(cells))),
-            lab.Fault("(7) is smaller by 1e-9 of itself", times("by_norms", 1 - 1e-9)),
+            lab.Fault("(7) is smaller by $10⁻⁹$ of itself", times("by_norms", 1 - 1e-9)),
         ),
         note=_tightness,
         does_not_show="How tight the constant is: with the ramp loss, one unit and two classes "
@@ -216,7 +216,7 @@ CLAIMS = (
         requests=CLASSES,
         parts=(lab.identity("ramp_slope", tolerance=1 + 1e-6,
                             what="largest slope times $γ$, over random margins"),),
-        faults=(lab.Fault("the slope is larger by 1e-5", times("ramp_slope", 1 + 1e-5)),),
+        faults=(lab.Fault("the slope is larger by $10⁻⁵$", times("ramp_slope", 1 + 1e-5)),),
         does_not_show="Margins beyond those drawn, from $−γ/2$ to $3γ/2$.",
     ),
 )  # fmt: skip

@@ -43,8 +43,9 @@ def _more_growth(cells: lab.Cells) -> lab.Estimate:
 
 def _bottoms(cells: lab.Cells) -> str:
     between = trends.by_width(cells)[1:-1]
-    norms = ("U_frobenius", "U_spectral")
-    return ", ".join(f"{name} is lowest at h = {trends.lowest(between, name)}" for name in norms)
+    norms = {"$‖U‖_F$": "U_frobenius", "$‖U‖_2$": "U_spectral"}
+    lowest = {symbol: trends.lowest(between, name) for symbol, name in norms.items()}
+    return ", ".join(f"{symbol} is lowest at $h = {h}$" for symbol, h in lowest.items())
 
 
 def _angle(end: int) -> trends.Measure:
@@ -103,8 +104,8 @@ def _draw_units(cells: lab.Cells) -> tuple:
         y_limits=(0, 1.02),
     )  # fmt: skip
     return figure, (
-        "Distribution of unit capacities over the hidden units of each width, averaged over seeds: "
-        "it moves down as a whole, so that no few units carry the network."
+        "A line for each width, averaged over seeds: "
+        "the distribution moves down as a whole, so that no few units carry the network."
     )
 
 
@@ -117,7 +118,7 @@ CLAIMS = (
         requests=WIDTHS,
         parts=(lab.identity("sum_of_squares_error", tolerance=1e-10,
                             what="largest relative difference of either sum"),),
-        faults=(lab.Fault("a sum differs by 1e-9 of itself",
+        faults=(lab.Fault("a sum differs by $10⁻⁹$ of itself",
                           lab.added("sum_of_squares_error", 1e-9)),),
         does_not_show="Networks with more than one hidden layer.",
         figures=("errors", "layers"),
@@ -204,7 +205,7 @@ CLAIMS = (
         faults=(
             REVERSED,
             lab.Fault("no angle is below 46 degrees", lab.altered("angle", lambda a: 46 + a / 10)),
-            lab.Fault("capacities are larger by h", trends.shifted("unit_capacity", 1.0)),
+            lab.Fault("capacities are larger by $h$", trends.shifted("unit_capacity", 1.0)),
         ),
         does_not_show="Single units: half of them turn more than the median.",
         growth=2, figures=("layers", "units"),

@@ -7,6 +7,7 @@ import xarray as xr
 
 from whytrain import lab
 from whytrain.dynamics import GradientDescent, log_times, simulate
+from whytrain.report.numbers import number
 from whytrain.studies.sarussi2021.setup import (
     DATA,
     SBG,
@@ -83,7 +84,7 @@ CLAIMS = (
         ),
         does_not_show="Data that are not orthogonally separable: there a run may enter and leave.",
         note=lambda cells: "step of entry, median: " + ", ".join(
-            f"{np.median(each.pooled('entered')):g} from {scale:g}"
+            f"{np.median(each.pooled('entered')):g} from $s = {number(scale)}$"
             for scale, each in cells.by("init_scale").items()),
     ),
 )  # fmt: skip

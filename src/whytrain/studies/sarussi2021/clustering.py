@@ -13,6 +13,7 @@ from whytrain import lab
 from whytrain._types import Numeric
 from whytrain.measures import agreement_regimes, certified_linear, weight_clusters
 from whytrain.report import figures as draw
+from whytrain.report.numbers import number
 from whytrain.studies.sarussi2021.setup import (
     DATA,
     DATA_COLORS,
@@ -142,10 +143,13 @@ def _draw_units(cells: lab.Cells) -> tuple:
                     label=kind, color=color)
         for (kind, each), color in zip(kinds.items(), DATA_COLORS, strict=False)
     ]  # fmt: skip
-    figure = draw.lines(series, x_label="cluster ratio", y_label="share of runs below", log="x")
+    figure = draw.lines(
+        series, x_label="cluster ratio $r/|w̄|$", y_label="share of runs below", log="x"
+    )
     return figure, (
-        "How closely the units of a sign lie around their center after training from "
-        f"{cells[0].settings.init_scale:g}: the largest distance over the center's length."
+        "The largest distance of a unit from the center of its sign over the center's length, "
+        f"after training from $s = {number(cells[0].settings.init_scale)}$: the smaller, the "
+        "closer."
     )
 
 

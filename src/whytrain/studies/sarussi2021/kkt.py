@@ -135,7 +135,10 @@ def _draw_convergence(cells: lab.Cells) -> tuple:
         for (kind, each), color in zip(cells.by("data").items(), DATA_COLORS, strict=False)
     ]  # fmt: skip
     figure = draw.lines(
-        series, x_label="powers of ten by which the loss fell", y_label="1 − cosine", log="xy"
+        series,
+        x_label="powers of ten by which the loss fell",
+        y_label="1 − cosine of the two directions",
+        log="xy",
     )
     return figure, (
         "How far the direction of all weights is from that of the convex program as the loss "
@@ -179,7 +182,7 @@ CLAIMS = (
         faults=(
             lab.Fault("the direction is off by 3 degrees",
                       lab.altered("cosine", lambda c: c - (1 - np.cos(np.radians(3))))),
-            lab.Fault("one run does not come to 1e-96", lab.in_one_run("reached", 0.0)),
+            lab.Fault("one run does not come to $10⁻⁹⁶$", lab.in_one_run("reached", 0.0)),
             lab.Fault("units stay 2 % apart", lab.added("ratio", 0.02)),
             lab.Fault("the direction moves away once", lab.altered(
                 "cosine", lambda c: c - 0.1 * (np.arange(c.shape[1]) == 2))),
@@ -209,8 +212,8 @@ CLAIMS = (
         does_not_show="That agreement is needed on all data: on two balls units come to agree "
         "late, and cluster then.",
         growth=2,
-        note=lambda cells: f"runs in agreement at 1e-96: {(_last(cells, 'neural') == 1).sum()} of "
-        f"{cells.runs}",
+        note=lambda cells: "runs in agreement at loss $10^{-96}$: "
+        f"{(_last(cells, 'neural') == 1).sum()} of {cells.runs}",
     ),
 )  # fmt: skip
 

@@ -199,7 +199,7 @@ CLAIMS = (
                 cells.pooled("total") / cells.pooled("bound")), lab.at_most(1.0)),
         ),
         faults=(
-            lab.Fault("one step gains 1e-8 less", lab.in_one_run("excess", 1e-8)),
+            lab.Fault("one step gains $10⁻⁸$ less", lab.in_one_run("excess", 1e-8)),
             lab.Fault("the bound is 1/100", lab.altered("bound", lambda bound: bound / 100)),
         ),
         does_not_show="That the bound is tight: the sums stay about a tenth of it.",

@@ -1,7 +1,7 @@
 """What does the scale of the initial weights decide?"""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from whytrain.measures import (
     weight_clusters,
 )
 from whytrain.report import figures as draw
+from whytrain.report.numbers import number
 from whytrain.studies.sarussi2021.setup import (
     DATA,
     DATA_COLORS,
@@ -125,6 +126,7 @@ SCALE = lab.Experiment(
 SWEEP = SCALE.grid({"quick": {"runs": 6}, "paper": {"runs": 20, "scales": 8}}, data=DATA)
 
 
+ALONG = "along the difference of both centers"  # an axis of pictures
 IN_PLANE = SCALE.grid(runs=2, data="balls", dimension=2, scales=2)
 
 
@@ -167,13 +169,15 @@ def _lines(cells: lab.Cells, name: str, label: str, log: str) -> Any:
         values, low, high = back(np.array([[e.value, *e.interval] for e in found]).T)
         series.append(draw.Series(group[0].data.scale.values, values, label=kind, color=color,
                                   low=low, high=high, marker="o"))  # fmt: skip
-    return draw.lines(series, x_label="deviation of the initial weights", y_label=label, log=log)
+    return draw.lines(
+        series, x_label="deviation $s$ of the initial weights", y_label=label, log=log
+    )
 
 
 def _draw_linear(cells: lab.Cells) -> tuple:
     return _lines(cells, "linear", "agreement with the best linear rule", log="x"), (
-        "Share of isotropic probes at which the trained network decides as the best linear rule "
-        "that was found: means with 95 % intervals."
+        "At how many random points the trained network decides as the best linear rule that was "
+        "found: means with 95 % intervals."
     )
 
 
@@ -186,50 +190,77 @@ def _draw_ratio(cells: lab.Cells) -> tuple:
 
 def _draw_units(cells: lab.Cells) -> tuple:
     cell = cells[0]
-    looks = [(0, 0, "o", "teal"), (0, 1, "s", "teal"), (-1, 0, "o", "brown"), (-1, 1, "s", "brown")]
+    small, large = (f"$s = {number(cell.data.scale.values[place])}$" for place in (0, -1))
+    looks = [
+        (0, 0, "o", "teal", small), (0, 1, "s", "teal", ""),
+        (-1, 0, "o", "brown", large), (-1, 1, "s", "brown", ""),
+    ]  # fmt: skip
     series = []
-    for place, sign, marker, color in looks:
+    for place, sign, marker, color, label in looks:
         x, y = cell.data.units.values[0, place, sign].T
         order = np.argsort(x)
-        series.append(draw.Series(x[order], y[order], color=color, line="", marker=marker))
-    figure = draw.lines(series, x_label="along the difference of the centers",
-                        y_label="where the rest spreads most")  # fmt: skip
-    small, large = cell.data.scale.values[[0, -1]]
+        series.append(draw.Series(x[order], y[order], label, color=color, line="", marker=marker))
+    figure = draw.lines(series, x_label=ALONG, y_label="across, where the rest spreads most")
     return figure, (
         f"The units of one network on {cell.settings.data} after training, circles with positive "
-        f"and squares with negative output weight, in units of their root mean square length: from "
-        f"{small:g} (green: two clusters) and from {large:g} (brown)."
+        "and squares with negative output weight, over their root mean square length. From small "
+        f"weights ({small}) they are two clusters, from large ones ({large}) a cloud."
     )
 
 
-def _draw_boundary(cells: lab.Cells, place: int) -> tuple:
-    """Where the network's output is 0, beside the line at which the linear SVM decides."""
+def _draw_boundary(cells: lab.Cells) -> tuple:
+    from matplotlib.figure import Figure
+
     cell = cells[0]
+    with draw.context():
+        figure = Figure(figsize=(5.6, 3.4), layout="constrained")
+        panels = figure.subplots(1, 2, sharey=True)
+        rays = [
+            _draw_decisions(axes, cell, place) for axes, place in zip(panels, (0, -1), strict=True)
+        ]
+        panels[0].set_ylabel("across")
+        figure.supxlabel(ALONG, fontsize=10.5, color=draw.color("gray"))
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=2,
+                      frameon=False)  # fmt: skip
+    return figure, (
+        f"Where networks of {2 * cell.settings.width} units on two balls in the plane say 1 (blue) "
+        f"and −1 (orange). The boundary is made of rays from 0: {rays[0]} from small weights, "
+        f"{rays[1]} from large ones. Two that make one line decide as a linear rule does."
+    )
+
+
+def _draw_decisions(axes: Any, cell: lab.Cell, place: int) -> int:
+    """Both sides of the network's boundary, beside the SVM's line; how many rays it has."""
     w, u = cell.data.units.values[0, place]
-    slope, k = cell.settings.slope, cell.settings.width
+    output = partial(_output, w=w, u=u, slope=cell.settings.slope)
+    side = np.linspace(-1, 1, 81)
+    grid = output(np.stack(np.meshgrid(side, side), axis=-1))
+    axes.contourf(side, side, grid, [-np.inf, 0, np.inf], alpha=0.25,
+                  colors=[draw.color("orange"), draw.color("blue")])  # fmt: skip
     # The output grows in proportion along every ray from 0, so that it is 0 on rays.
     angles = np.linspace(0, 2 * np.pi, 7201)
     points = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    plus, minus = (np.maximum(z, slope * z).sum(axis=1) for z in (points @ w.T, points @ u.T))
-    turns = np.flatnonzero(np.diff(np.sign(plus - minus)))
+    turns = points[np.flatnonzero(np.diff(np.sign(output(points))))]
+    for nth, point in enumerate(turns):
+        axes.plot(*_to_edge(0 * point, point), color=draw.color("teal"),
+                  label="_" if nth else "boundary of the network")  # fmt: skip
     across, along = cell.data.svm.values[0, place]
-    series = [_ray(point, color="teal") for point in points[turns]]
-    series += [_ray(sign * np.array([-along, across]), line="--", width=1.2) for sign in (-1, 1)]
-    series[0], series[-1] = replace(series[0], label="network"), replace(series[-1], label="SVM")
-    figure = draw.lines(series, x_label="along the difference of the centers", y_label="across",
-                        x_limits=(-1, 1), y_limits=(-1, 1))  # fmt: skip
-    return figure, (
-        f"Where a network of {2 * k} units on two balls in two dimensions decides, trained from "
-        f"{cell.data.scale.values[place]:g}: {len(turns)} rays from 0. The linear SVM decides on "
-        "the dashed line."
-    )
+    line = np.array([-along, across])
+    axes.plot(*_to_edge(-line, line), color=draw.color("ink"), linestyle="--", linewidth=1.2,
+              label="linear SVM")  # fmt: skip
+    axes.set(xlim=(-1, 1), ylim=(-1, 1), xticks=(-1, 0, 1), yticks=(-1, 0, 1), aspect="equal")
+    axes.set_title(f"trained from $s = {number(cell.data.scale.values[place])}$")
+    return len(turns)
 
 
-def _ray(point: np.ndarray, *, color: str = "ink", line: str = "-", width: float = 1.8) -> Any:
-    """From 0 to the edge of the square, in order of x."""
-    ends = np.stack([np.zeros(2), point / np.abs(point).max()])
-    x, y = ends[np.argsort(ends[:, 0])].T
-    return draw.Series(x, y, color=color, line=line, width=width)
+def _output(points: np.ndarray, w: np.ndarray, u: np.ndarray, slope: float) -> np.ndarray:
+    plus, minus = (np.maximum(z, slope * z).sum(axis=-1) for z in (points @ w.T, points @ u.T))
+    return plus - minus
+
+
+def _to_edge(*points: np.ndarray) -> np.ndarray:
+    """Points moved along their rays from 0 to the edge of the square; 0 stays."""
+    return np.transpose([point / max(np.abs(point).max(), 1e-300) for point in points])
 
 
 CLAIMS = (
@@ -265,16 +296,14 @@ CLAIMS = (
             f"{kind} {small.mean():.3f} and {large.mean():.3f}" for kind, small, large in zip(
                 cells.by("data"), _at("accuracy", 0)(cells), _at("accuracy", -1)(cells),
                 strict=True)),
-        figures=("units", "boundary-small", "boundary-large", "linear-by-scale", "ratio-by-scale"),
+        figures=("units", "boundary", "linear-by-scale", "ratio-by-scale"),
     ),
 )  # fmt: skip
 
 TOPIC = lab.Topic((SCALE,), CLAIMS, (
     lab.Figure("units", "Units from small and from large weights", SWEEP, _draw_units),
-    lab.Figure("boundary-small", "The boundary from small weights", IN_PLANE,
-               partial(_draw_boundary, place=0)),
-    lab.Figure("boundary-large", "The boundary from large weights", IN_PLANE,
-               partial(_draw_boundary, place=-1)),
+    lab.Figure("boundary", "The boundary from small and from large weights", IN_PLANE,
+               _draw_boundary),
     lab.Figure("linear-by-scale", "Linear agreement by initial scale", SWEEP, _draw_linear),
     lab.Figure("ratio-by-scale", "Cluster ratio by initial scale", SWEEP, _draw_ratio),
 ))  # fmt: skip

@@ -88,7 +88,8 @@ def _downhill(
                              "points at which it is not negative"),
         ),
         faults=(
-            lab.Fault("the inner product is off by 2e-12", lab.added(f"{name}_inner_error", 2e-12)),
+            lab.Fault("the inner product is off by $2·10⁻¹²$",
+                      lab.added(f"{name}_inner_error", 2e-12)),
             lab.Fault("at one point it is negative", lab.in_one_run(f"{name}_inner", -1e-9)),
         ),
         does_not_show=does_not_show, figures=("alignment",),

@@ -16,6 +16,7 @@ from whytrain import lab
 from whytrain.gaussian import ESTIMATORS, step
 from whytrain.landscapes import SharedFilter, Weights
 from whytrain.report import figures as draw
+from whytrain.report.numbers import number
 from whytrain.studies.yin2019 import printed
 from whytrain.studies.yin2019.setup import (
     OWN,
@@ -209,7 +210,7 @@ def _growth(
 
     def note(cells: lab.Cells) -> str:
         values, scale = worst(cells, name), cells[0].data[over].values
-        ends = [f"{values[i]:.3g} at {scale[i]:g}" for i in (0, -1)]
+        ends = [f"${number(values[i], 3)}$ at ${number(scale[i])}$" for i in (0, -1)]
         return f"largest values: {' and '.join(ends)}"
 
     planted = tuple(lab.Fault(words, steeper(name, over, p)) for words, p in faults.items())
@@ -301,7 +302,7 @@ CLAIMS = (
         r"$\frac{\sqrt{2π}}{2} ‖w‖ \frac{(κ − cos θ)² + sin² θ}{sin θ}$.",
         requests=TEACHERS,
         parts=(lab.identity("law_error", tolerance=1e-8, what="largest relative error"),),
-        faults=(lab.Fault("the law is off by 2e-8", lab.added("law_error", 2e-8)),),
+        faults=(lab.Fault("the law is off by $2·10⁻⁸$", lab.added("law_error", 2e-8)),),
         does_not_show="Angles with $sin θ < 0.05$ or $|vᵀv*| < 0.05$, where both sides vanish.",
         figures=("bounds",),
     ),

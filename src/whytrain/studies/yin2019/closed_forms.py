@@ -204,7 +204,7 @@ def _too_large(name: str, share: float) -> lab.Fault:
     return lab.Fault(f"the closed form of {name.replace('_', ' ')} is {share:.0%} too large", plant)
 
 
-def _off(name: str, what: str = "what is printed is off by 2e-9") -> lab.Fault:
+def _off(name: str, what: str = "what is printed is off by $2·10⁻⁹$") -> lab.Fault:
     return lab.Fault(what, lab.added(f"{name}_error", 2e-9))
 
 
@@ -249,7 +249,7 @@ CLAIMS = (
         requests=POINTS,
         parts=(lab.identity("difference_error", tolerance=1e-9,
                             what="largest error against differences of the loss"),),
-        faults=(_off("difference", "the gradient is off by 2e-9"),),
+        faults=(_off("difference", "the gradient is off by $2·10⁻⁹$"),),
         does_not_show="$θ = 0$ and $θ = π$, where the loss has a kink and no gradient.",
     ),
     lab.Claim(
@@ -304,8 +304,8 @@ CLAIMS = (
         parts=(lab.identity("clipped_relu_printed_error", "clipped_relu_quadrature_error",
                             tolerance=1e-9, what=_QUADRATURES),),
         faults=(
-            _off("clipped_relu_printed", "the printed integrals give 2e-9 more"),
-            _off("clipped_relu_quadrature", "quadrature over inputs gives 2e-9 more"),
+            _off("clipped_relu_printed", "the printed integrals give $2·10⁻⁹$ more"),
+            _off("clipped_relu_quadrature", "quadrature over inputs gives $2·10⁻⁹$ more"),
         ),
         does_not_show=_NOT_AT_ZERO,
     ),
@@ -318,7 +318,7 @@ CLAIMS = (
             f"{LONG:g}", _reduction_errors, lab.at_most(1e-12),
         ),),
         faults=(
-            lab.Fault("ReLU's descents differ by 2e-12", lab.added("relu_reduction", 2e-12)),
+            lab.Fault("ReLU's descents differ by $2·10⁻¹²$", lab.added("relu_reduction", 2e-12)),
         ),
         does_not_show="Runs that pass $‖w‖ ≈ 0$: there the map is singular, and rounding "
         "decides.",

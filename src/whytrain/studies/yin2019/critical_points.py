@@ -242,7 +242,8 @@ def _rests(id: str, name: str, title: str, source: str, statement: str, figures=
             lab.Part("least coarse gradient elsewhere", least_elsewhere, lab.above(1e-9)),
         ),
         faults=(
-            lab.Fault("it is 2e-12 at a critical angle", lab.added(f"{name}_at_critical", 2e-12)),
+            lab.Fault("it is $2·10⁻¹²$ at a critical angle",
+                      lab.added(f"{name}_at_critical", 2e-12)),
             lab.Fault("the search is not told of the saddle, and finds a zero elsewhere",
                       lambda cells: cells.change(untold)),
         ),
@@ -273,9 +274,9 @@ CLAIMS = (
                              "1/2$"),
         ),
         faults=(
-            lab.Fault("both exist up to u = 0.42 only", _border_at(0.42)),
-            lab.Fault("the saddle is 2e-9 rad elsewhere", lab.added("saddle_error", 2e-9)),
-            lab.Fault("one critical point has a gradient of 2e-12",
+            lab.Fault("both exist up to $u = 0.42$ only", _border_at(0.42)),
+            lab.Fault("the saddle is $2·10⁻⁹$ rad elsewhere", lab.added("saddle_error", 2e-9)),
+            lab.Fault("one critical point has a gradient of $2·10⁻¹²$",
                       lab.in_one_run("residual", 2e-12)),
             lab.Fault("on one side of one saddle the loss rises",
                       lab.in_one_run("both_sides_fall", False)),
@@ -309,7 +310,7 @@ CLAIMS = (
                              "teachers at whose spurious minimum it points outward"),
         ),
         faults=(
-            lab.Fault("the length is off by 2e-12", lab.added("identity_norm_error", 2e-12)),
+            lab.Fault("the length is off by $2·10⁻¹²$", lab.added("identity_norm_error", 2e-12)),
             lab.Fault("for one teacher it points inward", lab.in_one_run("identity_radial", -1e-9)),
         ),
         does_not_show="What becomes of the filter then: see Y-O4 and Y-O5.",
@@ -323,8 +324,8 @@ CLAIMS = (
         parts=(lab.identity("profile_error", "values_error", tolerance=1e-12,
                             what="largest error"),),
         faults=(
-            lab.Fault("it is off by 2e-12", lab.added("profile_error", 2e-12)),
-            lab.Fault("the spurious loss is off by 2e-12", lab.added("values_error", 2e-12)),
+            lab.Fault("it is off by $2·10⁻¹²$", lab.added("profile_error", 2e-12)),
+            lab.Fault("the spurious loss is off by $2·10⁻¹²$", lab.added("values_error", 2e-12)),
         ),
         does_not_show="That no other output weights are better, which the quadratic form proves.",
         figures=("plane",),

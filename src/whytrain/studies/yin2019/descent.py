@@ -129,7 +129,7 @@ _CONVERGES = lab.in_every_run(
     "runs that came to a saddle or a minimum",
     0.99,
 )
-_RISES = lab.Fault("in one run the loss rises by 2e-12", lab.in_one_run("rise_loss", 2e-12))
+_RISES = lab.Fault("in one run the loss rises by $2·10⁻¹²$", lab.in_one_run("rise_loss", 2e-12))
 
 
 def _where_they_ended(cells: lab.Cells) -> str:
@@ -234,15 +234,15 @@ def _plane(cells: lab.Cells):
         points=points, paths=paths,
     )  # fmt: skip
     ended = [
-        f"of {cell.runs} runs of the {label(cell.settings.ste)} estimator "
+        f"Of {cell.runs} runs of the {label(cell.settings.ste)} estimator "
         f"{count(cell.data, Outcome.GLOBAL)} end at the left, at the global minimum, and "
-        f"{count(cell.data, Outcome.SPURIOUS)} at the right"
+        f"{count(cell.data, Outcome.SPURIOUS)} at the right."
         for cell in cells
     ]
     return figure, (
         f"From the same random starts, $u = {settings.alignment:g}$, ReLU (solid) and identity "
-        f"(dashed), eight runs of each: {'; '.join(ended)}. A path of the identity ends where its "
-        "filter shrinks to zero, for there it has no angle any more."
+        f"(dashed), eight runs of each are drawn. {' '.join(ended)} A path of the identity ends "
+        "where its filter shrinks to zero, for there it has no angle any more."
     )
 
 

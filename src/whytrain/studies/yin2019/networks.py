@@ -399,7 +399,7 @@ def _escape(cells: lab.Cells):
         f"{NAMES[cells[0].settings.network]} at a small step size, from the minimum that clipped "
         "ReLU found: training loss less that of clipped ReLU on the same batches, run by run; "
         f"{cells[0].runs} runs, bands are 95 % intervals of the mean. Only the backward pass "
-        f"differs. At the end, {FIGURE_2} bits: {'; '.join(ends)}."
+        f"differs. At the end, {FIGURE_2} bits: {'; '.join(ends).replace('-', '−')}."
     )
 
 

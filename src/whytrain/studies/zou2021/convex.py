@@ -141,7 +141,7 @@ CLAIMS = (
             lab.Fault("Adam's test error is larger by 0.01", lab.added("test_error_adam", 0.01)),
             lab.Fault("without decay they nearly agree", lab.altered("cosine", lambda x: x**0.1)),
         ),
-        note=lambda cells: "test errors at λ = 0: Adam {:.3f}, descent {:.3f}".format(*(
+        note=lambda cells: "test errors at $λ = 0$: Adam {:.3f}, descent {:.3f}".format(*(
             cells.sel(weight_decay=0.0).pooled(f"test_error_{o}").mean() for o in ("adam", "gd")
         )),
         does_not_show="Losses that are not smooth, and decay so small that no run ends.",

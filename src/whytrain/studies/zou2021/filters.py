@@ -159,7 +159,7 @@ def _draw(cells: lab.Cells) -> tuple:
     from matplotlib.figure import Figure
 
     with draw.context():
-        figure = Figure(figsize=(7.2, 3.4), layout="constrained")
+        figure = Figure(figsize=(5.6, 3.0), layout="constrained")
         grid = figure.subplots(len(NAMES), 6)
     for axes, (name, words) in zip(grid, NAMES.items(), strict=True):
         shown = cells[0].data.filters.sel(optimizer=name).values[0]
@@ -167,12 +167,12 @@ def _draw(cells: lab.Cells) -> tuple:
         for place, (one, filt) in enumerate(zip(axes, shown, strict=True)):
             one.imshow(filt, cmap="gray", vmin=-abs(filt).max(), vmax=abs(filt).max())
             one.set(xticks=[], yticks=[])
-            one.set_xlabel(f"{rough[place]:.2f}", fontsize="small")
-        axes[0].set_title(words, loc="left", fontsize="medium")
+            one.set_xlabel(f"{rough[place]:.2f}")
+        axes[0].set_title(words)
     said = ", ".join(f"{words} {_of(cells, 'roughness', name).mean():.2f}"
                      for name, words in NAMES.items())  # fmt: skip
     return figure, (
-        "First-layer filters of the first run, from the same weights; below each its roughness "
+        "The filters of the first run, from the same weights; below each its roughness "
         f"(0 constant, 1 noise). Mean over runs and filters: {said}."
     )
 

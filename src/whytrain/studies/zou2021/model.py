@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 def _draw() -> "Figure":
     boxes = (
-        draw.Box("feature", 1.3, 2.6, "patch 1: the feature\n$y e_0$", "blue"),
+        draw.Box("feature", 1.25, 2.6, "patch 1: the feature\n$y e_0$", "blue"),
         draw.Box(
-            "noise", 1.0, 1.0, "patch 2: noise at $s$ places,\nand $−αy$ at place 0", "orange"
+            "noise", 1.25, 1.0, "patch 2: noise at $s$ places,\nand $−αy$ at place 0", "orange"
         ),
-        draw.Box("neurons", 3.45, 1.8, "$m$ neurons\na label\n$σ(z) = \\max(z, 0)^q$"),
-        draw.Box("u", 5.1, 1.8, "$F_1 − F_{−1}$\nsign decides"),
+        draw.Box("neurons", 3.55, 1.8, "$m$ neurons\na label\n$σ(z) = \\max(z, 0)^q$"),
+        draw.Box("u", 5.15, 1.8, "$F_1 − F_{−1}$\nsign decides"),
         draw.Box("L", 3.5, 3.15, "learned feature: $Λ$", "blue", frame=False),
         draw.Box("G", 3.5, 0.45, "memorized noise: $Γ$", "orange", frame=False),
     )

@@ -158,9 +158,9 @@ def _draw(cells: lab.Cells) -> tuple:
     order = np.argsort(x, kind="stable")
     ends = [0, cell.settings.steps]
     figure = draw.lines(
-        [draw.Series(ends, ends, "", line="--", width=1),
-         draw.Series(x[order], y[order], "neurons", line="", marker="o")],
-        x_label="predicted turning step", y_label="observed turning step",
+        [draw.Series(ends, ends, "as predicted", color="gray", line="--", width=1),
+         draw.Series(x[order], y[order], color="teal", line="", marker="o")],
+        x_label="predicted turning step", y_label="observed turning step of each neuron",
     )  # fmt: skip
     return figure, (
         "Sign descent: the step at which each neuron turns against its feature, beside the step "

@@ -67,9 +67,9 @@ def _draw_decay(cells: lab.Cells) -> tuple:
         for o, n in names.items()
     ]
     figure = draw.lines(series, x_label="weight decay $λ$ (0 is at the left end)",
-                        y_label="test error", log="x", y_limits=(0, 1.02))  # fmt: skip
+                        y_label="test error", log="x", y_limits=(-0.03, 1.02))  # fmt: skip
     return figure, (
-        "Test error over the weight decay, means over runs with 95 % intervals. Where $λ$ is small "
+        "Means over runs with 95 % intervals. Where $λ$ is small "
         "Adam does not generalize; at $λ = 0.001$ it does. At the right end nothing is learned."
     )
 
@@ -89,34 +89,35 @@ def _draw_map(cells: lab.Cells) -> tuple:
     table.weight_decay.attrs["long_name"] = "weight decay $λ$"
     table.feature_noise.attrs["long_name"] = "feature noise $α$"
     figure = draw.phase_diagram(
-        table, x="feature_noise", y="weight_decay", value="test_error", log="y"
-    )
+        table, x="feature_noise", y="weight_decay", value="test_error", log="y",
+        limits=(0, 1), is_rate=False,
+    )  # fmt: skip
     most = max(found["gd", a, d] for a in alphas for d in decays if d <= 1e-3)
     return figure, (
-        "Test error of Adam over feature noise and weight decay: it needs feature noise to fail, "
-        "and weight decay mends it. Gradient descent has at most "
+        "Adam needs feature noise to fail, and weight decay mends it. Gradient descent has at most "
         f"{most:.3f} for $λ ≤ 0.001$ in the same runs."
     )
 
 
 def _draw_batch(cells: lab.Cells) -> tuple:
     series = []
-    for (name, decay), label in {
-        ("adam", 1e-5): "Adam, $λ = 10^{-5}$", ("adam", 0.1): "Adam, $λ = 0.1$",
-        ("adamw", 0.1): "AdamW, $λ = 0.1$",
-    }.items():  # fmt: skip
+    for name, decay, label, color, dash in (
+        ("adam", 1e-5, "Adam, $λ = 10^{-5}$", "adam", "-"),
+        ("adam", 0.1, "Adam, $λ = 0.1$", "adam", "--"),
+        ("adamw", 0.1, "AdamW, $λ = 0.1$", "indigo", "--"),
+    ):
         some = cells.sel(optimizer=name, weight_decay=decay)
         full = some[0].settings.samples
         line = _line(some, "batch_size", label)
         x = [b or full for b in np.asarray(line.x)]
         order = np.argsort(x)
         y, low, high = (np.asarray(v)[order] for v in (line.y, line.low, line.high))
-        series.append(draw.Series(np.asarray(x)[order], y, label, low, high, marker="o"))
+        series.append(draw.Series(np.asarray(x)[order], y, label, low, high, color, dash, "o"))
     figure = draw.lines(series, x_label="batch size (the last one: all examples)",
-                        y_label="test error", log="x", y_limits=(0, 1.02))  # fmt: skip
+                        y_label="test error", log="x", y_limits=(-0.03, 1.02))  # fmt: skip
     return figure, (
-        "Test error over the batch size, means over runs with 95 % intervals: small batches let "
-        "Adam generalize. Coupled decay of 0.1 leaves Adam without any weights; AdamW bears it."
+        "Means over runs with 95 % intervals: small batches let Adam generalize. Coupled decay of "
+        "0.1 leaves Adam without any weights; AdamW bears it."
     )
 
 
@@ -195,6 +196,6 @@ CLAIMS = (
 
 TOPIC = lab.Topic((), CLAIMS, (
     lab.Figure("weight-decay", "Test error over the weight decay", DECAY, _draw_decay),
-    lab.Figure("phases", "Test error over feature noise and weight decay", MAP, _draw_map),
+    lab.Figure("phases", "Adam's test error over feature noise and weight decay", MAP, _draw_map),
     lab.Figure("batch-size", "Test error over the batch size", BATCH, _draw_batch),
 ))  # fmt: skip
