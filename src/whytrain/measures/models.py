@@ -14,11 +14,19 @@ from whytrain.errors import UserError
 from whytrain.measures.arrays import a, as_float64
 from whytrain.measures.chains import Chain, no_place
 from whytrain.measures.modules import read_torch
-from whytrain.measures.network import Convolution, Dense, Network
+from whytrain.measures.network import Dense, Network
 from whytrain.measures.network import outputs as outputs_of
 from whytrain.measures.sample import Examples
 from whytrain.measures.sources import COMPARED, Expected, agrees, caller, expected
-from whytrain.measures.stages import Activation, Reshape, Residual, Scale, folded, is_layer
+from whytrain.measures.stages import (
+    Activation,
+    Reshape,
+    Residual,
+    Scale,
+    folded,
+    is_layer,
+    words_of,
+)
 from whytrain.measures.traced import read_jax
 
 _SKLEARN = {"identity": "identity", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}
@@ -46,7 +54,7 @@ class Model(Network):
 
     def __repr__(self) -> str:
         return (
-            f"Model({', '.join(_words(self.layers))}; {self.parameters} parameters, the model's "
+            f"Model({', '.join(words_of(self.layers))}; {self.parameters} parameters, the model's "
             f"outputs on {self.compared} inputs)"
         )
 
@@ -227,7 +235,7 @@ def _check(stages: Sequence, x: np.ndarray, said: Expected) -> None:
         return
     far = np.abs(found - said.outputs).max() if found.shape == said.outputs.shape else np.inf
     raise UserError(
-        f"what was read of the model, {', '.join(_words(stages))}, is not the model: outputs "
+        f"what was read of the model, {', '.join(words_of(stages))}, is not the model: outputs "
         f"differ by up to {far:.2g}; is it in evaluation mode, and does it give the same for the "
         "same inputs?"
     )
@@ -243,30 +251,9 @@ def _two_logits(stages: list) -> list:
     last = stages[-1]
     if not isinstance(last, Dense):
         raise UserError(
-            f"the model has one output and ends in {_words(stages)[-1]}; a classifier ends in a "
+            f"the model has one output and ends in {words_of(stages)[-1]}; a classifier ends in a "
             "dense layer, give its logits"
         )
     weight = np.asarray(last.weight)
     bias = None if last.bias is None else np.concatenate([[0.0], np.asarray(last.bias)])
     return [*stages[:-1], Dense(np.concatenate([np.zeros_like(weight), weight]), bias)]
-
-
-def _words(stages: Sequence) -> list[str]:
-    """What the stages are called, in short."""
-    found = []
-    for stage in stages:
-        if isinstance(stage, Dense):
-            out, into = np.shape(stage.weight)
-            found.append(f"Dense {into}-{out}")
-        elif isinstance(stage, Convolution):
-            out, into, *size = np.shape(stage.weight)
-            found.append(f"Convolution {into * stage.groups}-{out} {'x'.join(map(str, size))}")
-        elif isinstance(stage, Activation):
-            found.append(str(stage))
-        elif isinstance(stage, Residual):
-            body, short = (" ".join(_words(part)) for part in (stage.body, stage.shortcut))
-            found.append(f"[{body} + {short or 'x'}]")
-        elif not isinstance(stage, Reshape):
-            kind = getattr(stage, "kind", "")
-            found.append(f"{kind} pool" if kind else type(stage).__name__.lower())
-    return found
