@@ -103,11 +103,11 @@ def normalized():
     norm, state = eqx.nn.make_with_state(eqx.nn.BatchNorm)(
         4, "batch", mode="ema", dtype=jnp.float32
     )
-    norm = eqx.nn.inference_mode(norm)
     layers = eqx.nn.Linear(5, 4, key=KEYS[0]), eqx.nn.Linear(4, 3, key=KEYS[1])
-    _, state = jax.vmap(
-        eqx.nn.inference_mode(norm, value=False), "batch", (0, None), (0, None)
-    )(RNG.normal(size=(30, 4)) + 1, state)  # fmt: skip
+    batch = jnp.asarray(RNG.normal(size=(30, 4)) + 1, jnp.float32)
+    train = jax.vmap(norm, axis_name="batch", in_axes=(0, None), out_axes=(0, None))
+    _, state = train(batch, state)
+    norm = eqx.nn.inference_mode(norm)
 
     def model(x):
         return layers[1](jax.nn.relu(norm(layers[0](x), state)[0]))

@@ -1,12 +1,10 @@
 """Differences of two checkpoints: against the formulas, and how often the interval holds."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
 from whytrain.measures import Eigenvalue, Flatness, Trace
-from whytrain.portraits import differences
+from whytrain.portraits import Portrait, differences
 
 
 def portrait(**changed):
@@ -18,7 +16,10 @@ def portrait(**changed):
         "bottom": Eigenvalue(-1.0, 0.2, np.ones(1), 9, True),
         "flatness": Flatness(0.1, 0.05, 0.2, 100.0, 1.0),
     }
-    return SimpleNamespace(**(given | changed))
+    found = object.__new__(Portrait)  # the rest is not asked for
+    for name, value in (given | changed).items():
+        object.__setattr__(found, name, value)
+    return found
 
 
 def test_reaches_are_added_as_squares_and_residuals_as_they_are():

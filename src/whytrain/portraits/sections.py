@@ -127,6 +127,10 @@ def _bound(said: Document) -> str:
     return f"{said['bound']:.3f}" + (", vacuous" if said["vacuous"] else "")
 
 
+def _regime(kernel: Document) -> str:
+    return f"{kernel['regime']} the kernel regime" if kernel["moved"] != 0 else "where it started"
+
+
 def _spread(values: Document) -> str:
     return f"{number(values['median'])} [{number(values['q05'])}, {number(values['q95'])}]"
 
@@ -189,7 +193,7 @@ _SECTIONS: tuple[tuple[str, str, str, Sequence[Row]], ...] = (
         ("‖w − w⁰‖² / 2σ²", _at("divergence")),
     )),
     ("The tangent kernel", "kernel", "kernel", (
-        ("the network is", lambda k: f"{k['regime']} the kernel regime"),
+        ("the network is", _regime),
         ("drift of the kernel", _at("drift", "frobenius")),
         ("outputs from the linearized ones", _at("linearization_gap")),
         ("weights moved, of their norm", _at("moved")),
