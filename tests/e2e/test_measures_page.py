@@ -54,7 +54,7 @@ def framework(kind):
         return {"model": model, "train": lambda m, X, y: eqx.combine(
             descended(lambda p, x: jax.vmap(eqx.combine(p, m))(x),
                       eqx.filter(m, eqx.is_inexact_array), X, y), m)}  # fmt: skip
-    return {"MLPClassifier": partial(MLPClassifier, max_iter=100)}
+    return {"MLPClassifier": partial(MLPClassifier, max_iter=200, learning_rate_init=0.05)}
 
 
 def descended(logits, params, X, y):

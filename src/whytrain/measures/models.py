@@ -1,5 +1,6 @@
 """A network as its framework has it, read layer by layer and held against its own outputs."""
 
+import copy
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -184,18 +185,16 @@ def _estimator(model: Any) -> tuple[Chain, Callable, int]:
         if i:
             chain = chain.then(Activation(_SKLEARN[model.activation]))
         chain = chain.then(Dense(as_float64(weight).T, as_float64(bias)), (weight.shape[1],))
-    last, count = model.out_activation_, sum(map(np.size, (*model.coefs_, *model.intercepts_)))
+    count = sum(map(np.size, (*model.coefs_, *model.intercepts_)))
+    bare: Any = copy.copy(model)
+    bare.out_activation_ = "identity"  # shares near 0 or 1 would not tell the logits
 
     def call(x: np.ndarray) -> np.ndarray:
         x = np.asarray(x).reshape(len(x), -1)
-        if last == "identity":
-            return np.asarray(model.predict(x)).reshape(len(x), -1)
-        found = np.maximum(model.predict_proba(x).astype(np.float64), 1e-300)
-        if last == "softmax":
-            return np.log(found)  # the logits but for a number that all of an example share
-        if found.shape[1] == 2 and len(model.coefs_[-1].T) == 1:
-            return np.log(found[:, 1:]) - np.log(found[:, :1])
-        return np.log(found) - np.log1p(-found)
+        if not hasattr(model, "predict_proba"):
+            return np.asarray(bare.predict(x)).reshape(len(x), -1)
+        found = bare.predict_proba(x)
+        return found[:, 1:] if len(model.coefs_[-1].T) == 1 else found
 
     return chain, call, count
 

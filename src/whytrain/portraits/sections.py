@@ -15,7 +15,7 @@ SAYS = {
     "it is no smaller than the error of guessing among the classes, 1 − 1/classes",
     "bounds": "by how much the error exceeds the share of small training margins at most; a bound "
     "is vacuous, and says nothing, where it is no smaller than the error of guessing among the "
-    "classes, 1 − 1/classes, as these are for every network that is used",
+    "classes, 1 − 1/classes, as these nearly always are",
     "complexities": "orders networks that are alike; without constants and logarithms, so that it "
     "is no bound in numbers",
     "curvature": "how sharp the loss is at these weights, on these examples; rescaling layers "
