@@ -75,11 +75,9 @@ def read_pair(
         network = build(found, plan, hints)
     started = _initial(before, ignore, hints, (found, plan), flat)
     compared = getattr(last, "compared", 0) if said is None else len(said.outputs)
-    both = (
-        replace(one, layers=biased(one.layers, other.layers))
-        for one, other in ((started, network), (network, started))
-    )
-    return Pair(*both, compared, getattr(last, "parameters", 0))
+    before = replace(started, layers=biased(started.layers, network.layers))
+    after = replace(network, layers=biased(network.layers, started.layers))
+    return Pair(before, after, compared, getattr(last, "parameters", 0))
 
 
 def _examples(first: Any, flat: bool) -> np.ndarray:
