@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmarks import (
     capacity,
+    curvature,
     descent,
     environment,
     kernels,
@@ -29,6 +30,7 @@ PARTS = {
     "landscape": (landscape.measure, tables.show_landscape),
     "networks": (networks.measure, tables.show_networks),
     "capacity": (capacity.measure, tables.show_capacity),
+    "curvature": (curvature.measure, tables.show_curvature),
     "kernels": (kernels.measure, tables.show_kernels),
     "runs": (runs.measure, tables.show_runs),
     "sweeps": (sweeps.measure, tables.show_sweeps),

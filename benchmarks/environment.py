@@ -5,7 +5,10 @@ import os
 import platform
 from pathlib import Path
 
-PACKAGES = ("whytrain", "jax", "jaxlib", "numba", "numpy", "torch", "xarray")
+PACKAGES = (
+    "whytrain", "curvlinops-for-pytorch", "jax", "jaxlib", "matfree", "numba", "numpy", "torch",
+    "xarray",
+)  # fmt: skip
 
 
 def describe() -> dict:

@@ -130,6 +130,25 @@ def show_capacity(found: dict) -> None:
     row("lowest and highest estimate", f"{trace['lowest']:.1f}", f"{trace['highest']:.1f}")
 
 
+def show_curvature(found: dict) -> None:
+    """The tables of traces and eigenvalues beside other tools, and of a large network."""
+    for name, tools in found["trace"].items():
+        print(f"\nTrace of a matrix of 200, eigenvalues {name}")
+        row("", "rms error", "95 % cover")
+        for tool, each in tools.items():
+            row(tool, f"{each['error']:.2g}", f"{each['covered']:.1%}")
+    print("\nTop Hessian eigenvalue, 64-512-512-1, 256 points")
+    row("", "seconds", "value")
+    for tool, each in found["top"].items():
+        bound = "" if each["bound"] is None else f" ± {each['bound']:.0e}"
+        row(f"{tool}{bound}", f"{each['seconds']:.2f}", f"{each['value']:.6f}")
+    for what, each in found["large"].items():
+        print(f"\nThe {what} of {each['parameters']:,} parameters, {each['products']} products")
+        row("seconds, with compilation", f"{each['seconds']:.0f}", "")
+        row("largest memory of the process", f"{each['gigabytes']:.2f} GiB", "")
+        row("reach of the interval, or residual, relative", f"{each['relative_error']:.1e}", "")
+
+
 def show_kernels(found: dict) -> None:
     """The tables of tangent kernels."""
     for name, each in found["kernels"].items():

@@ -150,6 +150,7 @@ def test_links_lead_somewhere(page):
         "testing",
         "measures",
         "kernels",
+        "portraits",
         "lab",
         "report",
         "report.figures",

@@ -30,7 +30,7 @@ FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([([])(.*?)\\[)\]]</\1>'
 LANGUAGES = {".py": "python", ".sh": "sh", ".toml": "toml"}
 PACKAGES = (
     "commands", "gaussian", "landscapes", "networks", "data", "dynamics", "testing", "lab",
-    "measures", "kernels", "report", "report.figures", "studies", "errors",
+    "measures", "kernels", "portraits", "report", "report.figures", "studies", "errors",
 )  # fmt: skip
 
 

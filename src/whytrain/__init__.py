@@ -36,6 +36,7 @@ _HOME = {
     "setting": "whytrain.lab",
     "Derived": "whytrain.lab",
     "compare_optimizers": "whytrain.lab",
+    "portrait": "whytrain.portraits",
     "open": "whytrain.lab",
     "reproduce": "whytrain.commands",
     "run": "whytrain.commands",
@@ -54,6 +55,7 @@ _PACKAGES = (
     "landscapes",
     "measures",
     "networks",
+    "portraits",
     "studies",
     "testing",
 )

@@ -19,7 +19,7 @@ from whytrain.measures import (
     layers,
     norms,
 )
-from whytrain.measures.deep import path_norm
+from whytrain.measures.paths import path_norm
 
 
 def as_matrix(layer, shape):

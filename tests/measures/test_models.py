@@ -10,8 +10,11 @@ import pytest
 
 from whytrain import UserError
 from whytrain.measures import Dense, deep, network
-from whytrain.measures.deep import path_norm
-from whytrain.measures.stages import ACTIVATIONS, Activation
+from whytrain.measures.building import Hints
+from whytrain.measures.layer_norms import layer_norms
+from whytrain.measures.pairs import read_pair
+from whytrain.measures.paths import path_norm
+from whytrain.measures.stages import ACTIVATIONS, Activation, layers_of
 
 KEYS = jax.random.split(jax.random.key(0), 8)
 RNG = np.random.default_rng(0)
@@ -19,13 +22,30 @@ VECTORS = RNG.normal(size=(6, 5)).astype(np.float32)
 IMAGES = RNG.normal(size=(4, 2, 6, 6)).astype(np.float32)
 
 
+KINDS = {"relu", "leaky", "tanh", "gelu", "silu", "elu", "sigmoid", "softplus", "padding", "stride",
+         "groups", "max", "mean", "normalized", "skip"}  # fmt: skip
+"""What is read of every framework that has it."""
+
+
 def check(model, x, said, kinds):
-    """What was read is the model, by an evaluation of the test's own, and has those stages."""
+    """What was read is the model, by the framework's own outputs; norms are those of matrices."""
     found = network(model, x)
     np.testing.assert_allclose(found(x), np.asarray(said), rtol=2e-4, atol=2e-5)
     for kind in kinds.split():
         assert kind in repr(found), repr(found)
+    for layer, into, _ in layers_of(found.layers, x.shape[1:]):
+        norm = layer_norms(layer, layer, into, (len(layer.weight),))
+        assert norm.exact
+        assert norm.spectral == pytest.approx(np.linalg.norm(matrix(layer, into), 2), rel=1e-6)
     return found
+
+
+def matrix(layer, shape):
+    """The linear map of a layer, column by column."""
+    units = np.eye(int(np.prod(shape)), dtype=np.float32).reshape(-1, *shape)
+    return np.asarray(layer(jnp.asarray(units)) - layer(jnp.zeros((1, *shape)))).reshape(
+        len(units), -1
+    )
 
 
 def dense(activation):
@@ -64,6 +84,9 @@ EQUINOX = {
     "gelu": (dense(lambda x: jax.nn.gelu(x, approximate=False)), VECTORS, "gelu"),
     "silu": (dense(jax.nn.silu), VECTORS, "silu"),
     "leaky": (dense(lambda x: jax.nn.leaky_relu(x, 0.2)), VECTORS, "leaky_relu(0.2)"),
+    "elu": (dense(jax.nn.elu), VECTORS, "elu"),
+    "sigmoid": (dense(jax.nn.sigmoid), VECTORS, "sigmoid"),
+    "softplus": (dense(jax.nn.softplus), VECTORS, "softplus"),
     "scaled": (dense(lambda x: 0.5 * jax.nn.sigmoid(x)), VECTORS, "sigmoid"),
     "padding": (convolution(padding=1), IMAGES, "Convolution relu"),
     "stride": (convolution(stride=2, padding=((0, 1), (1, 0))), IMAGES, "Convolution"),
@@ -73,6 +96,29 @@ EQUINOX = {
     "skip": (skip(), VECTORS, "[Dense 5-5 tanh + x]"),
     "shared": (shared(), VECTORS, "Dense 5-5"),
 }
+
+
+def normalized():
+    """Equinox keeps running statistics beside the model: a function of a batch."""
+    norm, state = eqx.nn.make_with_state(eqx.nn.BatchNorm)(
+        4, "batch", mode="ema", dtype=jnp.float32
+    )
+    layers = eqx.nn.Linear(5, 4, key=KEYS[0]), eqx.nn.Linear(4, 3, key=KEYS[1])
+    batch = jnp.asarray(RNG.normal(size=(30, 4)) + 1, jnp.float32)
+    train = jax.vmap(norm, axis_name="batch", in_axes=(0, None), out_axes=(0, None))
+    _, state = train(batch, state)
+    norm = eqx.nn.inference_mode(norm)
+
+    def model(x):
+        return layers[1](jax.nn.relu(norm(layers[0](x), state)[0]))
+
+    return jax.vmap(model)
+
+
+def test_an_equinox_model_with_statistics_is_a_function():
+    model = normalized()
+    check(model, VECTORS, model(VECTORS), "Dense relu")
+    assert set(EQUINOX) | {"normalized"} >= KINDS
 
 
 @pytest.mark.parametrize("kind", EQUINOX)
@@ -186,13 +232,18 @@ def torch_models(torch):
         "tanh": (vectors(nn.Tanh()), VECTORS, "tanh"),
         "gelu": (vectors(nn.GELU()), VECTORS, "gelu"),
         "leaky": (vectors(nn.LeakyReLU(0.1)), VECTORS, "leaky_relu(0.1)"),
+        "silu": (vectors(nn.SiLU()), VECTORS, "silu"),
+        "elu": (vectors(nn.ELU()), VECTORS, "elu"),
+        "sigmoid": (vectors(nn.Sigmoid()), VECTORS, "sigmoid"),
+        "softplus": (vectors(nn.Softplus(2.0)), VECTORS, "softplus(2)"),
+        "padding": (images(nn.Conv2d(2, 4, 3, padding=1), nn.ReLU()), IMAGES, "Convolution relu"),
         "normalized": (vectors(nn.BatchNorm1d(4, affine=False), nn.ReLU()), VECTORS, "relu"),
         "after": (vectors(nn.ELU(0.5), nn.BatchNorm1d(4)), VECTORS, "elu(0.5)"),
         "one": (nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 1)), VECTORS, "Dense 4-2"),
-        "block": (Block(), VECTORS, "[Dense 5-5 relu + x]"),
-        "strided": (images(nn.Conv2d(2, 4, 3, 2, 1), nn.BatchNorm2d(4), nn.ReLU()), IMAGES,
+        "skip": (Block(), VECTORS, "[Dense 5-5 relu + x]"),
+        "stride": (images(nn.Conv2d(2, 4, 3, 2, 1), nn.BatchNorm2d(4), nn.ReLU()), IMAGES,
                     "Convolution relu"),
-        "grouped": (images(nn.Conv2d(2, 4, 3, groups=2, dilation=2), nn.SiLU()), IMAGES, "silu"),
+        "groups": (images(nn.Conv2d(2, 4, 3, groups=2, dilation=2), nn.SiLU()), IMAGES, "silu"),
         "max": (images(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.MaxPool2d(3, 1, 1)), IMAGES, "max pool"),
         "mean": (images(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(2)), IMAGES,
                  "sum pool"),
@@ -206,6 +257,7 @@ def test_pytorch_models_are_read():
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
     torch.manual_seed(0)
+    assert set(torch_models(torch)) >= KINDS
     for kind, (model, x, kinds) in torch_models(torch).items():
         for part in model.modules():
             if hasattr(part, "running_mean") and part.running_mean is not None:
@@ -282,12 +334,15 @@ def flax_models(nn):
         "tanh": (seq(nn.Dense(4), nn.tanh, nn.Dense(3)), VECTORS, "tanh"),
         "gelu": (seq(nn.Dense(4), nn.gelu, nn.Dense(3)), VECTORS, "gelu_tanh"),
         "leaky": (seq(nn.Dense(4), nn.leaky_relu, nn.Dense(3)), VECTORS, "leaky_relu(0.01)"),
+        "silu": (seq(nn.Dense(4), nn.silu, nn.Dense(3)), VECTORS, "silu"),
+        "elu": (seq(nn.Dense(4), nn.elu, nn.Dense(3)), VECTORS, "elu"),
+        "sigmoid": (seq(nn.Dense(4), nn.sigmoid, nn.Dense(3)), VECTORS, "sigmoid"),
         "softplus": (seq(nn.Dense(4), nn.softplus, nn.Dense(3)), VECTORS, "softplus"),
         "normalized": (seq(nn.Dense(4), nn.BatchNorm(True), nn.elu, nn.Dense(3)), VECTORS, "elu"),
-        "block": (Block(), VECTORS, "[Dense 5-5 silu + x]"),
-        "same": (Images((conv(), nn.BatchNorm(True), nn.relu)), last, "Convolution relu"),
-        "strided": (Images((conv(strides=2, padding="VALID"), nn.relu)), last, "Convolution"),
-        "grouped": (Images((conv(feature_group_count=2, kernel_dilation=2), nn.relu)), last, ""),
+        "skip": (Block(), VECTORS, "[Dense 5-5 silu + x]"),
+        "padding": (Images((conv(), nn.BatchNorm(True), nn.relu)), last, "Convolution relu"),
+        "stride": (Images((conv(strides=2, padding="VALID"), nn.relu)), last, "Convolution"),
+        "groups": (Images((conv(feature_group_count=2, kernel_dilation=2), nn.relu)), last, ""),
         "max": (Images((conv(), nn.relu, lambda x: nn.max_pool(x, (2, 2), (2, 2)))), last, "max"),
         "mean": (Images((conv(), nn.relu, lambda x: nn.avg_pool(x, (2, 2), (2, 2)))), last, "sum"),
         "global": (Images((conv(), nn.relu, lambda x: x.mean(axis=(1, 2)))), last, "sum pool"),
@@ -298,6 +353,7 @@ def flax_models(nn):
 def test_linen_models_are_read():
     nn = pytest.importorskip("flax.linen", reason="Flax is not installed")
 
+    assert set(flax_models(nn)) >= KINDS
     for model, x, kinds in flax_models(nn).values():
         variables = model.init(jax.random.key(0), jnp.asarray(x))
         variables = jax.tree.map(
@@ -330,3 +386,18 @@ def test_nnx_models_are_read():
     still.eval()
     found = check(model, x, still(x), "Convolution relu Dense")
     assert found.parameters == 4 * 18 + 4 + 8 + 144 * 3 + 3
+
+
+def test_biases_that_start_at_zero_are_there():
+    """In the program of a model they are not: nothing is added."""
+    layers = eqx.nn.MLP(5, 3, 4, 1, key=KEYS[0])
+    started = eqx.tree_at(
+        lambda net: [each.bias for each in net.layers], layers, [jnp.zeros(4), jnp.zeros(3)]
+    )
+    pair = [network(lambda x, one=one: jax.vmap(one)(x), VECTORS) for one in (started, layers)]
+    y = np.asarray(jax.vmap(layers)(VECTORS)).argmax(axis=1)
+    found = read_pair(*pair, VECTORS, None, Hints())
+    assert [np.shape(leaf) for leaf in jax.tree.leaves(found.initial.layers)] == [
+        np.shape(leaf) for leaf in jax.tree.leaves(found.trained.layers)
+    ]
+    assert deep(*pair, VECTORS, y, quantile=0.5).layers[0].distance == 0

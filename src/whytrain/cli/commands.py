@@ -11,9 +11,6 @@ import typer
 import whytrain
 from whytrain._process import cores
 from whytrain._signs import RESULTS
-from whytrain.cli.measure_capacity import capacity
-from whytrain.cli.measure_kernel import kernel
-from whytrain.cli.measure_linearity import linearity
 from whytrain.cli.measure_network import network
 from whytrain.cli.measure_optimizers import optimizers
 from whytrain.cli.status import Status
@@ -33,9 +30,6 @@ measure = typer.Typer(
     help="Measure a network, or a part of one, of your own.", rich_markup_mode=None
 )
 measure.command("network")(network)
-measure.command("capacity")(capacity)
-measure.command("kernel")(kernel)
-measure.command("linearity")(linearity)
 measure.command("optimizers")(optimizers)
 app.add_typer(measure, name="measure")
 

@@ -6,11 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from whytrain.cli.options import AsJson, Data, Ignore, Outputs, names, test_set
+from whytrain.errors import UserError
 
 
 def network(
-    data: Data,
+    data: Annotated[
+        Path, typer.Option(metavar="FILE", help="Training set, .npz with inputs and labels.")
+    ],
     initial: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Weights before training, .safetensors.")
     ] = None,
@@ -28,41 +30,61 @@ def network(
     order: Annotated[
         str | None, typer.Option(metavar="A,B", help="The layers in their order, if need be.")
     ] = None,
-    ignore: Ignore = None,
-    outputs: Outputs = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="An entry not to use, or a pattern; may be repeated."),
+    ] = None,
+    outputs: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Logits of the first examples, .npy or .npz, to check."),
+    ] = None,
+    slope: Annotated[
+        float, typer.Option(help="Of the rectifiers below 0, where files hold a leaky network.")
+    ] = 0.0,
+    classes: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="Two labels, to measure how linear their boundary is."),
+    ] = None,
     margin_quantile: Annotated[
         float, typer.Option(metavar="Q", help="Share of margins that may be smaller.")
     ] = 0.05,
     examples: Annotated[
-        int, typer.Option(metavar="N", min=8, help="Examples that curvature is measured on.")
+        int,
+        typer.Option(metavar="N", min=10, help="Examples for curvature, flatness and kernel."),
     ] = 1000,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of every random number.")] = 0,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write the page there.")] = None,
-    as_json: AsJson = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Measure a trained network: margins, norms, bounds and curvature, on one page."""
-    from whytrain import measures
+    """Measure a trained network: all that applies to it, on one page."""
+    from whytrain import measures, portraits
     from whytrain.cli import measure_tables
 
     arrays = measures.read_data(data)
-    before, after, words = _networks(initial, trained, python, arrays["inputs"])
+    x, y = arrays["inputs"], arrays["labels"]
+    before, after, words = _networks(initial, trained, python, x)
     said = None
     if python is None:
         said = arrays.get("outputs") if outputs is None else measures.read_outputs(outputs)
-    found = [
-        measures.portrait(
-            before, one, arrays["inputs"], arrays["labels"],
-            test=test_set(arrays, data), outputs=said, quantile=margin_quantile,
-            order=names(order), ignore=ignore or [], examples_of_curvature=examples, seed=seed,
+    elif order or ignore or outputs or slope:
+        raise UserError(
+            "--python gives the models; leave out --order, --ignore, --outputs, --slope"
         )
-        for one in after
+    found = [
+        portraits.portrait(
+            before, one, x, y,
+            test=_test_set(arrays, data), outputs=said, quantile=margin_quantile,
+            order=order and [name.strip() for name in order.split(",")], ignore=ignore or [],
+            slope=slope, classes=_labels(classes), sample=examples, seed=seed + i,
+        )
+        for i, one in enumerate(after)
     ]  # fmt: skip
-    documents = [one.document() for one in found]
+    documents = portraits.documents(found)
     page = None
     if out is not None:
         from whytrain.report import write_network_page
 
-        page = str(write_network_page(found, words, out))
+        page = str(write_network_page(dict(zip(words, found, strict=True)), out, (x, y)))
     if as_json:
         several = dict(zip(words, documents, strict=True))
         whole: Any = documents[0] if len(documents) == 1 else several
@@ -75,23 +97,47 @@ def _networks(
     initial: Path | None, trained: list[Path] | None, python: str | None, inputs: Any
 ) -> tuple[Any, list[Any], list[str]]:
     """The network before training, those after it, and what they are called."""
-    from whytrain import measures
-    from whytrain._user_code import calling, find_callable
-    from whytrain.errors import UserError
-
     if python is not None:
         if initial or trained:
             raise UserError("--python gives the models itself; leave out --initial and --trained")
-        function, name, path = find_callable(python)
-        models = calling(function, path)()
-        if not isinstance(models, list | tuple) or len(models) < 2:
-            raise UserError(f"{name} must give a list of models, [initial, trained, ...]")
-        read = [measures.network(model, inputs[:1024]) for model in models]
+        read = _models(python, inputs[:1024])
         return read[0], read[1:], [f"model {i}" for i in range(1, len(read))]
     if initial is None or not trained:
         raise UserError("give --initial FILE and --trained FILE, or --python FILE:FUNCTION")
+    from whytrain.measures import read_checkpoint
+
     words = [path.stem for path in trained]
     if len(set(words)) < len(words):
         words = [str(path) for path in trained]
-    after = [measures.read_checkpoint(path) for path in trained]
-    return measures.read_checkpoint(initial), after, words
+    return read_checkpoint(initial), [read_checkpoint(path) for path in trained], words
+
+
+def _models(python: str, example: Any) -> list[Any]:
+    """The models that the user's function gives."""
+    from whytrain import measures
+    from whytrain._user_code import calling, find_callable
+
+    function, name, path = find_callable(python)
+    models = calling(function, path)()
+    if not isinstance(models, list | tuple) or len(models) < 2:
+        raise UserError(f"{name} must give a list of models, [initial, trained, ...]")
+    return [measures.network(model, example) for model in models]
+
+
+def _test_set(arrays: dict[str, Any], data: Path) -> tuple[Any, Any] | None:
+    """The test set of a data file, if it has one."""
+    there = [name for name in ("test_inputs", "test_labels") if name in arrays]
+    if len(there) == 1:
+        raise UserError(f"{data} has {there[0]!r} alone; a test set is test_inputs and test_labels")
+    return (arrays["test_inputs"], arrays["test_labels"]) if there else None
+
+
+def _labels(text: str | None) -> list[int] | None:
+    """Two labels that are given as A,B."""
+    if text is None:
+        return None
+    try:
+        low, high = (int(word) for word in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"--classes must be two labels A,B, got {text!r}") from None
+    return [low, high]

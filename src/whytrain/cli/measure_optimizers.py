@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from whytrain.cli.options import AsJson, names
-
 
 def optimizers(
     python: Annotated[
@@ -34,7 +32,7 @@ def optimizers(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write the picture there.")
     ] = None,
-    as_json: AsJson = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Compare optimizers on your own training, each as well tuned as the other."""
     from whytrain import lab
@@ -65,9 +63,8 @@ def optimizers(
 
 
 def _range(name: str, text: str) -> tuple[float, float]:
-    words = names(text) or []
     try:
-        low, *rest = (float(word) for word in words)
+        low, *rest = (float(word) for word in text.split(","))
         [high] = rest or [low]
     except ValueError:
         raise typer.BadParameter(

@@ -13,9 +13,12 @@ from whytrain.measures.clusters import (
     signed_units,
     weight_clusters,
 )
-from whytrain.measures.deep import DeepMeasures, LayerNorms, deep
+from whytrain.measures.cross_entropy import cross_entropy
+from whytrain.measures.deep import DeepMeasures, deep
+from whytrain.measures.density import Density, hessian_density, spectral_density
 from whytrain.measures.files import read_checkpoint, read_data, read_outputs
 from whytrain.measures.flatness import Flatness, flatness
+from whytrain.measures.layer_norms import LayerNorms
 from whytrain.measures.linear import LinearAgreement, linear_agreement, linear_svm
 from whytrain.measures.linearity import Linearity, linearity
 from whytrain.measures.margins import (
@@ -31,7 +34,6 @@ from whytrain.measures.models import Model, network
 from whytrain.measures.network import Convolution, Dense, TwoLayerWeights, forward
 from whytrain.measures.norms import convolution_norm
 from whytrain.measures.pac_bayes import PacBayes, pac_bayes
-from whytrain.measures.portrait import Portrait, cross_entropy, portrait
 from whytrain.measures.reading import layers, two_layer
 from whytrain.measures.spectrum import Eigenvalue, bottom_eigenvalue, lanczos, top_eigenvalue
 from whytrain.measures.ste import (
@@ -52,6 +54,7 @@ __all__ = [
     "Convolution",
     "DeepMeasures",
     "Dense",
+    "Density",
     "Eigenvalue",
     "Facts",
     "Flatness",
@@ -62,7 +65,6 @@ __all__ = [
     "Measured",
     "Model",
     "PacBayes",
-    "Portrait",
     "Stationary",
     "SteMeasure",
     "Trace",
@@ -81,6 +83,7 @@ __all__ = [
     "find_estimator",
     "flatness",
     "forward",
+    "hessian_density",
     "hessian_trace",
     "kkt_residual",
     "lanczos",
@@ -94,11 +97,11 @@ __all__ = [
     "network",
     "normalized_margin",
     "pac_bayes",
-    "portrait",
     "read_checkpoint",
     "read_data",
     "read_outputs",
     "signed_units",
+    "spectral_density",
     "top_eigenvalue",
     "two_layer",
     "weight_clusters",

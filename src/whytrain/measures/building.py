@@ -10,6 +10,7 @@ from whytrain.errors import UserError
 from whytrain.measures.arrays import as_float64, plain, shown
 from whytrain.measures.entries import Normalization, Parts, Weights, is_vector, stored
 from whytrain.measures.network import Convolution, Dense, Layer, Network, Padding
+from whytrain.measures.stages import leaky
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,13 @@ class Hints:
         order: The layers by name.
         stride: Of convolutions by name, where it is not 1.
         padding: Of convolutions by name, where it is not 0.
+        slope: Of the rectifiers between the layers below 0.
     """
 
     order: Sequence[str] | None = None
     stride: Mapping[str, int] | None = None
     padding: Mapping[str, Padding] | None = None
+    slope: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,8 @@ def build(parts: Parts, plan: Plan, hints: Hints) -> Network:
         layers.append(_layer(parts.layers[name], weight, bias, plan, hints))
     if parts.ignored:
         notes.append(f"ignored as asked: {shown(parts.ignored)}")
-    return Network(tuple(layers), plan.order, tuple(stored(parts, plan.outputs_last) + notes))
+    stages = leaky(layers, hints.slope)
+    return Network(stages, plan.order, tuple(stored(parts, plan.outputs_last) + notes))
 
 
 def _check_hints(plan: Plan, parts: Parts, hints: Hints) -> None:

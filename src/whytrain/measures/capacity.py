@@ -20,7 +20,7 @@ from whytrain.measures.bounds import (
     theorem1_by_norms,
 )
 from whytrain.measures.building import Hints
-from whytrain.measures.network import TwoLayerWeights, from_network
+from whytrain.measures.network import TwoLayerWeights
 from whytrain.measures.pairs import Pair, read_pair
 from whytrain.measures.reading import layer_order
 from whytrain.measures.sample import (
@@ -36,6 +36,7 @@ from whytrain.measures.sample import (
     test_error,
     unsure,
 )
+from whytrain.measures.two_layers import rectified
 
 _SCALE = "are the checkpoints and the inputs those of one network, and is its margin not tiny?"
 _SHARES = {
@@ -58,7 +59,8 @@ class Bound:
     Attributes:
         capacity: `C`; None where the formula is no bound for a network of these sizes.
         gap: `sqrt(C / m)`, which bounds the error beyond the share of small training margins.
-        vacuous: Whether the gap is 1 or more, or there is none, so that the bound says nothing.
+        vacuous: Whether the gap is no smaller than the error of guessing among the classes, `1 - 1
+            / c`, or there is none: the bound says nothing then.
         as_released: `C` in the form of the authors' released code, where that is another one.
     """
 
@@ -227,7 +229,7 @@ def _measured(
     test: Any,
     batch: int,
 ) -> Capacity:
-    before, after = map(from_network, (pair.initial, pair.trained))
+    before, after = map(rectified, (pair.initial, pair.trained))
     if before.U.shape != after.U.shape or before.V.shape != after.V.shape:
         raise UserError(
             f"the initial network is {_sizes(before)}, the trained one {_sizes(after)} (inputs-"
@@ -391,7 +393,7 @@ def _evaluate(name: str, facts: Facts) -> Bound:
         if not math.isfinite(value) or not math.isfinite(other or 0):
             raise OverflowError
         gap = math.sqrt(value / facts.m)
-        return Bound(value, gap, gap >= 1, other)
+        return Bound(value, gap, gap >= 1 - 1 / facts.c, other)
     except (OverflowError, ZeroDivisionError, ValueError):  # inf, 0 or nan on the way
         raise UserError(f"the bound {name} is too large for float64; {_SCALE}") from None
 

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
 from whytrain._lazy import later
@@ -196,13 +197,8 @@ def _solve(
 
 def with_noise(params: PyTree, key: Array, sigma: Array) -> PyTree:
     """Parameters with independent normal noise of standard deviation `sigma`."""
-    leaves, treedef = jax.tree.flatten(params)
-    keys = jax.random.split(key, len(leaves))
-    noisy = [
-        leaf + sigma * normal(each, leaf.shape, leaf.dtype)
-        for leaf, each in zip(leaves, keys, strict=True)
-    ]
-    return jax.tree.unflatten(treedef, noisy)
+    flat, unravel = ravel_pytree(params)  # one draw for all leaves is compiled once
+    return unravel(flat + sigma * normal(key, flat.shape, flat.dtype))
 
 
 @partial(jax.jit, static_argnums=0)

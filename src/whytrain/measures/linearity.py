@@ -22,9 +22,10 @@ from whytrain.measures.clusters import (
     weight_clusters,
 )
 from whytrain.measures.linear import LinearAgreement, linear_agreement, linear_svm
-from whytrain.measures.network import TwoLayerWeights
+from whytrain.measures.network import Network, TwoLayerWeights
 from whytrain.measures.reading import layer_order, two_layer
 from whytrain.measures.sources import COMPARED, Expected, expected, source
+from whytrain.measures.two_layers import two_layers
 
 PROBES = 20_000
 LINEAR, NEARLY = 0.99, 0.95
@@ -116,7 +117,7 @@ class Linearity(Documented):
         svm_agreement: The share of the probes on which a linear SVM, fitted to the training
             examples, decides as the network does; None where its solver does not converge.
         probes: How many there were.
-        slope_from: Where the slope comes from: `"given"`, `"outputs"` or `"assumed"`.
+        slope_from: Where the slope comes from: `"model"`, `"given"`, `"outputs"` or `"assumed"`.
         compared: On how many examples the outputs are those of the user's model.
         notes: What a reader should know, a sentence each.
     """
@@ -227,7 +228,7 @@ def linearity(
     is observed: probes are normal with the mean and the covariance of the training inputs.
 
     Args:
-        trained: The trained network, as `capacity` takes it.
+        trained: The trained network, as `capacity` takes it, or what `network` has read.
         inputs: Training inputs; each is flattened.
         labels: Their labels.
         test: Inputs and labels of fresh examples.
@@ -264,13 +265,13 @@ def linearity(
     if named is not None and len(named) != 2:
         raise UserError(f"order must name the two layers, hidden and output, got {list(named)}")
     hidden, output = named or (None, None)
-    weights = two_layer(trained, hidden, output, ignore=ignore)
+    weights, known = _weights(trained, hidden, output, ignore)
     x, y = _flat(inputs, "the inputs", weights.inputs), np.asarray(labels)
     _check_labels(y, len(x))
     pair = _pair(classes, y, weights.classes)
     said = _said(outputs, trained, inputs)
     readout, bias = _readout(weights, pair, y)
-    slope, slope_from, compared = _slope(weights, x, said, slope)
+    slope, slope_from, compared = known or _slope(weights, x, said, slope)
     network = _signed(weights, readout, bias, slope)
     signs = _signs(y, pair)
     kept, kept_signs = x[signs != 0], signs[signs != 0]
@@ -295,6 +296,16 @@ def linearity(
         _svm_agreement((network.inputs(kept), kept_signs), into, decisions),
         probes, slope_from, compared, tuple(notes),
     )  # fmt: skip
+
+
+def _weights(
+    trained: Any, hidden: str | None, output: str | None, ignore: Sequence[str]
+) -> tuple[TwoLayerWeights, tuple[float, str, int] | None]:
+    """The weights, and of a network that was read before its slope and on how much it was held."""
+    if not isinstance(trained, Network):
+        return two_layer(trained, hidden, output, ignore=ignore), None
+    weights, slope = two_layers(trained)
+    return weights, (slope, "model", getattr(trained, "compared", 0))
 
 
 def _without_logistic(trained: Any, slope: float | None) -> tuple[Any, float | None]:
@@ -372,7 +383,8 @@ def _said(outputs: Any, trained: Any, inputs: Any) -> Expected | None:
     """Outputs of the model; a network with one output may give one number an example."""
     if outputs is not None and hasattr(outputs, "shape") and len(np.shape(outputs)) == 1:
         outputs = as_float64(outputs, "the outputs")[:, None]
-    opened = None if isinstance(trained, TwoLayerWeights) else source(trained, "the checkpoint")
+    read = isinstance(trained, TwoLayerWeights | Network)
+    opened = None if read else source(trained, "the checkpoint")
     return expected(outputs, opened, inputs[:COMPARED])
 
 

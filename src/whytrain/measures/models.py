@@ -1,5 +1,6 @@
 """A network as its framework has it, read layer by layer and held against its own outputs."""
 
+import copy
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,19 @@ from whytrain.errors import UserError
 from whytrain.measures.arrays import a, as_float64
 from whytrain.measures.chains import Chain, no_place
 from whytrain.measures.modules import read_torch
-from whytrain.measures.network import Convolution, Dense, Network
+from whytrain.measures.network import Dense, Network
 from whytrain.measures.network import outputs as outputs_of
 from whytrain.measures.sample import Examples
 from whytrain.measures.sources import COMPARED, Expected, agrees, caller, expected
-from whytrain.measures.stages import Activation, Reshape, Residual, Scale, folded, is_layer
+from whytrain.measures.stages import (
+    Activation,
+    Reshape,
+    Residual,
+    Scale,
+    folded,
+    is_layer,
+    words_of,
+)
 from whytrain.measures.traced import read_jax
 
 _SKLEARN = {"identity": "identity", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}
@@ -46,7 +55,7 @@ class Model(Network):
 
     def __repr__(self) -> str:
         return (
-            f"Model({', '.join(_words(self.layers))}; {self.parameters} parameters, the model's "
+            f"Model({', '.join(words_of(self.layers))}; {self.parameters} parameters, the model's "
             f"outputs on {self.compared} inputs)"
         )
 
@@ -176,18 +185,16 @@ def _estimator(model: Any) -> tuple[Chain, Callable, int]:
         if i:
             chain = chain.then(Activation(_SKLEARN[model.activation]))
         chain = chain.then(Dense(as_float64(weight).T, as_float64(bias)), (weight.shape[1],))
-    last, count = model.out_activation_, sum(map(np.size, (*model.coefs_, *model.intercepts_)))
+    count = sum(map(np.size, (*model.coefs_, *model.intercepts_)))
+    bare: Any = copy.copy(model)
+    bare.out_activation_ = "identity"  # shares near 0 or 1 would not tell the logits
 
     def call(x: np.ndarray) -> np.ndarray:
         x = np.asarray(x).reshape(len(x), -1)
-        if last == "identity":
-            return np.asarray(model.predict(x)).reshape(len(x), -1)
-        found = np.maximum(model.predict_proba(x).astype(np.float64), 1e-300)
-        if last == "softmax":
-            return np.log(found)  # the logits but for a number that all of an example share
-        if found.shape[1] == 2 and len(model.coefs_[-1].T) == 1:
-            return np.log(found[:, 1:]) - np.log(found[:, :1])
-        return np.log(found) - np.log1p(-found)
+        if not hasattr(model, "predict_proba"):
+            return np.asarray(bare.predict(x)).reshape(len(x), -1)
+        found = bare.predict_proba(x)
+        return found[:, 1:] if len(model.coefs_[-1].T) == 1 else found
 
     return chain, call, count
 
@@ -227,7 +234,7 @@ def _check(stages: Sequence, x: np.ndarray, said: Expected) -> None:
         return
     far = np.abs(found - said.outputs).max() if found.shape == said.outputs.shape else np.inf
     raise UserError(
-        f"what was read of the model, {', '.join(_words(stages))}, is not the model: outputs "
+        f"what was read of the model, {', '.join(words_of(stages))}, is not the model: outputs "
         f"differ by up to {far:.2g}; is it in evaluation mode, and does it give the same for the "
         "same inputs?"
     )
@@ -243,30 +250,9 @@ def _two_logits(stages: list) -> list:
     last = stages[-1]
     if not isinstance(last, Dense):
         raise UserError(
-            f"the model has one output and ends in {_words(stages)[-1]}; a classifier ends in a "
+            f"the model has one output and ends in {words_of(stages)[-1]}; a classifier ends in a "
             "dense layer, give its logits"
         )
     weight = np.asarray(last.weight)
     bias = None if last.bias is None else np.concatenate([[0.0], np.asarray(last.bias)])
     return [*stages[:-1], Dense(np.concatenate([np.zeros_like(weight), weight]), bias)]
-
-
-def _words(stages: Sequence) -> list[str]:
-    """What the stages are called, in short."""
-    found = []
-    for stage in stages:
-        if isinstance(stage, Dense):
-            out, into = np.shape(stage.weight)
-            found.append(f"Dense {into}-{out}")
-        elif isinstance(stage, Convolution):
-            out, into, *size = np.shape(stage.weight)
-            found.append(f"Convolution {into * stage.groups}-{out} {'x'.join(map(str, size))}")
-        elif isinstance(stage, Activation):
-            found.append(str(stage))
-        elif isinstance(stage, Residual):
-            body, short = (" ".join(_words(part)) for part in (stage.body, stage.shortcut))
-            found.append(f"[{body} + {short or 'x'}]")
-        elif not isinstance(stage, Reshape):
-            kind = getattr(stage, "kind", "")
-            found.append(f"{kind} pool" if kind else type(stage).__name__.lower())
-    return found

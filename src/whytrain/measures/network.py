@@ -233,19 +233,3 @@ class TwoLayerWeights:
             )
         layers = (Dense(U, biases[0]), Dense(V, biases[1]))
         return Network(layers, ("hidden", "output"))
-
-
-def from_network(network: Network) -> TwoLayerWeights:
-    """The weights of two dense layers."""
-    if len(network.layers) != 2 or not all(isinstance(one, Dense) for one in network.layers):
-        raise UserError(
-            f"a two-layer network has two dense layers, this one {len(network.layers)} "
-            f"({', '.join(network.names)}); deep measures others"
-        )
-    U, V = (as_float64(layer.weight) for layer in network.layers)
-    shapes(network.layers, (U.shape[1],))  # refuses layers that do not fit together
-    biases = [
-        np.zeros(len(weight)) if layer.bias is None else as_float64(layer.bias)
-        for weight, layer in zip((U, V), network.layers, strict=True)
-    ]
-    return TwoLayerWeights(U, V, *biases)

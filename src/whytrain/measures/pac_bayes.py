@@ -31,7 +31,8 @@ class PacBayes(OfTrained):
     Attributes:
         bound: With probability `1 - delta` over the examples and the draws, the noisy network's
             error on fresh data is no larger.
-        vacuous: Whether the bound is 1, so that it says nothing.
+        vacuous: Whether the bound is no smaller than the error of guessing among the classes, `1 -
+            1 / classes`, so that it says nothing.
         error: The noisy network's training error, estimated.
         error_bound: An upper bound of it, with its own share of `delta`.
         sigma: The noise's standard deviation, the width of the posterior.
@@ -146,11 +147,11 @@ def pac_bayes(
     parts = (squared, size, len(y), delta)
 
     def errors(key: Array, count: int, sigma: float) -> np.ndarray:
+        keys, each = jax.random.split(key, count), jnp.asarray(sigma, jnp.float32)
+        cut = [(keys[i : i + _TRIED], min(_TRIED, count - i)) for i in range(0, count, _TRIED)]
         with told():
-            keys = jax.random.split(key, count)
-            return np.asarray(
-                _errors(found.loss, arrays, data, keys, jnp.asarray(sigma, jnp.float32))
-            )
+            parts = [_errors(found.loss, arrays, data, _filled(some), each) for some, _ in cut]
+        return np.concatenate([part[:n] for part, (_, n) in zip(parts, cut, strict=True)])
 
     tried = [_of(float(errors(choice, _TRIED, s).mean()), s, parts)[0] for s in _WIDTHS]
     sigma = float(_WIDTHS[int(np.argmin(tried))])
@@ -158,9 +159,14 @@ def pac_bayes(
     upper = kl_inverse(error, math.log(1 / (_SAMPLED * delta)) / draws)
     bound, divergence, width = _of(upper, sigma, parts)
     return PacBayes(
-        bound, bound >= 1, error, upper, sigma, width, divergence, math.sqrt(squared), len(y),
-        draws, delta, left_out=found.left_out,
+        bound, bound >= 1 - 1 / classes, error, upper, sigma, width, divergence, math.sqrt(squared),
+        len(y), draws, delta, left_out=found.left_out,
     )  # fmt: skip
+
+
+def _filled(keys: Array) -> Array:
+    """As many as are always drawn at a time, for one program; what is too much is left out."""
+    return jnp.resize(keys, (_TRIED,))
 
 
 def _of(error: float, sigma: float, parts: tuple) -> tuple[float, float, float]:

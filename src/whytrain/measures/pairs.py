@@ -1,7 +1,7 @@
 """A network before and after training, read alike, and held against the model's outputs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from whytrain.measures.entries import Parts, check_ignored
 from whytrain.measures.network import Dense, Layer, Network, TwoLayerWeights
 from whytrain.measures.reading import choose, used
 from whytrain.measures.sources import Source, agrees, differs, expected, source
-from whytrain.measures.stages import layers_of
+from whytrain.measures.stages import biased, layers_of
 
 NOT_CHECKED = (
     "not checked against the model: weights say nothing of activations, skip connections or "
@@ -75,7 +75,9 @@ def read_pair(
         network = build(found, plan, hints)
     started = _initial(before, ignore, hints, (found, plan), flat)
     compared = getattr(last, "compared", 0) if said is None else len(said.outputs)
-    return Pair(started, network, compared, getattr(last, "parameters", 0))
+    before = replace(started, layers=biased(started.layers, network.layers))
+    after = replace(network, layers=biased(network.layers, started.layers))
+    return Pair(before, after, compared, getattr(last, "parameters", 0))
 
 
 def _examples(first: Any, flat: bool) -> np.ndarray:

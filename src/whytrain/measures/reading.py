@@ -14,15 +14,9 @@ from whytrain.measures.arrays import plain, shown
 from whytrain.measures.building import Hints, Plan, build, layer_name
 from whytrain.measures.entries import Parts, Weights, check_ignored, possible_ways
 from whytrain.measures.entries import parts as parts_of
-from whytrain.measures.network import (
-    Layer,
-    Network,
-    Padding,
-    Shape,
-    TwoLayerWeights,
-    from_network,
-)
+from whytrain.measures.network import Layer, Network, Padding, Shape, TwoLayerWeights
 from whytrain.measures.sources import Expected, Source, agrees, differs, source
+from whytrain.measures.two_layers import rectified
 
 MOST = 1000  # orders that are looked for, and networks that are compared with outputs
 _STEPS = 20_000  # of the search
@@ -210,7 +204,7 @@ def two_layer(
     if isinstance(state, TwoLayerWeights):
         return state
     hints = Hints(layer_order(hidden, output, None))
-    return from_network(_read(state, of, hints, ignore, flat=True))
+    return rectified(_read(state, of, hints, ignore, flat=True))
 
 
 def _read(

@@ -118,6 +118,22 @@ def positive_quantile(
     )
 
 
+def margin_of(
+    margins: Margins, share: float, compared: int, hint: str | None = None
+) -> tuple[float, list[str]]:
+    """The quantile, and what to say where it is not positive and the network is known to be yours.
+
+    Raises:
+        UserError: It is not positive, and no outputs were compared, see `positive_quantile`.
+    """
+    try:
+        return positive_quantile(margins, share, compared, hint), []
+    except UserError as refused:
+        if not compared or not np.isfinite(margins).all():
+            raise
+        return quantile(margins, share), [f"no bartlett2017, no neyshabur2018: {refused}"]
+
+
 def ramp(margins: Margins, gamma: float) -> Margins:
     """The ramp loss: 0 where the margin exceeds `gamma`, 1 where it is negative, linear between.
 

@@ -308,7 +308,9 @@ _ACTIVATIONS: dict[str, Callable] = {
     "SiLU": jax.nn.silu,
     "sigmoid": jax.nn.sigmoid,
     "ELU": jax.nn.elu,
-    "leaky ReLU (0.01)": lambda x: jax.nn.leaky_relu(x, 0.01),
+    "leaky ReLU (slope 0.01)": lambda x: jax.nn.leaky_relu(x, 0.01),
+    "leaky ReLU (slope 0.1)": lambda x: jax.nn.leaky_relu(x, 0.1),
+    "leaky ReLU (slope 0.2)": lambda x: jax.nn.leaky_relu(x, 0.2),
     "softplus": jax.nn.softplus,
     "no activation": lambda x: x,
 }

@@ -235,6 +235,33 @@ def of_paths(stages: Sequence, power: int) -> tuple:
     return tuple(found)
 
 
+def leaky(layers: Sequence, slope: float) -> tuple:
+    """Layers with a leaky rectifier between each two; as they are where its slope below 0 is 0."""
+    if not slope:
+        return tuple(layers)
+    between = Activation("leaky_relu", float(slope))
+    return tuple(each for layer in layers for each in (layer, between))[:-1]
+
+
+def biased(stages: Sequence, like: Sequence) -> tuple:
+    """The same with a bias of zeros where another state of the network has a bias.
+
+    Biases that start at zero leave no trace in the program of a model.
+    """
+    if len(stages) != len(like):
+        return tuple(stages)
+    return tuple(_biased(one, other) for one, other in zip(stages, like, strict=True))
+
+
+def _biased(stage: Any, like: Any) -> Any:
+    if isinstance(stage, Residual):
+        parts = ("body", "shortcut")
+        return Residual(*(biased(getattr(stage, p), getattr(like, p, ())) for p in parts))
+    if is_layer(stage) and stage.bias is None and getattr(like, "bias", None) is not None:
+        return _with(stage, stage.weight, np.zeros(len(stage.weight)))
+    return stage
+
+
 def is_layer(stage: object) -> bool:
     """Whether a stage is a layer with weights."""
     return isinstance(stage, Dense | Convolution)
@@ -321,3 +348,24 @@ def _with(layer: Any, weight: np.ndarray, bias: np.ndarray | None) -> Any:
     return eqx.tree_at(
         lambda one: (one.weight, one.bias), layer, (weight, bias), is_leaf=lambda leaf: leaf is None
     )
+
+
+def words_of(stages: Sequence) -> list[str]:
+    """What the stages are called, in short."""
+    found = []
+    for stage in stages:
+        if isinstance(stage, Dense):
+            out, into = np.shape(stage.weight)
+            found.append(f"Dense {into}-{out}")
+        elif isinstance(stage, Convolution):
+            out, into, *size = np.shape(stage.weight)
+            found.append(f"Convolution {into * stage.groups}-{out} {'x'.join(map(str, size))}")
+        elif isinstance(stage, Activation):
+            found.append(str(stage))
+        elif isinstance(stage, Residual):
+            body, short = (" ".join(words_of(part)) for part in (stage.body, stage.shortcut))
+            found.append(f"[{body} + {short or 'x'}]")
+        elif not isinstance(stage, Reshape):
+            kind = getattr(stage, "kind", "")
+            found.append(f"{kind} pool" if kind else type(stage).__name__.lower())
+    return found

@@ -5,8 +5,6 @@ the examples that the centers of both clusters span: decisions are those of inpu
 examples are projected on it.
 """
 
-from pathlib import Path
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
@@ -14,7 +12,6 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from whytrain.measures import Linearity
-from whytrain.report.export import write_pictures
 from whytrain.report.style import color, context
 
 SHOWN, POINTS = 400, 240  # examples at most, and points of the ground in each direction
@@ -105,21 +102,3 @@ def _draw_units(axes: Axes, found: Linearity, plane: np.ndarray) -> None:
     axes.axvline(0, color=color("gray"), linewidth=0.5, zorder=0)
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_title("units, and the centers of both signs", loc="left")
-
-
-def write_linearity_page(found: Linearity, inputs: ArrayLike, labels: ArrayLike, out: Path) -> Path:
-    """Write the picture as PNG and SVG.
-
-    Args:
-        found: The measure.
-        inputs: The training inputs.
-        labels: Their labels.
-        out: A directory; it is made if there is none.
-
-    Returns:
-        The path of the PNG.
-
-    Raises:
-        UserError: The directory cannot be written to.
-    """
-    return write_pictures(draw_linearity_page(found, inputs, labels), out, "linearity")

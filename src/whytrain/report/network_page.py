@@ -1,7 +1,7 @@
-"""The page of a measured network: its numbers, each with what it is good for, and its margins."""
+"""The page of a measured network: its numbers, each with what it is good for, and pictures."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,10 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from whytrain._files import write_atomically, writing_to
-from whytrain.measures import Portrait
+from whytrain.portraits import Portrait, documents, reasons, sections
 from whytrain.report.export import inline_svg, svg
 from whytrain.report.html import environment
+from whytrain.report.linearity_page import draw_linearity_page
 from whytrain.report.style import CYCLE, color, context
 
 _LIMITS = (
@@ -21,14 +22,14 @@ _LIMITS = (
     "Why training found these weights and no others.",
     "Networks of different kinds, compared: norms and complexities order those that are alike.",
 )
+_FAINT = 1e-6  # of the largest density: what is drawn at the bottom
 
 
-def draw_network_page(found: Sequence[Portrait], words: Sequence[str]) -> Figure:
+def draw_network_page(found: Mapping[str, Portrait]) -> Figure:
     """Draw the share of training examples below each margin, over the Lipschitz constant.
 
     Args:
-        found: What was measured of each network.
-        words: What they are called.
+        found: What was measured of each network, by what it is called.
 
     Returns:
         The figure, in the current theme.
@@ -36,7 +37,7 @@ def draw_network_page(found: Sequence[Portrait], words: Sequence[str]) -> Figure
     with context():
         figure = Figure(figsize=(6.4, 3.4), layout="constrained")
         axes = figure.subplots()
-        for one, word, paint in zip(found, words, CYCLE * len(found), strict=False):
+        for (word, one), paint in zip(found.items(), CYCLE * len(found), strict=False):
             at = np.sort(one.margins) / one.deep.product_spectral
             axes.step(at, np.arange(1, len(at) + 1) / len(at), where="post",
                       color=color(paint), label=word)  # fmt: skip
@@ -48,13 +49,39 @@ def draw_network_page(found: Sequence[Portrait], words: Sequence[str]) -> Figure
     return figure
 
 
-def write_network_page(found: Sequence[Portrait], words: Sequence[str], out: Path) -> Path:
+def draw_spectra(found: Mapping[str, Portrait]) -> Figure:
+    """Draw the density of the Hessian's eigenvalues with its band, on a logarithmic scale.
+
+    Args:
+        found: What was measured of each network, by what it is called.
+
+    Returns:
+        The figure, in the current theme.
+    """
+    with context():
+        figure = Figure(figsize=(6.4, 3.4), layout="constrained")
+        axes = figure.subplots()
+        for (word, one), paint in zip(found.items(), CYCLE * len(found), strict=False):
+            of, least = one.density, _FAINT * one.density.value.max()
+            low, value, high = (np.maximum(each, least) for each in (of.low, of.value, of.high))
+            axes.fill_between(of.at, low, high, color=color(paint), alpha=0.25, linewidth=0)
+            axes.plot(of.at, value, color=color(paint), label=word)
+        axes.set(yscale="log", xlabel="eigenvalue of the Hessian")
+        axes.set_title("density of eigenvalues, with a band of 95 %", loc="left")
+        if len(found) > 1:
+            axes.legend(loc="upper right")
+    return figure
+
+
+def write_network_page(
+    found: Mapping[str, Portrait], out: str | Path, data: tuple[Any, Any] | None = None
+) -> Path:
     """Write `network.html`, a page that needs nothing but itself, and `network.json`.
 
     Args:
-        found: What was measured of each network.
-        words: What they are called.
+        found: What was measured of each network, by what it is called.
         out: A directory; it is made if there is none.
+        data: Training inputs and labels, for the picture of a boundary.
 
     Returns:
         The path of the page.
@@ -62,91 +89,49 @@ def write_network_page(found: Sequence[Portrait], words: Sequence[str], out: Pat
     Raises:
         UserError: The directory cannot be written to.
     """
-    documents = [one.document() for one in found]
-    title = "Share of training examples below each margin"
-    pictures = {}
-    for theme in ("light", "dark"):
-        with context(theme):
-            pictures[theme] = Markup(
-                inline_svg(svg(draw_network_page(found, words)), f"margins-{theme}-", title)
-            )
+    told, words, out = documents(list(found.values())), list(found), Path(out)
     page = environment().get_template("network.html.j2").render(
-        words=words, sections=[_section(*each, documents) for each in _SECTIONS],
-        sizes=documents[0]["network"], themes=pictures, title=title, limits=_LIMITS,
-        checked=all(document["checked"] for document in documents),
-        notes=list(dict.fromkeys(n for document in documents for n in document["notes"])),
+        words=words, sections=sections(told), reasons=reasons(told, words),
+        sizes=told[0]["network"], limits=_LIMITS, pictures=_pictures(found, data),
+        checked=all(document["checked"] for document in told),
+        notes=list(dict.fromkeys(n for document in told for n in document["notes"])),
     )  # fmt: skip
     with writing_to(out):
         out.mkdir(parents=True, exist_ok=True)
-        named = dict(zip(words, documents, strict=True))
+        named = dict(zip(words, told, strict=True))
         text = json.dumps(named, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         write_atomically(out / "network.json", text.encode())
         write_atomically(out / "network.html", page.encode())
     return out / "network.html"
 
 
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
-
-
-def _eigenvalue(end: dict[str, Any]) -> str:
-    late = "" if end["converged"] else " (not converged)"
-    return f"{end['value']:.4g} ± {end['residual']:.1g}{late}"
-
-
-def _interval(trace: dict[str, Any]) -> str:
-    return f"{trace['value']:.4g} [{trace['low']:.4g}, {trace['high']:.4g}]"
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2%}"
-
-
-def _bound(said: dict[str, Any]) -> str:
-    return f"{said['bound']:.3f}" + (": vacuous, says nothing" if said["vacuous"] else "")
-
-
-_SECTIONS = (
-    ("Errors and margins", "margin", (
-        ("error on the training examples", lambda d: _percent(d["errors"]["train"])),
-        ("error on the test examples", lambda d: _percent(d["errors"].get("test"))),
-        ("margin at its quantile", lambda d: _number(d["margin"]["value"])),
-        ("the same over the Lipschitz constant", lambda d: _number(d["margin"]["normalized"])),
-    )),
-    ("Norms, and what moved", "norms", (
-        ("distance of all weights from the start", lambda d: _number(d["norms"]["distance"])),
-        ("Lipschitz constant, of spectral norms",
-         lambda d: _number(d["norms"]["product_spectral"])),
-        ("product of Frobenius norms", lambda d: _number(d["norms"]["product_frobenius"])),
-        ("path norm, of absolute values", lambda d: _number(d["norms"]["path_1"])),
-        ("path norm, of squares", lambda d: _number(d["norms"]["path_2"])),
-        ("Fisher-Rao norm", lambda d: _number(d["norms"]["fisher_rao"])),
-    )),
-    ("A bound in numbers", "pac_bayes", (
-        ("bound on the noisy network's error", lambda d: _bound(d["bounds"]["pac_bayes"])),
-        ("its training error, no more than",
-         lambda d: _percent(d["bounds"]["pac_bayes"]["error_bound"])),
-        ("width of the noise", lambda d: _number(d["bounds"]["pac_bayes"]["sigma"])),
-        ("divergence from the prior", lambda d: _number(d["bounds"]["pac_bayes"]["divergence"])),
-        ("fails with probability", lambda d: _number(d["bounds"]["pac_bayes"]["delta"])),
-        ("theorem", lambda d: d["bounds"]["pac_bayes"]["theorem"]),
-    )),
-    ("Complexities over √m", "bartlett2017", (
-        ("spectral, by rows (2017)", lambda d: _number(d["bounds"]["bartlett2017"]["gap"])),
-        ("spectral, PAC-Bayes (2018)", lambda d: _number(d["bounds"]["neyshabur2018"]["gap"])),
-    )),
-    ("Curvature of the mean cross-entropy", "curvature", (
-        ("largest eigenvalue ± residual", lambda d: _eigenvalue(d["curvature"]["top"])),
-        ("smallest eigenvalue ± residual", lambda d: _eigenvalue(d["curvature"]["bottom"])),
-        ("trace, with its 95 % interval", lambda d: _interval(d["curvature"]["trace"])),
-        ("on so many examples", lambda d: str(d["curvature"]["examples"])),
-    )),
-)  # fmt: skip
-
-
-def _section(title: str, says: str, rows: Sequence, documents: Sequence[dict]) -> dict[str, Any]:
+def _pictures(
+    found: Mapping[str, Portrait], data: tuple[Any, Any] | None
+) -> dict[str, list[dict[str, Any]]]:
+    """The pictures of each section, by its title."""
+    lines = [(word, one.linearity) for word, one in found.items() if data is not None]
     return {
-        "title": title,
-        "says": documents[0]["says"][says],
-        "rows": [(name, [show(document) for document in documents]) for name, show in rows],
-    }
+        "Margins": [
+            _picture("margins", "Share of training examples below each margin, in units of the "
+                     "Lipschitz constant", lambda: draw_network_page(found))
+        ],
+        "Curvature of the mean cross-entropy": [
+            _picture("spectra", "Density of the Hessian's eigenvalues, each smeared by a twentieth "
+                     "of their range; the band holds at each place by itself",
+                     lambda: draw_spectra(found))
+        ],
+        "How linear the boundary is": [
+            _picture(f"boundary-{i}", f"Decisions and hidden units of {word}",
+                     lambda one=one: draw_linearity_page(one, *(data or ())))
+            for i, (word, one) in enumerate(lines) if not isinstance(one, str)
+        ],
+    }  # fmt: skip
+
+
+def _picture(name: str, title: str, draw: Callable[[], Figure]) -> dict[str, Any]:
+    """A picture in both themes."""
+    themes = {}
+    for theme in ("light", "dark"):
+        with context(theme):
+            themes[theme] = Markup(inline_svg(svg(draw()), f"{name}-{theme}-", title))
+    return {"title": title, "themes": themes}

@@ -84,7 +84,7 @@ def prepared(data: str, labels: str, examples: int) -> Dataset:
 def compute(settings: WidthSettings, runs: lab.Runs) -> xr.Dataset:
     """Errors, epochs, norms, rows of Table 1, bounds, distributions of units and margins.
 
-    Run 0 leaves the checkpoints `run-0-initial` and `run-0-trained`, which `measure capacity`
+    Run 0 leaves the checkpoints `run-0-initial` and `run-0-trained`, which `measure network`
     takes; and so on.
     """
     dataset = prepared(settings.data, settings.labels, settings.examples)
