@@ -1,8 +1,12 @@
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
+from whytrain.cli import main
 from whytrain.errors import UserError
 from whytrain.kernels import kernel_regime, network_regime
 from whytrain.networks import FullyConnected
@@ -100,23 +104,61 @@ def test_targets_that_do_not_fit_are_refused(targets, words):
 
 
 @pytest.fixture(scope="module")
-def files():
+def files(tmp_path_factory):
+    place = tmp_path_factory.mktemp("kernel")
     shapes = {"0.weight": (6, 4), "0.bias": (6,), "2.weight": (3, 6), "2.bias": (3,)}
     state = {name: RNG.normal(size=shape) for name, shape in shapes.items()}
     after = {name: array + 0.1 * RNG.normal(size=array.shape) for name, array in state.items()}
+    save_file(state, place / "a.safetensors")
+    save_file(after, place / "b.safetensors")
     outputs = np.maximum(X @ after["0.weight"].T + after["0.bias"], 0) @ after["2.weight"].T
-    return state, after, outputs + after["2.bias"]
+    np.savez(place / "d.npz", inputs=X, labels=np.arange(40) % 3, outputs=outputs + after["2.bias"])
+    (place / "net.py").write_text(
+        "import jax.numpy as jnp\n"
+        "def net(p, x):\n"
+        "    h = jnp.maximum(x @ p['0.weight'].T + p['0.bias'], 0)\n"
+        "    return h @ p['2.weight'].T + p['2.bias']\n"
+    )
+    return place, state, after
 
 
-def test_a_network_in_a_file_is_measured_as_a_function_is(files):
-    state, after, outputs = files
-    found = network_regime(state, after, X, np.arange(40) % 3, outputs=outputs)
-    assert found.checked
+def command(place, *more):
+    return ["measure", "kernel", "--initial", f"{place}/a.safetensors", "--trained",
+            f"{place}/b.safetensors", "--data", f"{place}/d.npz", *more]  # fmt: skip
 
-    def net(p, x):
-        h = jnp.maximum(x @ p["0.weight"].T + p["0.bias"], 0)
-        return h @ p["2.weight"].T + p["2.bias"]
 
-    again = kernel_regime(net, state, after, X, np.arange(40) % 3)
-    assert again.deciding == pytest.approx(found.deciding)
-    assert vars(again.drift) == pytest.approx(vars(found.drift))
+def test_the_command_measures_the_network_in_a_file(files, capsys):
+    place, state, after = files
+    assert main(command(place, "--json")) == 0
+    found = json.loads(capsys.readouterr().out)
+    right = network_regime(state, after, X, np.arange(40) % 3)
+    assert found["checked"]
+    assert found["deciding"] == pytest.approx(right.deciding)
+    assert main(command(place, "--json", "--python", f"{place}/net.py:net")) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["deciding"] == pytest.approx(found["deciding"])
+    assert again["drift"] == pytest.approx(found["drift"])
+
+
+def test_the_command_prints_a_sentence_and_tables_that_fit(files, capsys):
+    assert main(command(files[0])) == 0
+    printed = capsys.readouterr().out
+    assert "kernel regime" in printed
+    assert max(map(len, printed.splitlines())) <= 80
+
+
+def test_a_mistake_is_one_line(files, capsys):
+    place = files[0]
+    assert main(command(place, "--python", f"{place}/net.py:nett")) == 2
+    assert "did you mean" in capsys.readouterr().err
+    assert main(command(place, "--memory", "much")) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_test_inputs_without_labels_are_refused(files, tmp_path, capsys):
+    place = files[0]
+    np.savez(tmp_path / "d.npz", inputs=X, labels=np.arange(40) % 3, test_inputs=X)
+    call = command(place)
+    call[call.index(f"{place}/d.npz")] = str(tmp_path / "d.npz")
+    assert main(call) == 2
+    assert "has 'test_inputs' alone" in capsys.readouterr().err

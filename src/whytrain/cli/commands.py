@@ -11,6 +11,7 @@ import typer
 import whytrain
 from whytrain._process import cores
 from whytrain._signs import RESULTS
+from whytrain.cli.measure_kernel import kernel
 from whytrain.cli.measure_network import network
 from whytrain.cli.measure_optimizers import optimizers
 from whytrain.cli.status import Status
@@ -30,6 +31,7 @@ measure = typer.Typer(
     help="Measure a network, or a part of one, of your own.", rich_markup_mode=None
 )
 measure.command("network")(network)
+measure.command("kernel")(kernel)
 measure.command("optimizers")(optimizers)
 app.add_typer(measure, name="measure")
 

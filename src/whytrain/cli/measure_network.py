@@ -6,13 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
+from whytrain.cli.options import AsJson, Data, Ignore, Order, Outputs, names, test_set
 from whytrain.errors import UserError
 
 
 def network(
-    data: Annotated[
-        Path, typer.Option(metavar="FILE", help="Training set, .npz with inputs and labels.")
-    ],
+    data: Data,
     initial: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Weights before training, .safetensors.")
     ] = None,
@@ -27,17 +26,9 @@ def network(
             help="In place of files: function() gives your models, [initial, trained, ...].",
         ),
     ] = None,
-    order: Annotated[
-        str | None, typer.Option(metavar="A,B", help="The layers in their order, if need be.")
-    ] = None,
-    ignore: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="An entry not to use, or a pattern; may be repeated."),
-    ] = None,
-    outputs: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Logits of the first examples, .npy or .npz, to check."),
-    ] = None,
+    order: Order = None,
+    ignore: Ignore = None,
+    outputs: Outputs = None,
     slope: Annotated[
         float, typer.Option(help="Of the rectifiers below 0, where files hold a leaky network.")
     ] = 0.0,
@@ -54,7 +45,7 @@ def network(
     ] = 1000,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of every random number.")] = 0,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write the page there.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure a trained network: all that applies to it, on one page."""
     from whytrain import measures, portraits
@@ -73,8 +64,8 @@ def network(
     found = [
         portraits.portrait(
             before, one, x, y,
-            test=_test_set(arrays, data), outputs=said, quantile=margin_quantile,
-            order=order and [name.strip() for name in order.split(",")], ignore=ignore or [],
+            test=test_set(arrays, data), outputs=said, quantile=margin_quantile,
+            order=names(order), ignore=ignore or [],
             slope=slope, classes=_labels(classes), sample=examples, seed=seed + i,
         )
         for i, one in enumerate(after)
@@ -122,14 +113,6 @@ def _models(python: str, example: Any) -> list[Any]:
     if not isinstance(models, list | tuple) or len(models) < 2:
         raise UserError(f"{name} must give a list of models, [initial, trained, ...]")
     return [measures.network(model, example) for model in models]
-
-
-def _test_set(arrays: dict[str, Any], data: Path) -> tuple[Any, Any] | None:
-    """The test set of a data file, if it has one."""
-    there = [name for name in ("test_inputs", "test_labels") if name in arrays]
-    if len(there) == 1:
-        raise UserError(f"{data} has {there[0]!r} alone; a test set is test_inputs and test_labels")
-    return (arrays["test_inputs"], arrays["test_labels"]) if there else None
 
 
 def _labels(text: str | None) -> list[int] | None:

@@ -44,6 +44,49 @@ def show_network(
         console.print(f"page: {escape(page)}", soft_wrap=True)
 
 
+def show_kernel(document: Mapping[str, Any]) -> None:
+    """Print how far a network has left its tangent kernel.
+
+    Args:
+        document: What `Regime.document` returned.
+    """
+    console = _console()
+    console.print(f"[bold]{escape(document['sentence'])}[/]")
+    console.print(f"rule: {document['rule']}")
+    console.print(
+        f"measured on {document['examples']} training examples; kernels are summed over outputs "
+        f"({document['outputs']})"
+    )
+    if not document["checked"]:
+        console.print("[bold]not checked against the model[/]: give its outputs")
+    states = _table("tangent kernel", ">at the start", ">at the end")
+    for key, title in (
+        ("largest", "largest eigenvalue"),
+        ("smallest", "smallest eigenvalue"),
+        ("condition", "condition number"),
+        ("rank", "rank"),
+        ("effective_dimension", "effective dimension (ridge: largest / 1000)"),
+        ("alignment", "alignment with the targets"),
+    ):
+        states.add_row(title, *(_number(document[at][key]) for at in ("initial", "trained")))
+    console.print(states)
+    moved = _table("what moved", ">by", "times")
+    moved.add_row("parameters", _number(document["moved"]), "their norm at the start")
+    drift = document["drift"]
+    for key, title, of in (
+        ("frobenius", "kernel, in the Frobenius norm", "its norm at the start"),
+        ("operator", "kernel, in the spectral norm", "its norm at the start"),
+        ("largest", "kernel, entry that changed most", "its largest entry at the start"),
+    ):
+        moved.add_row(title, _number(drift[key]), of)
+    gap = _number(document["linearization_gap"])
+    moved.add_row("outputs from the linearized ones", gap, "their change in training")
+    console.print(moved)
+    console.print(_predictions(document["predictions"]))
+    for note in document["notes"]:
+        console.print(f"note: {escape(note)}")
+
+
 def show_optimizers(document: Mapping[str, Any]) -> None:
     """Print a comparison of optimizers.
 
@@ -83,3 +126,15 @@ def show_optimizers(document: Mapping[str, Any]) -> None:
     )
     if "picture" in document:
         console.print(f"picture: {escape(document['picture'])}", soft_wrap=True)
+
+
+def _predictions(says: Mapping[str, Any]) -> str:
+    kind = "training examples that only the network saw" if says["held_out"] else "test examples"
+    error, alike = "mean squared error", "correlation of the two"
+    if says["classes"]:
+        error, alike = "share of wrong classes", "share of equal ones"
+    return (
+        f"{error} on {says['examples']} {kind}: kernel regression {says['kernel_error']:.3g} "
+        f"(fitted to {says['fitted']}), network {says['network_error']:.3g}; {alike} "
+        f"{_number(says['agreement'])}"
+    )
