@@ -273,7 +273,7 @@ def test_a_loss_with_dropout_left_on_is_told():
         top_eigenvalue(lambda p: jnp.sum(p**2) * rng.uniform(), np.ones(2))
 
 
-@pytest.mark.parametrize("batch", [1, 7, 20, 1000])
+@pytest.mark.parametrize("batch", [pytest.param(1, marks=pytest.mark.slow), 7, 20, 1000])
 def test_the_batch_changes_nothing(batch, tmp_path):
     """Data on disk, held a part at a time, are the same data, to 1e-10."""
     params, x, y = network()

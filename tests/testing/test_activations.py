@@ -12,7 +12,13 @@ from whytrain.testing import check_activation
 FEW = {"angles": (0.0, 0.7, math.pi), "radii": ((0.5, 2.0),)}
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
+QUICK = {"identity", "relu", "clipped_relu"}  # quickly compiled; the others are the same code
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in ESTIMATORS],
+)
 def test_the_step_with_every_estimator(name):
     check_activation(step(ESTIMATORS[name]), ESTIMATORS[name].kinks, surrogate=True, **FEW)
 

@@ -172,7 +172,13 @@ class Silent(Length):
 POINTS = np.random.default_rng(0).standard_normal((5, 3))
 
 
-@pytest.mark.parametrize("method", [GradientDescent(0.05), GradientFlow(tolerance=1e-11)])
+@pytest.mark.parametrize(
+    "method",
+    [
+        GradientDescent(0.05),
+        pytest.param(GradientFlow(tolerance=1e-11), marks=pytest.mark.slow),
+    ],
+)
 def test_a_reduction_of_the_user_s_goes_through_the_gate(method):
     assert check_reduction(Length(), Quartic(), method, POINTS, 2) < 1e-9
     assert check_reduction(Length(), Quartic(), NormalizedGradientDescent(0.1), POINTS) is None

@@ -16,9 +16,10 @@ def theorems(stages: Sequence[Any]) -> tuple[set[str], list[str]]:
         Their names, and a sentence for what is left out or has a Lipschitz constant that is not 1.
 
     Example:
+        >>> import numpy as np
         >>> from whytrain.measures.network import Dense
         >>> from whytrain.measures.stages import Reshape
-        >>> allowed, why = theorems([Reshape((2,)), Dense([[1.0, 2.0]]), Activation("sigmoid")])
+        >>> allowed, why = theorems([Reshape((2,)), Dense(np.ones((1, 2))), Activation("sigmoid")])
         >>> sorted(allowed), why[0]
         ([], 'no bartlett2017: its theorem is for chains of activations that are 0 at 0; sigmoid')
     """

@@ -156,7 +156,7 @@ def test_single_runs_end_as_descent_does_and_are_drawn():
         cells.append(Cell(request.settings, path))
     drawn, caption = descent._plane(Cells(cells))
     assert drawn.axes
-    assert "of 4 runs of the identity estimator" in caption
+    assert "Of 4 runs of the identity estimator" in caption
 
 
 def test_the_outcomes_of_any_estimators_are_drawn_and_the_paper_s_described():
