@@ -10,6 +10,13 @@ from whytrain.testing import check_study
 from wording import slips
 
 
+@pytest.mark.parametrize("name", studies.names())
+def test_every_figure_shows_a_claim(name):
+    study = studies.load(name)
+    shown = {figure for claim in study.claims for figure in claim.figures}
+    assert {figure.name for figure in study.figures} == shown
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", studies.names())
 def test_every_word_follows_from_what_is_printed(name, tmp_path):

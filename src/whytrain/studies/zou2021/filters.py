@@ -190,6 +190,7 @@ CLAIMS = (
         faults=(_planted("roughness", -0.001),),
         does_not_show=_OTHERS,
         growth=2,
+        figures=("filters",),
         note=lambda cells: "mean roughness, at the start and of what was added: " + "; ".join(
             ", ".join([f"{words} {_of(cells, 'roughness', o).mean():.3f}"]
                       + [f"{_of(cells, f'roughness_{part}', o).mean():.3f}"
