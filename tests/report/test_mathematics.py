@@ -122,6 +122,7 @@ def test_plain_text(text, shown):
         "it falls like $m$ to the -0.96",
         "the nearest is neyshabur2015",
         "the largest entry of K3",
+        "the middle branch is 1 - mu/gamma",
         "an open $formula",
     ],
 )

@@ -203,7 +203,7 @@ CLAIMS = (
         requests=CLASSES,
         parts=(lab.identity("printed_slope", tolerance=1 + 1e-6,
                             what="largest slope times $γ$, over random margins"),),
-        faults=(lab.Fault("the middle branch is 1 - mu/gamma", lambda cells: cells.change(
+        faults=(lab.Fault("the middle branch is $1 − μ/γ$", lambda cells: cells.change(
             lambda cell: cell.assign(printed_slope=cell.data.ramp_slope.values))),),
         does_not_show="What the authors' code uses.",
         expected="contradicted",
