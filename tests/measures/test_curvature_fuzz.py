@@ -122,8 +122,8 @@ def compare(matrix, trace, top):
 
 
 def test_a_hard_loss_is_a_number_or_one_line():
-    numbers = [check(number) for number in range(12)]
-    assert 0.1 < np.mean(numbers) / 3 < 0.9  # neither all refused, nor none
+    numbers = [check(number) for number in range(30)]
+    assert 0.3 < np.mean(numbers) / 3 < 0.9  # neither all refused, nor none
 
 
 @pytest.mark.slow
