@@ -366,26 +366,86 @@ def test_linen_models_are_read():
         np.testing.assert_allclose(again(x), found(x), rtol=1e-6, atol=1e-9)
 
 
+def nnx_models(nnx):
+    """Models with dropout and statistics, in training mode as they are made."""
+    rngs = nnx.Rngs(0)
+
+    def flat(x):
+        return x.reshape(len(x), -1)
+
+    def vectors(*layers):
+        return nnx.Sequential(nnx.Linear(5, 4, rngs=rngs), *layers, nnx.Linear(4, 3, rngs=rngs))
+
+    def images(size, *layers):
+        return nnx.Sequential(*layers, flat, nnx.Linear(size, 3, rngs=rngs))
+
+    def conv(**how):
+        return nnx.Conv(2, 4, (3, 3), rngs=rngs, **how)
+
+    def pool(kind):
+        return lambda x: kind(x, (2, 2), (2, 2))
+
+    class Block(nnx.Module):
+        def __init__(self):
+            self.inner = nnx.Linear(5, 5, rngs=rngs)
+            self.head = nnx.Linear(5, 3, rngs=rngs)
+
+        def __call__(self, x):
+            h = nnx.relu(x)
+            return self.head(h + nnx.tanh(self.inner(h)))
+
+    last = np.moveaxis(IMAGES, 1, -1)
+    norm, drop = nnx.BatchNorm(4, rngs=rngs), nnx.Dropout(0.5, rngs=rngs)
+    norm.mean[...] = jnp.arange(4, dtype=jnp.float32)
+    return {
+        "relu": (vectors(nnx.relu, drop), VECTORS, "Dense relu"),
+        "tanh": (vectors(nnx.tanh), VECTORS, "tanh"),
+        "gelu": (vectors(nnx.gelu), VECTORS, "gelu_tanh"),
+        "leaky": (vectors(nnx.leaky_relu), VECTORS, "leaky_relu(0.01)"),
+        "silu": (vectors(nnx.silu), VECTORS, "silu"),
+        "elu": (vectors(nnx.elu), VECTORS, "elu"),
+        "sigmoid": (vectors(nnx.sigmoid), VECTORS, "sigmoid"),
+        "softplus": (vectors(nnx.softplus), VECTORS, "softplus"),
+        "normalized": (images(144, conv(), norm, nnx.relu, drop), last, "Convolution relu Dense"),
+        "skip": (Block(), VECTORS, "[Dense 5-5 tanh + x]"),
+        "padding": (images(144, conv(), nnx.relu), last, "Convolution relu"),
+        "stride": (images(16, conv(strides=2, padding="VALID"), nnx.relu), last, "Convolution"),
+        "groups": (images(144, conv(feature_group_count=2, kernel_dilation=2), nnx.elu), last, "elu"),
+        "max": (images(36, conv(), nnx.relu, pool(nnx.max_pool)), last, "max pool"),
+        "mean": (images(36, conv(), nnx.relu, pool(nnx.avg_pool)), last, "sum pool"),
+    }
+
+
 @pytest.mark.optional("Flax")
 def test_nnx_models_are_read():
     nnx = pytest.importorskip("flax.nnx", reason="Flax is not installed")
 
-    class Net(nnx.Module):
-        def __init__(self, rngs):
-            self.conv = nnx.Conv(2, 4, (3, 3), rngs=rngs)
-            self.norm = nnx.BatchNorm(4, rngs=rngs)
-            self.drop = nnx.Dropout(0.5, rngs=rngs)
-            self.head = nnx.Linear(144, 3, rngs=rngs)
+    models = nnx_models(nnx)
+    assert set(models) >= KINDS
+    for model, x, kinds in models.values():
+        still = nnx.clone(model)
+        still.eval()
+        found = check(model, x, still(jnp.asarray(x)), kinds)
+        trained = jax.tree.leaves(nnx.state(model, nnx.Param))
+        assert found.parameters == sum(a.size for a in trained)
 
-        def __call__(self, x):
-            h = self.drop(nnx.relu(self.norm(self.conv(x))))
-            return self.head(h.reshape(len(h), -1))
 
-    model, x = Net(nnx.Rngs(0)), np.moveaxis(IMAGES, 1, -1)
-    still = nnx.clone(model)
-    still.eval()
-    found = check(model, x, still(x), "Convolution relu Dense")
-    assert found.parameters == 4 * 18 + 4 + 8 + 144 * 3 + 3
+@pytest.mark.optional("Flax")
+def test_what_a_flax_model_has_is_refused_by_name():
+    nnx = pytest.importorskip("flax.nnx", reason="Flax is not installed")
+    rngs = nnx.Rngs(0)
+
+    def net(layer):
+        return nnx.Sequential(nnx.Linear(5, 4, rngs=rngs), layer, nnx.Linear(4, 3, rngs=rngs))
+
+    for message, layer in {
+        "which is not measured": nnx.LayerNorm(4, rngs=rngs),
+        "an activation that is not known": lambda x: jnp.sin(3 * x),
+        "softmax.* give logits": nnx.softmax,
+        "the operation rev, which is not measured": lambda x: x[:, ::-1],
+    }.items():
+        with pytest.raises(UserError, match=message):
+            network(net(layer), VECTORS)
 
 
 def test_biases_that_start_at_zero_are_there():

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from markupsafe import Markup
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from whytrain._files import write_atomically, writing_to
@@ -35,17 +36,14 @@ def draw_network_page(found: Mapping[str, Portrait]) -> Figure:
         The figure, in the current theme.
     """
     with context():
-        figure = Figure(figsize=(6.4, 3.4), layout="constrained")
-        axes = figure.subplots()
-        for (word, one), paint in zip(found.items(), CYCLE * len(found), strict=False):
+        title = "share of training examples with a smaller margin"
+        figure, axes, painted = _axes(found, title, "margin over the Lipschitz constant")
+        for one, drawn in painted:
             at = np.sort(one.margins) / one.deep.product_spectral
-            axes.step(at, np.arange(1, len(at) + 1) / len(at), where="post",
-                      color=color(paint), label=word)  # fmt: skip
+            axes.step(at, np.arange(1, len(at) + 1) / len(at), where="post", **drawn)
         axes.axvline(0, color=color("gray"), linewidth=0.6)
-        axes.set(xlabel="margin over the Lipschitz constant", ylim=(0, 1.02))
-        axes.set_title("share of training examples with a smaller margin", loc="left")
-        if len(found) > 1:
-            axes.legend(loc="lower right")
+        axes.set_ylim(0, 1.02)
+        _name(axes, "lower right")
     return figure
 
 
@@ -59,18 +57,36 @@ def draw_spectra(found: Mapping[str, Portrait]) -> Figure:
         The figure, in the current theme.
     """
     with context():
-        figure = Figure(figsize=(6.4, 3.4), layout="constrained")
-        axes = figure.subplots()
-        for (word, one), paint in zip(found.items(), CYCLE * len(found), strict=False):
+        title = "density of eigenvalues, with a band of 95 %"
+        figure, axes, painted = _axes(found, title, "eigenvalue of the Hessian")
+        for one, drawn in painted:
             of, least = one.density, _FAINT * one.density.value.max()
             low, value, high = (np.maximum(each, least) for each in (of.low, of.value, of.high))
-            axes.fill_between(of.at, low, high, color=color(paint), alpha=0.25, linewidth=0)
-            axes.plot(of.at, value, color=color(paint), label=word)
-        axes.set(yscale="log", xlabel="eigenvalue of the Hessian")
-        axes.set_title("density of eigenvalues, with a band of 95 %", loc="left")
-        if len(found) > 1:
-            axes.legend(loc="upper right")
+            axes.fill_between(of.at, low, high, color=drawn["color"], alpha=0.25, linewidth=0)
+            axes.plot(of.at, value, **drawn)
+        axes.set_yscale("log")
+        _name(axes, "upper right")
     return figure
+
+
+def _axes(
+    found: Mapping[str, Portrait], title: str, xlabel: str
+) -> tuple[Figure, Axes, list[tuple[Portrait, dict[str, Any]]]]:
+    """Where all networks are drawn, and how each of them is."""
+    figure = Figure(figsize=(6.4, 3.4), layout="constrained")
+    axes = figure.subplots()
+    axes.set_xlabel(xlabel)
+    axes.set_title(title, loc="left")
+    painted = zip(found.items(), CYCLE * len(found), strict=False)
+    return figure, axes, [
+        (one, {"color": color(paint), "label": word}) for (word, one), paint in painted
+    ]  # fmt: skip
+
+
+def _name(axes: Axes, where: Any) -> None:
+    """Say which network is which, where there are several."""
+    if len(axes.get_legend_handles_labels()[1]) > 1:
+        axes.legend(loc=where)
 
 
 def write_network_page(
@@ -121,7 +137,10 @@ def _pictures(
                      lambda: draw_spectra(found))
         ],
         "How linear the boundary is": [
-            _picture(f"boundary-{i}", f"Decisions and hidden units of {word}",
+            _picture(f"boundary-{i}", f"{word}: left, what it decides around the examples, darker "
+                     "where its weights prove it; right, its hidden units, a line each, and the "
+                     "mean of either sign. A straight border, and units in two bundles, are near a "
+                     "linear rule",
                      lambda one=one: draw_linearity_page(one, *(data or ())))
             for i, (word, one) in enumerate(lines) if not isinstance(one, str)
         ],
