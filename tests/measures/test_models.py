@@ -410,7 +410,7 @@ def nnx_models(nnx):
         "skip": (Block(), VECTORS, "[Dense 5-5 tanh + x]"),
         "padding": (images(144, conv(), nnx.relu), last, "Convolution relu"),
         "stride": (images(16, conv(strides=2, padding="VALID"), nnx.relu), last, "Convolution"),
-        "groups": (images(144, conv(feature_group_count=2, kernel_dilation=2), nnx.elu), last, "elu"),
+        "groups": (images(144, conv(feature_group_count=2, kernel_dilation=2), nnx.elu), last, ""),
         "max": (images(36, conv(), nnx.relu, pool(nnx.max_pool)), last, "max pool"),
         "mean": (images(36, conv(), nnx.relu, pool(nnx.avg_pool)), last, "sum pool"),
     }

@@ -3,12 +3,14 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from scipy.integrate import quad
 from scipy.special import ndtr
 from scipy.stats import binomtest, norm
 
 from whytrain import UserError
+from whytrain.data import available, load
 from whytrain.measures import pac_bayes
 from whytrain.measures.pac_bayes import _errors, divergence, kl_inverse
 
@@ -86,6 +88,61 @@ def true_error(w, sigma):
     )  # fmt: skip
     wrong = 0.2 + 0.6 * np.abs(angles) / np.pi
     return float(np.sum(density * wrong) * 2 * np.pi / len(angles))
+
+
+def two_epochs(images, labels, width, rate):
+    """A two-layer network before and after two epochs of gradient descent with momentum."""
+    x, y = jnp.asarray(images, jnp.float32).reshape(len(images), -1), jnp.asarray(labels)
+    rng = np.random.default_rng(0)
+    start = [
+        jnp.asarray(rng.standard_normal((a, b)) * (2 / a) ** 0.5, jnp.float32)
+        for a, b in ((x.shape[1], width), (width, 10))
+    ]
+    optimizer = optax.sgd(rate, momentum=0.9)
+
+    def cost(w, x, y):
+        return optax.softmax_cross_entropy_with_integer_labels(two_layers(w, x), y).mean()
+
+    def step(carry, batch):
+        w, state = carry
+        moved, state = optimizer.update(jax.grad(cost)(w, x[batch], y[batch]), state)
+        return (optax.apply_updates(w, moved), state), None
+
+    order = np.concatenate([rng.permutation(len(x)) for _ in range(2)])
+    batches = order[: len(order) // 100 * 100].reshape(-1, 100)
+    (end, _), _ = jax.lax.scan(step, (start, optimizer.init(start)), batches)
+    return start, end, x, y
+
+
+def two_layers(w, x):
+    return jax.nn.relu(x @ w[0]) @ w[1]
+
+
+@pytest.mark.optional("Fashion-MNIST")
+def test_a_trained_network_s_bound_is_not_vacuous():
+    """784-600-10 on the 60,000 images; the prior stands at the initial weights."""
+    if not available("fashion-mnist"):
+        pytest.skip("apt-get install dataset-fashion-mnist would run it")
+    images = load("fashion-mnist")
+    start, end, x, y = two_epochs(
+        images.train_images / 255 - 0.286, images.train_labels, width=600, rate=0.02
+    )
+    found = pac_bayes(two_layers, start, end, x, y)
+    assert not found.vacuous
+    assert 0.2 < found.error < found.error_bound < found.bound < 0.7
+
+
+def test_a_prior_from_other_digits_gives_a_bound_that_is_not_vacuous():
+    """Half of the digits train the prior's weights, which may then be any; the rest counts."""
+    digits = load("digits")
+    images, labels = digits.train_images - 0.3, digits.train_labels
+    half = len(labels) // 2
+    _, prior, *_ = two_epochs(images[:half], labels[:half], width=600, rate=0.1)
+    _, end, *_ = two_epochs(images, labels, width=600, rate=0.1)
+    x = images[half:].reshape(-1, 64)
+    near = pac_bayes(two_layers, prior, end, x, labels[half:], draws=500)
+    assert not near.vacuous
+    assert near.error < near.bound < 0.8
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from whytrain.lab.claims import (
     closed_form,
     identity,
     in_every_run,
+    in_most_runs,
     in_one_run,
     moved,
 )
@@ -122,6 +123,7 @@ __all__ = [
     "fingerprint",
     "identity",
     "in_every_run",
+    "in_most_runs",
     "in_one_run",
     "jsonable",
     "largest",

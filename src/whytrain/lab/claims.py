@@ -16,7 +16,16 @@ from whytrain.errors import UserError
 from whytrain.lab.experiment import Request
 from whytrain.lab.settings import as_dict, fingerprint
 from whytrain.lab.statistics import LEVEL, Estimate, estimate_rate, largest
-from whytrain.lab.verdicts import Finding, Rule, Verdict, Word, at_most, covers, every_run
+from whytrain.lab.verdicts import (
+    Finding,
+    Rule,
+    Verdict,
+    Word,
+    above,
+    at_most,
+    covers,
+    every_run,
+)
 
 special, stats = later("scipy.special"), later("scipy.stats")
 
@@ -321,12 +330,35 @@ def in_every_run(
         share: The share of all runs that the exact interval has to exceed.
         resolution: As in `Rule`.
     """
+    return Part(what, _rate(held), every_run(share, resolution=resolution))
 
+
+def in_most_runs(
+    held: Callable[[Cells], ArrayLike],
+    what: str,
+    share: float = 0.5,
+    *,
+    resolution: float = 0.2,
+) -> Part:
+    """It held in most runs.
+
+    What single runs far from all others move is said so, and not by a mean over runs.
+
+    Args:
+        held: Gives whether it did, run by run.
+        what: The share of these runs, in words.
+        share: What the exact interval has to exceed.
+        resolution: As in `Rule`.
+    """
+    return Part(what, _rate(held), above(share, resolution=resolution))
+
+
+def _rate(held: Callable[[Cells], ArrayLike]) -> Callable[[Cells], Estimate]:
     def rate(cells: Cells) -> Estimate:
         good = np.ravel(np.asarray(held(cells), dtype=bool))
         return estimate_rate(int(good.sum()), len(good))
 
-    return Part(what, rate, every_run(share, resolution=resolution))
+    return rate
 
 
 def moved(name: str, size: str, share: float) -> Callable[[Cells], Cells]:

@@ -6,14 +6,16 @@ import numpy as np
 
 from whytrain import lab
 from whytrain.report import figures as draw
-from whytrain.studies.zou2021.setup import TRAINING, ZCLG, last, mean, planted
+from whytrain.studies.zou2021.setup import TRAINING, ZCLG, last, planted
 
-FEW = 0.6  # eight runs without an exception show that more than this share is like them
 RUNS = {"quick": {"runs": 8}, "paper": {"runs": 32}}
 # Gradient descent starts from neurons that may be near 0, and then takes long to leave.
 BOTH = TRAINING.grid(RUNS, optimizer="adam", steps=10_000) + TRAINING.grid(
     RUNS, optimizer="gd", steps=20_000
 )
+
+
+FITS = "share of runs with training error 0 and so small a slope"
 
 
 def _stationary(cell: lab.Cell) -> np.ndarray:
@@ -30,6 +32,10 @@ def _fits(optimizer: str) -> Callable[[lab.Cells], np.ndarray]:
 
 def _blank(optimizer: str, error: float) -> Callable[[lab.Cells], np.ndarray]:
     return lambda cells: np.abs(last(cells.sel(optimizer=optimizer), "blank_error") - error) < 0.01
+
+
+def _bad(cells: lab.Cells) -> np.ndarray:
+    return last(cells.sel(optimizer="adam"), "test_error") > 0.8
 
 
 def _good(cells: lab.Cells) -> np.ndarray:
@@ -75,13 +81,11 @@ CLAIMS = (
         id="B-T1", title="Adam fits and does not generalize", group="dynamics",
         source=f"{ZCLG}, theorem on Adam, nonconvex",
         statement="With small weight decay Adam comes to a point with training error 0, $|∇|_1 "
-        "≤ 1/(Tη)$ and test error of at least 1/2 (here: a mean above 0.8).",
+        "≤ 1/(Tη)$ and test error of at least 1/2 (here: in most runs, and above 0.8).",
         requests=BOTH.at(optimizer="adam"),
         parts=(
-            lab.in_every_run(_fits("adam"), "runs with training error 0 and so small a slope",
-                             0.55),
-            lab.Part("mean test error", mean("test_error", optimizer="adam"),
-                     lab.above(0.8, resolution=0.03)),
+            lab.in_most_runs(_fits("adam"), FITS),
+            lab.in_most_runs(_bad, "share of runs with a test error above 0.8"),
         ),
         faults=(planted("test_error", 0.78, optimizer="adam"),
                 planted("train_error", 0.02, optimizer="adam")),
@@ -94,30 +98,32 @@ CLAIMS = (
         id="B-T2", title="Gradient descent fits and generalizes", group="dynamics",
         source=f"{ZCLG}, theorem on gradient descent, nonconvex",
         statement="From the same starts gradient descent comes to a point with training error "
-        "0, $|∇|² ≤ 1/(Tη)$ and test error at most 0.01.",
+        "0, $|∇|² ≤ 1/(Tη)$ and test error at most 0.01 (here: in most runs).",
         requests=BOTH.at(optimizer="gd"),
         parts=(
-            lab.in_every_run(_fits("gd"), "runs with training error 0 and so small a slope", FEW),
-            lab.in_every_run(_good, "runs with a test error of at most 0.01", FEW),
+            lab.in_most_runs(_fits("gd"), FITS),
+            lab.in_most_runs(_good, "share of runs with a test error of at most 0.01"),
         ),
         faults=(planted("test_error", 0.02, optimizer="gd"),
                 planted("train_error", 0.02, optimizer="gd")),
         does_not_show="That a start at which all neurons of a class are far below 0 is escaped.",
+        growth=2,
         figures=("separation",),
     ),
     lab.Claim(
         id="B-L6", title="Adam learns the feature with the wrong sign", group="dynamics",
         source="derived in docs/zou2021.md",
         statement="Without noise (second patch 0) every example is misclassified after Adam, none "
-        "after gradient descent.",
+        "after gradient descent, in most runs.",
         requests=BOTH,
         parts=(
-            lab.in_every_run(_blank("adam", 1.0), "runs of Adam with error 1", FEW),
-            lab.in_every_run(_blank("gd", 0.0), "runs of gradient descent with error 0", FEW),
+            lab.in_most_runs(_blank("adam", 1.0), "share of Adam's runs with error 1"),
+            lab.in_most_runs(_blank("gd", 0.0), "share of descent's runs with error 0"),
         ),
         faults=(planted("blank_error", 0.5, optimizer="adam"),
                 planted("blank_error", 0.5, optimizer="gd")),
         does_not_show="What happens where the feature noise is small: see B-C1.",
+        growth=2,
         figures=("separation",),
     ),
 )  # fmt: skip

@@ -8,7 +8,7 @@ import xarray as xr
 
 from whytrain import lab
 from whytrain.report import figures as draw
-from whytrain.studies.zou2021.setup import WORDS, ZCLG, at_settings, mean, planted, small
+from whytrain.studies.zou2021.setup import WORDS, ZCLG, at_settings, last, mean, planted, small
 
 RUNS = {"quick": {"runs": 6}, "paper": {"runs": 32}}
 DECAYS = (0.0, 1e-5, 1e-3, 0.05)  # beyond, descent ends among float32's least numbers
@@ -25,10 +25,10 @@ ALPHA = small(
     optimizer=("adam", "gd"), feature_noise=(0.0, 0.2),
 )  # fmt: skip
 BATCH = small(
-    {"quick": RUNS["quick"], "paper": {**RUNS["paper"], "batch_size": (0, 2, 5, 10, 25)}},
+    {"quick": {"runs": 10}, "paper": {**RUNS["paper"], "batch_size": (0, 2, 5, 10, 25)}},
     optimizer="adam", batch_size=(0, 5), weight_decay=(1e-5, 0.1),
 ) + small(
-    {"quick": RUNS["quick"], "paper": {**RUNS["paper"], "batch_size": (0, 2, 5, 10, 25)}},
+    {"quick": {"runs": 10}, "paper": {**RUNS["paper"], "batch_size": (0, 2, 5, 10, 25)}},
     optimizer="adamw", batch_size=(0, 5), weight_decay=0.1,
 )  # fmt: skip
 MAP = small(
@@ -48,6 +48,16 @@ def error(bound: lab.Rule, name: str = "test_error", **settings: Any) -> lab.Par
     """A part: the mean of an error at some settings is above or below a number."""
     what = f"mean {WORDS.get(name, name)}, {at_settings(settings)}"
     return lab.Part(what, mean(name, **settings), bound)
+
+
+def _mended(optimizer: str, decay: float) -> lab.Part:
+    """A part: most runs with few examples a step generalize."""
+    at = {"optimizer": optimizer, "batch_size": 5, "weight_decay": decay}
+
+    def good(cells: lab.Cells) -> np.ndarray:
+        return last(cells.sel(**at), "test_error") < 0.1
+
+    return lab.in_most_runs(good, f"share of runs with an error below 0.1, {at_settings(at)}")
 
 
 def _line(cells: lab.Cells, axis: str, label: str, floor: float = 0.0) -> "draw.Series":
@@ -171,21 +181,21 @@ CLAIMS = (
         id="B-C3", title="Small batches mend Adam, and AdamW bears more decay", group="caveats",
         source=f"{FOLLOW_UP}, the same data",
         statement="With all examples a step Adam and AdamW have an error above 1/2, with 5 below "
-        "0.05; decay of 0.1 leaves coupled Adam untrained (a loss above 0.65), AdamW not.",
+        "0.1 in most runs; decay of 0.1 leaves coupled Adam untrained (a loss above 0.65), AdamW "
+        "not.",
         requests=BATCH,
         parts=(
             error(lab.above(0.5), optimizer="adam", batch_size=0, weight_decay=1e-5),
             error(lab.above(0.5), optimizer="adamw", batch_size=0),
-            error(lab.below(0.05, resolution=0.02), optimizer="adam", batch_size=5,
-                  weight_decay=1e-5),
-            error(lab.below(0.05, resolution=0.02), optimizer="adamw", batch_size=5),
+            _mended("adam", 1e-5),
+            _mended("adamw", 0.1),
             error(lab.above(0.65), "loss", optimizer="adam", batch_size=5, weight_decay=0.1),
         ),
         faults=(
             planted("test_error", 0.4, optimizer="adamw", batch_size=0),
             planted("test_error", 0.4, optimizer="adam", batch_size=0, weight_decay=1e-5),
-            planted("test_error", 0.1, optimizer="adam", batch_size=5, weight_decay=1e-5),
-            planted("test_error", 0.1, optimizer="adamw", batch_size=5),
+            planted("test_error", 0.2, optimizer="adam", batch_size=5, weight_decay=1e-5),
+            planted("test_error", 0.2, optimizer="adamw", batch_size=5),
             planted("loss", 0.5, optimizer="adam", batch_size=5, weight_decay=0.1),
         ),
         does_not_show="The follow-up's networks and images.",
