@@ -10,7 +10,7 @@ from whytrain import lab
 from whytrain.report import figures as draw
 from whytrain.studies.zou2021.setup import WORDS, ZCLG, at_settings, last, mean, planted, small
 
-RUNS = {"quick": {"runs": 6}, "paper": {"runs": 32}}
+RUNS = {"quick": {"runs": 10}, "paper": {"runs": 32}}
 DECAYS = (0.0, 1e-5, 1e-3, 0.05)  # beyond, descent ends among float32's least numbers
 FOLLOW_UP = "Tang, Zhang, Cao and Zou 2025"
 
@@ -25,10 +25,10 @@ ALPHA = small(
     optimizer=("adam", "gd"), feature_noise=(0.0, 0.2),
 )  # fmt: skip
 BATCH = small(
-    {"quick": {"runs": 10}, "paper": {**RUNS["paper"], "batch_size": (0, 2, 5, 10, 25)}},
+    {"quick": RUNS["quick"], "paper": {**RUNS["paper"], "batch_size": (0, 2, 5, 10, 25)}},
     optimizer="adam", batch_size=(0, 5), weight_decay=(1e-5, 0.1),
 ) + small(
-    {"quick": {"runs": 10}, "paper": {**RUNS["paper"], "batch_size": (0, 2, 5, 10, 25)}},
+    {"quick": RUNS["quick"], "paper": {**RUNS["paper"], "batch_size": (0, 2, 5, 10, 25)}},
     optimizer="adamw", batch_size=(0, 5), weight_decay=0.1,
 )  # fmt: skip
 MAP = small(
@@ -50,14 +50,14 @@ def error(bound: lab.Rule, name: str = "test_error", **settings: Any) -> lab.Par
     return lab.Part(what, mean(name, **settings), bound)
 
 
-def _mended(optimizer: str, decay: float) -> lab.Part:
-    """A part: most runs with few examples a step generalize."""
-    at = {"optimizer": optimizer, "batch_size": 5, "weight_decay": decay}
+def most(below: float, name: str = "test_error", **settings: Any) -> lab.Part:
+    """A part: in most runs at some settings an error is below a number."""
 
     def good(cells: lab.Cells) -> np.ndarray:
-        return last(cells.sel(**at), "test_error") < 0.1
+        return last(cells.sel(**settings), name) < below
 
-    return lab.in_most_runs(good, f"share of runs with an error below 0.1, {at_settings(at)}")
+    what = f"share of runs with a {WORDS.get(name, name)} below {below}, {at_settings(settings)}"
+    return lab.in_most_runs(good, what)
 
 
 def _line(cells: lab.Cells, axis: str, label: str, floor: float = 0.0) -> "draw.Series":
@@ -136,15 +136,15 @@ CLAIMS = (
         id="B-C2", title="The theorem's weight decay is small", group="caveats",
         source=f"{ZCLG}, condition on the decay; measured here",
         statement="Adam's error is above 1/2 without weight decay and at $λ = 10⁻⁵$; at $λ = "
-        "10⁻³$ it is below 0.05 with training error 0, as gradient descent's is at all of them. "
-        "At $λ = 0.05$ neither learns anything.",
+        "10⁻³$ it is below 0.05 in most runs, and the training error too, as gradient descent's "
+        "is at all of them. At $λ = 0.05$ neither learns anything.",
         requests=DECAY,
         parts=(
             error(lab.above(0.5), optimizer="adam", weight_decay=0.0),
             error(lab.above(0.5), optimizer="adam", weight_decay=1e-5),
-            error(lab.below(0.05), optimizer="adam", weight_decay=1e-3),
-            error(lab.below(0.05), "train_error", optimizer="adam", weight_decay=1e-3),
-            *(error(lab.below(0.05), optimizer="gd", weight_decay=d) for d in DECAYS[:3]),
+            most(0.05, optimizer="adam", weight_decay=1e-3),
+            most(0.05, "train_error", optimizer="adam", weight_decay=1e-3),
+            *(most(0.05, optimizer="gd", weight_decay=d) for d in DECAYS[:3]),
             *(error(lab.above(0.69), "loss", optimizer=o, weight_decay=0.05)
               for o in ("adam", "gd")),
         ),
@@ -156,18 +156,19 @@ CLAIMS = (
         ),
         does_not_show="Where between $10⁻⁵$ and $10⁻³$ the border is, in a setting smaller than "
         "the paper's.",
+        growth=2,
         figures=("weight-decay", "phases"),
     ),
     lab.Claim(
         id="B-C1", title="Feature noise is essential", group="caveats",
         source="measured here",
         statement="Without feature noise Adam's error is below 0.3, at $α = 0.2$ it is above "
-        "0.6; gradient descent's is below 0.05 at both.",
+        "0.6; gradient descent's is below 0.05 at both in most runs.",
         requests=ALPHA,
         parts=(
             error(lab.below(0.3), optimizer="adam", feature_noise=0.0),
             error(lab.above(0.6), optimizer="adam", feature_noise=0.2),
-            *(error(lab.below(0.05), optimizer="gd", feature_noise=a) for a in (0.0, 0.2)),
+            *(most(0.05, optimizer="gd", feature_noise=a) for a in (0.0, 0.2)),
         ),
         faults=(
             planted("test_error", 0.4, optimizer="adam", feature_noise=0.0),
@@ -175,6 +176,7 @@ CLAIMS = (
             planted("test_error", 0.1, optimizer="gd", feature_noise=0.2),
         ),
         does_not_show="At how much feature noise Adam turns.",
+        growth=2,
         figures=("phases",),
     ),
     lab.Claim(
@@ -187,8 +189,8 @@ CLAIMS = (
         parts=(
             error(lab.above(0.5), optimizer="adam", batch_size=0, weight_decay=1e-5),
             error(lab.above(0.5), optimizer="adamw", batch_size=0),
-            _mended("adam", 1e-5),
-            _mended("adamw", 0.1),
+            most(0.1, optimizer="adam", batch_size=5, weight_decay=1e-5),
+            most(0.1, optimizer="adamw", batch_size=5),
             error(lab.above(0.65), "loss", optimizer="adam", batch_size=5, weight_decay=0.1),
         ),
         faults=(
