@@ -40,6 +40,11 @@ def written(place):
     np.savez(place / "said.npz", inputs=x, labels=y, outputs=plain.logits(last, x[:40]))
     np.savez(place / "wrong.npz", inputs=x, labels=(y + 1) % 4)
     np.savez(place / "half.npz", inputs=x, labels=y, test_inputs=x)
+    odd = {"words": np.array(list("abcd"))[y], "one": y + 1, "hot": np.eye(4)[y]}
+    for name, labels in odd.items():
+        np.savez(place / f"{name}.npz", inputs=x, labels=labels)
+    save_file(last | {f"ema.{n}": a for n, a in last.items()}, place / "averages.safetensors")
+    save_file({n: 1e200 * a for n, a in last.items()}, place / "large.safetensors")
     np.savez(place / "other.npz", inputs=x[:, :3], labels=y)
     np.save(place / "zero.npy", np.zeros((150, 4)))
     (place / "own.py").write_text(MODELS)
@@ -192,6 +197,20 @@ def test_a_leaky_network_of_two_classes_is_measured_to_its_boundary(call):
         ((*FILES, "--order", "output,hidden"), "are they swapped"),
         ((*FILES, "--classes", "one,two"), "two labels A,B"),
         ((*FILES[:3], "more.safetensors"), "'steps' of shape () is used by"),
+        ((*FILES, "--trained", "t.safetensors"), "--trained has t.safetensors twice"),
+        ((*FILES, "--slope", "nan"), "slope of a rectifier below 0 must be a finite number"),
+        ((*FILES, "--data", "words.npz"), "got <U1; np.unique(labels, return_inverse=True)[1]"),
+        ((*FILES, "--data", "one.npz"), "got 4 for example"),
+        ((*FILES, "--data", "one.npz"), "they look as if they count from 1"),
+        ((*FILES, "--data", "hot.npz"), "got shape (150, 4); give labels.argmax(axis=1)"),
+        (
+            ("--initial", "i.safetensors", "--trained", "averages.safetensors"),
+            "as of an optimizer or an average? Then name it in ignore=",
+        ),
+        (
+            ("--initial", "i.safetensors", "--trained", "large.safetensors", "--data", "said.npz"),
+            "is not the model",
+        ),
     ],
 )
 def test_a_mistake_is_one_line(call, words, message):

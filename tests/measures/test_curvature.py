@@ -351,3 +351,16 @@ def test_what_cannot_be_cut_into_batches_is_told():
         top_eigenvalue(loss, params, x, y[:3], batch=8)
     with pytest.raises(UserError, match="first axes none"):
         hessian_trace(bowl, np.ones(2), batch=8)
+
+
+def test_a_smallest_eigenvalue_of_zero_converges_as_far_as_rounding_lets_it():
+    """Three directions of twelve: the others are flat, as those of most networks."""
+    x = np.random.default_rng(0).standard_normal((40, 3))
+    found = bottom_eigenvalue(lambda w, x: jnp.mean((x @ w[:3]) ** 2), np.ones(12), x)
+    assert found.converged
+    assert abs(found.value) <= found.residual < 1e-13
+
+
+def test_no_numbers_are_no_parameters():
+    with pytest.raises(UserError, match="there is no parameter"):
+        top_eigenvalue(lambda w: w.sum(), np.ones(0))

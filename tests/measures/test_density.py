@@ -83,3 +83,20 @@ def test_a_mistake_is_told(how, message):
         estimates(SPECTRA["uniform"], 1, **how)
     with pytest.raises(UserError, match="not finite"):
         spectral_density(lambda v: v * np.nan, 3, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("scale", [1e-290, 1.0, 1e290])
+def test_a_density_scales_with_its_matrix(scale):
+    matrix = np.diag(np.arange(-3.0, 9.0))
+    one, other = (
+        spectral_density(lambda v, m=m: m @ v, 12, np.random.default_rng(0))
+        for m in (matrix, scale * matrix)
+    )
+    np.testing.assert_allclose(other.at, scale * one.at, rtol=1e-9, atol=1e-9 * scale)
+    for name in ("value", "low", "high"):
+        np.testing.assert_allclose(scale * getattr(other, name), getattr(one, name), rtol=1e-6)
+
+
+def test_eigenvalues_that_are_the_same_but_for_rounding_are_one_place():
+    found = spectral_density(lambda v: v / 3, 500, np.random.default_rng(0))
+    assert np.trapezoid(found.value, found.at) == pytest.approx(1, abs=1e-3)

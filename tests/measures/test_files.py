@@ -134,6 +134,10 @@ def test_several_files_are_read_by_their_index(tmp_path):
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
     found = read_checkpoint(tmp_path)
     assert list(found) == ["0.weight", "2.weight"]
+    index["weight_map"]["4.weight"] = "two.safetensors"
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(UserError, match=r"names 4\.weight, which no file of it holds"):
+        read_checkpoint(tmp_path)
     (tmp_path / "model.safetensors.index.json").write_text("{}")
     with pytest.raises(UserError, match="is no index of safetensors files"):
         read_checkpoint(tmp_path)

@@ -100,6 +100,8 @@ def _networks(
     words = [path.stem for path in trained]
     if len(set(words)) < len(words):
         words = [str(path) for path in trained]
+    if twice := [word for i, word in enumerate(words) if word in words[:i]]:
+        raise UserError(f"--trained has {twice[0]} twice; compare different checkpoints")
     return read_checkpoint(initial), [read_checkpoint(path) for path in trained], words
 
 

@@ -25,6 +25,7 @@ from whytrain.measures.pairs import Pair, read_pair
 from whytrain.measures.reading import layer_order
 from whytrain.measures.sample import (
     _BATCH,
+    ONE_OUTPUT,
     Examples,
     OfClassifier,
     Sample,
@@ -236,7 +237,7 @@ def _measured(
             "hidden-classes); both checkpoints must be of one network"
         )
     if after.classes < 2:
-        raise UserError("a margin needs 2 classes or more, the network has 1 output")
+        raise UserError(ONE_OUTPUT)
     if isinstance(delta, str) or not 0 < delta < 1:
         raise UserError(f"delta must be between 0 and 1, got {delta}")
     hint = None if pair.compared else sample.hint()

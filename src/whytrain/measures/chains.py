@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from whytrain.errors import UserError
-from whytrain.measures.arrays import plain
 from whytrain.measures.stages import ACTIVATIONS, Activation, Reshape, Residual, Scale
 
 _GRID = np.concatenate([np.linspace(-8, 8, 161), np.linspace(-0.9, 0.9, 19)])
@@ -71,6 +70,8 @@ def recognized(function: Callable[[np.ndarray], Any]) -> tuple[float, float, Act
     values = np.asarray(function(_GRID), np.float64)
     if not np.isfinite(values).all():
         return None
+    if np.ptp(values) == 0:  # such as a branch that starts with the factor 0
+        return 0.0, float(values[0]), Activation("identity")
     at = {x: float(np.asarray(function(np.array([x])), np.float64)[0]) for x in (-1.0, 0.0, 1.0)}
     for found in _candidates(at):
         with jax.enable_x64(True):
@@ -106,8 +107,9 @@ def _candidates(at: dict[float, float]) -> list[Activation]:
 
 def no_place(what: Any) -> UserError:
     """Refuse an operation by its name."""
+    what = " ".join(str(what).split())[:200]
     return UserError(
-        f"the model has {plain(what)}, which is not measured: a network is made of dense layers, "
+        f"the model has {what}, which is not measured: a network is made of dense layers, "
         "two-dimensional convolutions, known activations, batch normalization in evaluation mode, "
         "pooling, changes of shape, and sums of two branches"
     )

@@ -20,6 +20,7 @@ from whytrain.measures.norms import rms, row_norms
 from whytrain.measures.pairs import Pair, check_same, read_pair
 from whytrain.measures.paths import path_norm
 from whytrain.measures.sample import (
+    ONE_OUTPUT,
     Examples,
     OfClassifier,
     check_outputs,
@@ -172,7 +173,7 @@ def _measured(pair: Pair, sample: Examples, quantile: float, test: Any, batch: i
         )
     [classes] = sizes[-1]
     if classes < 2:
-        raise UserError("a margin needs 2 classes or more, the network has 1 output")
+        raise UserError(ONE_OUTPUT)
     hint = None if pair.compared else sample.hint()
     lengths, found, slopes = _sample(trained, checked(sample.batches, sizes[0], classes))
     gamma, no_margin = margin_of(found, quantile, pair.compared, hint)

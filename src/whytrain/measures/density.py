@@ -12,12 +12,13 @@ from threadpoolctl import threadpool_limits
 from whytrain._lazy import later
 from whytrain.errors import UserError
 from whytrain.measures.arrays import check_whole, generator
-from whytrain.measures.hessian import Place, Product, Vector
+from whytrain.measures.hessian import Place, Product, Vector, power_of_two
 from whytrain.measures.trained import OfTrained
 
 stats = later("scipy.stats")
 
 _POINTS = 201
+_ONE = 1e-9  # of the largest eigenvalue: what lies within is one place
 
 Grid = Float[np.ndarray, " point"]
 
@@ -127,34 +128,41 @@ def spectral_density(
     check_whole("steps", steps, 2)
     found = [_quadrature(product, rng.standard_normal(size), steps) for _ in range(probes)]
     ends = np.concatenate([nodes for nodes, _ in found])
-    width = (np.ptp(ends) or abs(ends[0]) or 1.0) / min(steps, size)
+    spread, largest = np.ptp(ends), np.abs(ends).max()
+    # Of eigenvalues that are all the same, rounding makes a range that is none.
+    width = (spread if spread > _ONE * largest else largest or 1.0) / min(steps, size)
     at = np.linspace(ends.min() - 4 * width, ends.max() + 4 * width, _POINTS)
-    seen = [(weights, _normal(at - nodes[:, None], width)) for nodes, weights in found]
+    seen = [(weights, _normal((at - nodes[:, None]) / width)) for nodes, weights in found]
     value, square = (np.mean([w @ g**power for w, g in seen], axis=0) for power in (1, 2))
     with np.errstate(invalid="ignore"):
         there = np.nan_to_num(np.maximum(size * value**2 / square, 1), nan=1.0)
     free = probes * there
+    value = value / width
     low, high = (value * free / stats.chi2.ppf(share, free) for share in (0.975, 0.025))
+    if not np.isfinite([at, value, low, high]).all():
+        raise UserError("the density is beyond the range of numbers; scale the matrix")
     return Density(at, value, low, high, float(width), sum(len(nodes) for nodes, _ in found))
 
 
-def _normal(x: np.ndarray, width: float) -> np.ndarray:
-    return np.exp(-((x / width) ** 2) / 2) / (math.sqrt(2 * math.pi) * width)
+def _normal(x: np.ndarray) -> np.ndarray:
+    return np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
 
 
 def _quadrature(product: Product, start: Vector, steps: int) -> tuple[np.ndarray, np.ndarray]:
     """The nodes `t_k` and the weights `s_k^2` of one probe."""
-    basis, diagonal, beside = [start / np.linalg.norm(start)], [], []
+    basis, diagonal, beside, scale = [start / np.linalg.norm(start)], [], [], 0.0
     while True:
         moved = np.asarray(product(basis[-1]), np.float64)
         if not np.isfinite(moved).all():
             raise UserError("a product with the matrix is not finite; scale it")
+        scale = scale or power_of_two(moved)  # squares stay in range
+        moved = moved / scale
         diagonal.append(float(basis[-1] @ moved))
         for _ in range(2):  # twice is enough
             moved = moved - (np.array(basis) @ moved) @ np.array(basis)
         length = float(np.linalg.norm(moved))
         if len(basis) == min(steps, len(start)) or length <= 1e-12 * np.abs(diagonal).max():
             nodes, vectors = scipy.linalg.eigh_tridiagonal(np.array(diagonal), np.array(beside))
-            return nodes, vectors[0] ** 2
+            return nodes * scale, vectors[0] ** 2
         beside.append(length)
         basis.append(moved / length)

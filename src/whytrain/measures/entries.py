@@ -136,7 +136,7 @@ def check_ignored(ignore: Sequence[str], *sources: Source) -> None:
     """Refuse a pattern that ignores nothing."""
     if isinstance(ignore, str):
         raise UserError(f"ignore is a list of names, got the word {plain(ignore)!r}")
-    names = [name for one in sources for name in one.entries]
+    names = list(dict.fromkeys(name for one in sources for name in one.entries))
     for pattern in ignore:
         if not any(_matches(name, [pattern]) for name in names):
             hint = nearest(str(pattern), names) or f"; there is {shown(names)}"

@@ -13,7 +13,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from whytrain.errors import UserError
-from whytrain.measures.arrays import plain, words
+from whytrain.measures.arrays import plain, shown, words
 
 # What zipfile and NumPy raise for a file that is damaged, encrypted or packed in another way.
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, NotImplementedError)
@@ -58,13 +58,15 @@ def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
 def _several(index: Path) -> dict[str, np.ndarray]:
     """The tensors of the files that an index names."""
     try:
-        names = json.loads(index.read_text())["weight_map"].values()
-        files = sorted({index.parent / Path(str(name)).name for name in names}, key=str)
+        where = dict(json.loads(index.read_text())["weight_map"])
+        files = sorted({index.parent / Path(str(name)).name for name in where.values()}, key=str)
     except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
         raise UserError(f"{index} is no index of safetensors files ({words(error)})") from error
     found: dict[str, np.ndarray] = {}
     for file in files:
         found |= read_checkpoint(file)
+    if lost := sorted(set(where) - set(found)):
+        raise UserError(f"{index} names {shown(lost)}, which no file of it holds")
     return dict(sorted(found.items(), key=lambda item: _natural(item[0])))
 
 

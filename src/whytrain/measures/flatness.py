@@ -184,7 +184,8 @@ def _solve(
     if not (high - low < _FINE).all():
         raise UserError(
             f"no noise raises the loss to {goal:.4g}, tried up to a standard deviation of "
-            f"{2**_FARTHEST:.0e}, in each of {groups} groups of draws; choose another target"
+            f"{2**_FARTHEST:.0e}, in {int((~(high - low < _FINE)).sum())} of {groups} groups of "
+            "draws; choose another target, or more draws"
         )
     if not np.isfinite(at_high).all():
         raise UserError(

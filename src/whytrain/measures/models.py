@@ -1,6 +1,6 @@
 """A network as its framework has it, read layer by layer and held against its own outputs."""
 
-import copy
+import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,12 @@ import numpy as np
 from whytrain.errors import UserError
 from whytrain.measures.arrays import a, as_float64
 from whytrain.measures.chains import Chain, no_place
+from whytrain.measures.estimators import is_estimator, read_estimator
 from whytrain.measures.modules import read_torch
 from whytrain.measures.network import Dense, Network
 from whytrain.measures.network import outputs as outputs_of
 from whytrain.measures.sample import Examples
-from whytrain.measures.sources import COMPARED, Expected, agrees, caller, expected
+from whytrain.measures.sources import COMPARED, Expected, agrees, called, caller, expected
 from whytrain.measures.stages import (
     Activation,
     Reshape,
@@ -30,10 +31,10 @@ from whytrain.measures.stages import (
 )
 from whytrain.measures.traced import read_jax
 
-_SKLEARN = {"identity": "identity", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}
 _TAKEN = (
     "a PyTorch module, an Equinox or NNX module, a Linen module with its variables (module, "
-    "variables), a function of a batch in JAX, or a fitted network of scikit-learn"
+    "variables), a function of a batch in JAX, or a fitted network or linear classifier of "
+    "scikit-learn, alone or after scalers in a Pipeline"
 )
 
 
@@ -72,7 +73,8 @@ def network(model: Any, example: Any) -> Model:
 
     Args:
         model: A PyTorch module, an Equinox or NNX module, a pair of a Linen module and its
-            variables, a fitted network of scikit-learn, or any function of a batch in JAX, such as
+            variables, a fitted perceptron or linear classifier of scikit-learn, alone or in a
+            `Pipeline` after scalers, or any function of a batch in JAX, such as
             `lambda x: module.apply(variables, x, train=False)`.
         example: Some inputs, as the model takes them; the first axis counts them.
 
@@ -89,18 +91,17 @@ def network(model: Any, example: Any) -> Model:
         >>> network(mlp, np.ones((5, 3)))
         Model(Dense 3-4, gelu_tanh, Dense 4-2; 26 parameters, the model's outputs on 10 inputs)
     """
-    x = as_float64(example, "the example")
-    if x.ndim < 2 or not len(x) or not np.isfinite(x).all():
+    x = as_float64(example, "the example")[:COMPARED]
+    if x.ndim < 2 or not len(x) or not (np.abs(x) < np.finfo(np.float32).max).all():
         raise UserError(
             "the example must be some inputs, finite numbers whose first axis counts them, got "
-            f"shape {x.shape}"
+            f"shape {x.shape}{'' if np.isfinite(x).all() else ' with NaN or infinite numbers'}"
         )
-    x = x[:COMPARED]
     chain, call, parameters = _read(model, (1, *x.shape[1:]))
+    if chain.shape == ():  # one output without an axis of its own
+        chain = chain.shaped((1,))
     stages = [Reshape(x.shape[1:]), *_tidy(folded(chain.stages))]
-    for left in _all(stages):
-        if isinstance(left, Scale):
-            raise no_place("a normalization or a factor that stands beside no layer")
+    _check_stages(stages)
     probes = np.concatenate([x, _like(x)]).astype(np.float32)
     said = expected(lambda given: _outputs(call, given), None, probes)
     assert said is not None
@@ -119,18 +120,35 @@ def network(model: Any, example: Any) -> Model:
     return Model(tuple(stages), names, (*notes, *([hint] if hint else [])), len(probes), count)
 
 
+def _check_stages(stages: Sequence) -> None:
+    """Refuse what no layer has taken in, and weights that are no numbers."""
+    for stage in _all(stages):
+        if isinstance(stage, Scale):
+            raise no_place(
+                "a normalization or a factor that no layer beside it can take in (the next one is "
+                "a convolution with zeros around it, a pooling or a sum)"
+            )
+        if is_layer(stage) and not all(np.isfinite(x).all() for x in jax.tree.leaves(stage)):
+            raise UserError(
+                f"the weights of {words_of([stage])[0]} hold numbers that are not finite; did "
+                "training diverge?"
+            )
+
+
 def _read(model: Any, shape: tuple[int, ...]) -> tuple[Chain, Callable, int]:
     """What a model does, the model as a function of a batch, and how many parameters it has."""
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(model, torch.nn.Module):
-        count = sum(p.numel() for p in model.parameters())
-        return read_torch(torch, model, shape), _called(model), count
-    if hasattr(model, "coefs_") and hasattr(model, "intercepts_"):
-        return _estimator(model)
+        return _torch(torch, model, shape)
+    if is_estimator(model) and not isinstance(model, type):
+        return read_estimator(model, shape[1:])
     if isinstance(model, eqx.Module) and callable(model):
         still: Any = eqx.nn.inference_mode(model)
-        chain, _ = _traced(lambda x: still(x.reshape(x.shape[1:]))[None], shape)
+        how = f"one example of shape {shape[1:]}, as Equinox has it,"
+        chain, _ = _traced(lambda x: still(x.reshape(x.shape[1:]))[None], shape, how)
         return chain, _called(model), _numbers(model)
+    if hasattr(model, "init") and hasattr(model, "apply") and getattr(model, "scope", 0) is None:
+        raise UserError("a Linen module stands with its variables, as (module, variables)")
     pair = isinstance(model, tuple | list) and len(model) == 2 and hasattr(model[0], "apply")
     if pair:
         given: Any = model
@@ -147,13 +165,23 @@ def _read(model: Any, shape: tuple[int, ...]) -> tuple[Chain, Callable, int]:
     return (*_traced(model, shape), 0)
 
 
+def _torch(torch: Any, model: Any, shape: tuple[int, ...]) -> tuple[Chain, Callable, int]:
+    model = getattr(model, "_orig_mod", model)  # of torch.compile
+    if isinstance(model, torch.nn.DataParallel):
+        model = model.module
+    call = _called(model)
+    with contextlib.suppress(UserError):  # told later, if reading does not know a better reason
+        called(call, np.zeros(shape, np.float32))  # lazy layers get weights, hooks renew theirs
+    return read_torch(torch, model, shape), call, sum(p.numel() for p in model.parameters())
+
+
 def _called(model: Any) -> Callable:
     found = caller(model)
     assert found is not None
     return found
 
 
-def _traced(call: Callable, shape: tuple[int, ...]) -> tuple[Chain, Callable]:
+def _traced(call: Callable, shape: tuple[int, ...], how: str = "") -> tuple[Chain, Callable]:
     try:
         return read_jax(call, shape), call
     except UserError:
@@ -161,7 +189,7 @@ def _traced(call: Callable, shape: tuple[int, ...]) -> tuple[Chain, Callable]:
     except Exception as error:  # the user's own model may fail in any way
         words = " ".join(str(error).split())[:200]
         raise UserError(
-            f"the model cannot be called on a batch of shape {shape} in JAX "
+            f"the model cannot be called on {how or f'a batch of shape {shape}'} in JAX "
             f"({type(error).__name__}: {words}); give a function of a batch in evaluation mode"
         ) from error
 
@@ -173,30 +201,11 @@ def _numbers(tree: Any) -> int:
     return sum(floating)
 
 
-def _outputs(call: Callable, x: Any) -> np.ndarray:
-    found = as_float64(call(x), "the model's outputs")
-    return found.reshape(len(x), -1) if found.ndim != 2 else found
-
-
-def _estimator(model: Any) -> tuple[Chain, Callable, int]:
-    """A multi-layer perceptron of scikit-learn, in the logits that its last function takes."""
-    chain = Chain((), (model.coefs_[0].shape[0],))
-    for i, (weight, bias) in enumerate(zip(model.coefs_, model.intercepts_, strict=True)):
-        if i:
-            chain = chain.then(Activation(_SKLEARN[model.activation]))
-        chain = chain.then(Dense(as_float64(weight).T, as_float64(bias)), (weight.shape[1],))
-    count = sum(map(np.size, (*model.coefs_, *model.intercepts_)))
-    bare: Any = copy.copy(model)
-    bare.out_activation_ = "identity"  # shares near 0 or 1 would not tell the logits
-
-    def call(x: np.ndarray) -> np.ndarray:
-        x = np.asarray(x).reshape(len(x), -1)
-        if not hasattr(model, "predict_proba"):
-            return np.asarray(bare.predict(x)).reshape(len(x), -1)
-        found = bare.predict_proba(x)
-        return found[:, 1:] if len(model.coefs_[-1].T) == 1 else found
-
-    return chain, call, count
+def _outputs(call: Callable, x: Any) -> Any:
+    """One row an example, in the precision of the model, which decides how near is near."""
+    found = call(x)
+    flat = not hasattr(found, "shape") or len(found.shape) == 2
+    return found if flat else found.reshape(len(x), -1)
 
 
 def _tidy(stages: Sequence) -> list:
@@ -247,6 +256,8 @@ def _near(found: np.ndarray, said: np.ndarray, tolerance: float) -> bool:
 
 
 def _two_logits(stages: list) -> list:
+    while isinstance(stages[-1], Reshape):  # one output with an axis of its own, or without
+        stages = stages[:-1]
     last = stages[-1]
     if not isinstance(last, Dense):
         raise UserError(

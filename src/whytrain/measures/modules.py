@@ -11,6 +11,7 @@ from whytrain.errors import UserError
 from whytrain.measures.arrays import as_float64, words
 from whytrain.measures.chains import Chain, added, no_place
 from whytrain.measures.network import Convolution, Dense
+from whytrain.measures.sources import evaluating
 from whytrain.measures.stages import Activation, Pool
 
 
@@ -29,7 +30,8 @@ def read_torch(torch: Any, model: Any, shape: tuple[int, ...]) -> Chain:
         UserError: Its calls cannot be followed, or it does something that is not measured.
     """
     try:
-        graph = torch.fx.symbolic_trace(model).graph
+        with evaluating(model):
+            graph = torch.fx.symbolic_trace(model).graph
     except Exception as error:  # control flow that depends on numbers, and whatever else
         raise UserError(
             f"the calls of {type(model).__name__} cannot be followed ({words(error)}); torch.fx "
@@ -41,7 +43,10 @@ def read_torch(torch: Any, model: Any, shape: tuple[int, ...]) -> Chain:
         if node.op == "output":
             [found] = node.args
             if not hasattr(found, "op") or not isinstance(known.get(found), Chain):
-                raise no_place("several outputs, or outputs that do not depend on the inputs")
+                raise no_place(
+                    "several outputs, or outputs that do not depend on the inputs; give a module "
+                    "that returns the logits alone"
+                )
             return known[found]
         known[node] = _value(torch, node, known, modules, model, shape)
     raise AssertionError("a graph ends in its output")
@@ -66,13 +71,15 @@ def _module(torch: Any, module: Any, x: Chain, name: str) -> Chain:
     if isinstance(module, nn.Identity | nn.Dropout | nn.Dropout1d | nn.Dropout2d | nn.AlphaDropout):
         return x
     if isinstance(module, nn.Linear):
-        return _dense(x, module, name)
+        return _dense(x, module.weight, module.bias, f"Linear {name!r}")
     if isinstance(module, nn.Conv2d) and not isinstance(module, nn.modules.conv._ConvTransposeNd):
         return _convolution(x, module, name)
     if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
         return _normalization(x, module, name)
     if isinstance(module, nn.Flatten):
         return _flattened(x, module.start_dim, module.end_dim)
+    if isinstance(module, nn.LogSoftmax):  # adds one number to all logits, which the check sees
+        return x
     if isinstance(module, nn.Unflatten) and module.dim == 1:
         return x.shaped((*module.unflattened_size, *x.shape[1:]))
     if kind in _ACTIVATIONS:
@@ -86,12 +93,12 @@ def _module(torch: Any, module: Any, x: Chain, name: str) -> Chain:
     raise no_place(f"{kind} {name!r}")
 
 
-def _clipped(module: Any) -> Activation:
-    if (module.min_val, module.max_val) == (-1, 1):
-        return Activation("hard_tanh")
-    if (module.min_val, module.max_val) == (0, 6):
-        return Activation("relu6")
-    raise no_place(f"a Hardtanh from {module.min_val} to {module.max_val}")
+def _between(low: Any, high: Any) -> Activation:
+    known = {(-1, 1): "hard_tanh", (0, 6): "relu6", (0, None): "relu"}
+    found = [name for ends, name in known.items() if ends == (low, high)]
+    if not found:
+        raise no_place(f"numbers that are cut off at {low} and {high}")
+    return Activation(found[0])
 
 
 def _softplus(module: Any) -> Activation:
@@ -114,16 +121,16 @@ _ACTIVATIONS: dict[str, Callable[[Any], Activation]] = {
     "LeakyReLU": lambda module: Activation("leaky_relu", float(module.negative_slope)),
     "ELU": lambda module: Activation("elu", float(module.alpha)),
     "CELU": lambda module: Activation("celu", float(module.alpha)),
-    "GELU": _gelu, "Softplus": _softplus, "Hardtanh": _clipped,
+    "GELU": _gelu, "Softplus": _softplus,
+    "Hardtanh": lambda module: _between(module.min_val, module.max_val),
 }  # fmt: skip
 
 
-def _dense(x: Chain, module: Any, name: str) -> Chain:
-    if len(x.shape) != 1:
-        raise no_place(f"Linear {name!r} on inputs of shape {x.shape}, along one of several axes")
-    weight, bias = as_float64(module.weight), module.bias
+def _dense(x: Chain, weight: Any, bias: Any, name: str) -> Chain:
+    if len(x.shape) != 1 or np.ndim(weight) != 2:
+        raise no_place(f"{name} on inputs of shape {x.shape}, along one of several axes")
     bias = None if bias is None else as_float64(bias)
-    return x.then(Dense(weight, bias), (len(weight),))
+    return x.then(Dense(as_float64(weight), bias), (len(weight),))
 
 
 def _convolution(x: Chain, module: Any, name: str) -> Chain:
@@ -247,18 +254,30 @@ def _function(torch: Any, target: Any, given: tuple, named: dict) -> Any:
         return _viewed(x, given[1:])
     if name == "flatten":
         return _flattened(x, *_arguments(given[1:], named, ("start_dim", 0), ("end_dim", -1)))
-    if name in ("contiguous", "dropout", "float", "double", "detach", "feature_dropout"):
+    if name in ("contiguous", "dropout", "float", "double", "detach", "feature_dropout",
+                "log_softmax"):  # fmt: skip
         return x
+    if name in ("squeeze", "unsqueeze"):
+        return _squeezed(name, x, *_arguments(given[1:], named, ("dim", None)))
+    if name == "linear":
+        return _dense(x, *_arguments(given[1:], named, ("weight", None), ("bias", None)), name)
+    if name == "matmul" and given[0] is x and len(chains) == 1:
+        return _dense(x, np.transpose(given[1]), None, name)
     if name == "leaky_relu":
         [slope] = _arguments(given[1:2], named, ("negative_slope", 0.01))
         return x.then(Activation("leaky_relu", float(slope)))
-    if name in ("elu", "celu"):
-        [alpha] = _arguments(given[1:2], named, ("alpha", 1.0))
-        return x.then(Activation(name, float(alpha)))
+    if name in ("elu", "celu", "softplus"):
+        [slope] = _arguments(given[1:2], named, ("beta" if name == "softplus" else "alpha", 1.0))
+        return x.then(Activation(name, float(slope)))
+    if name.rstrip("_") in ("clamp", "clip"):
+        return x.then(_between(*_arguments(given[1:], named, ("min", None), ("max", None))))
+    if name == "hardtanh":
+        ends = ("min_val", -1.0), ("max_val", 1.0)
+        return x.then(_between(*_arguments(given[1:], named, *ends)))
     if name == "gelu":
         tanh = named.get("approximate", "none") == "tanh"
         return x.then(Activation("gelu_tanh" if tanh else "gelu"))
-    if name.rstrip("_") in _FUNCTIONS and (len(given) == 1 or name in ("relu", "silu")):
+    if name.rstrip("_") in _FUNCTIONS and set(named) <= {"inplace"}:
         return x.then(Activation(_FUNCTIONS[name.rstrip("_")]))
     if name in ("max_pool2d", "avg_pool2d", "boolean_dispatch", "_max_pool2d"):
         return _pool_function(name, x, given[1:], named)
@@ -271,9 +290,8 @@ def _function(torch: Any, target: Any, given: tuple, named: dict) -> Any:
 
 _FUNCTIONS = {
     "relu": "relu", "tanh": "tanh", "sigmoid": "sigmoid", "silu": "silu", "selu": "selu",
-    "mish": "mish", "relu6": "relu6", "hardswish": "hard_swish", "softplus": "softplus",
-    "softsign": "softsign", "hardtanh": "hard_tanh", "hardsigmoid": "hard_sigmoid",
-    "logsigmoid": "log_sigmoid",
+    "mish": "mish", "relu6": "relu6", "hardswish": "hard_swish", "softsign": "softsign",
+    "hardsigmoid": "hard_sigmoid", "logsigmoid": "log_sigmoid",
 }  # fmt: skip
 
 
@@ -299,6 +317,20 @@ def _scaled(name: str, given: tuple, x: Chain) -> Chain:
     if not first:
         raise no_place("a division by what depends on the inputs")
     return x.scaled(1 / number, 0.0)
+
+
+def _squeezed(name: str, x: Chain, axes: Any) -> Chain:
+    """Axes of length 1 left out, or one put in."""
+    shape = (1, *x.shape)
+    rank = len(shape)
+    if name == "unsqueeze":
+        at = axes % (rank + 1)
+        if at == 0:
+            raise no_place("an unsqueeze of the axis of the examples")
+        return x.shaped((*shape[1:at], 1, *shape[at:]))
+    given = range(rank) if axes is None else axes if isinstance(axes, tuple | list) else (axes,)
+    left = {axis % rank for axis in given}
+    return x.shaped([n for a, n in enumerate(shape) if a and not (n == 1 and a in left)])
 
 
 def _viewed(x: Chain, sizes: tuple) -> Chain:

@@ -13,7 +13,7 @@ from whytrain.measures.entries import Parts, check_ignored
 from whytrain.measures.network import Dense, Layer, Network, TwoLayerWeights
 from whytrain.measures.reading import choose, used
 from whytrain.measures.sources import Source, agrees, differs, expected, source
-from whytrain.measures.stages import biased, layers_of
+from whytrain.measures.stages import Activation, biased, layers_of, stages_between, words_of
 
 NOT_CHECKED = (
     "not checked against the model: weights say nothing of activations, skip connections or "
@@ -135,6 +135,14 @@ def _opened(given: Any, of: str) -> Network | Source:
 
 def check_same(pair: Pair) -> None:
     """Refuse two states of different networks."""
+    read = [net.layers for net in (pair.initial, pair.trained) if hasattr(net, "compared")]
+    kinds = [[str(act.name) for act in stages_between(net) if isinstance(act, Activation)]
+             for net in read]  # fmt: skip
+    if len(read) == 2 and kinds[0] != kinds[1]:
+        raise UserError(
+            "initial and trained must be of one network; got "
+            f"{' and '.join(', '.join(words_of(net)) for net in read)}"
+        )
     shapes = [
         [np.shape(layer.weight) for layer, _, _ in layers_of(net.layers)]
         for net in (pair.initial, pair.trained)

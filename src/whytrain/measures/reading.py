@@ -411,6 +411,12 @@ def _ask(parts: Parts, plans: Sequence[Plan]) -> UserError:
     )
 
 
+_STRANGE = (
+    "; is a layer missing, or is one of them no layer of the network, as of an optimizer or an "
+    "average? Then name it in ignore="
+)
+
+
 def _no_order(parts: Parts, ways: Sequence[bool], shape: Shape | None, hints: Hints) -> UserError:
     """Why no network can be made: the inputs do not fit, or the layers not each other."""
     turned = [not last for last in ways if not last not in ways]
@@ -423,7 +429,7 @@ def _no_order(parts: Parts, ways: Sequence[bool], shape: Shape | None, hints: Hi
     for one, two in pairwise(order):
         if not follows(sizes[one], sizes[two]):
             first, second = (parts.layers[name].weight for name in (one, two))
-            looks = "; are they swapped?" if hints.order else "; is a layer missing?"
+            looks = "; are they swapped?" if hints.order else _STRANGE
             if any(_orders(parts, sizes_of(parts, last), shape,
                            hints, last) for last in turned):  # fmt: skip
                 looks = f"; they look transposed{_transpose(ways[0])}"

@@ -160,6 +160,10 @@ def ramp(margins: Margins, gamma: float) -> Margins:
 RELEASED_BATCH = 64
 _BATCH = 4096
 _PIXEL = 255
+ONE_OUTPUT = (
+    "a margin needs 2 classes or more, the network has 1 output; measures.network(model, inputs) "
+    "reads one output f as the logits 0 and f"
+)
 
 Each = Float[np.ndarray, " example"]
 Pairs = Iterable[tuple[Any, Any]]
@@ -254,9 +258,11 @@ def _count(inputs: Any, labels: Any) -> int:
     if not sizes:
         raise UserError("the inputs must be an array whose first axis counts the examples")
     if shape != sizes[:1]:
+        told = len(shape) == 2 and shape[0] == sizes[0]
+        hint = f"; give labels{'.ravel()' if shape[-1] == 1 else '.argmax(axis=1)'}" if told else ""
         raise UserError(
             f"labels must be one class for each of the {sizes[0]} inputs, a vector of numbers from "
-            f"0, got shape {shape}"
+            f"0, got shape {shape}{hint}"
         )
     return sizes[0]
 
@@ -281,12 +287,20 @@ def checked(
     """Inputs in float64 with their labels, checked against the network."""
     seen = 0
     for x, y in batches:
-        x, y = as_float64(x, "the inputs"), as_float64(y, "the labels")
+        x, y = as_float64(x, "the inputs"), _classes(y)
         if len(shape) == 1 and x.ndim and x.size:
             x = x.reshape(len(x), -1)
         _check(x, y, shape, classes, seen)
         seen += len(x)
         yield x, y.astype(np.int64)
+
+
+def _classes(labels: Any) -> np.ndarray:
+    try:
+        return as_float64(labels, "the labels")
+    except UserError as refused:
+        hint = "np.unique(labels, return_inverse=True)[1] numbers classes from 0"
+        raise UserError(f"{refused}; {hint}") from None
 
 
 def _check(x: np.ndarray, y: np.ndarray, shape: tuple[int, ...], classes: int, seen: int) -> None:
@@ -300,9 +314,10 @@ def _check(x: np.ndarray, y: np.ndarray, shape: tuple[int, ...], classes: int, s
         raise UserError(f"a batch of {len(x)} inputs came with labels of shape {y.shape}")
     bad = np.flatnonzero(~((y == np.floor(y)) & (y >= 0) & (y < classes)))
     if len(bad):
+        hint = "; they look as if they count from 1" if y.min() == 1 and y.max() == classes else ""
         raise UserError(
             f"labels must be whole numbers from 0 to {classes - 1}, got {y[bad[0]]:g} for example "
-            f"{seen + bad[0]}"
+            f"{seen + bad[0]}{hint}"
         )
     wild = np.flatnonzero(~np.isfinite(x).reshape(len(x), -1).all(axis=1))
     if len(wild):

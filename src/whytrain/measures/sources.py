@@ -1,5 +1,6 @@
 """What a user calls a network: its arrays by name, and its outputs that layers are held against."""
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -63,7 +64,8 @@ def source(given: Any, of: str) -> Source:
     if not found:
         raise UserError(
             f"{of} must be a state dict (names and arrays), Flax variables, a module of PyTorch or "
-            f"Equinox, or a fitted network of scikit-learn, got {_kind(given)}"
+            f"Equinox, or a fitted network of scikit-learn, got {_kind(given)}; or what "
+            "measures.network(model, inputs) reads, which knows more models"
         )
     return Source(found, caller(given), _equinox_parts(given))
 
@@ -87,24 +89,31 @@ def called(call: Call, x: Any) -> Any:
     except Exception as error:  # the user's own model may fail in any way
         raise UserError(
             f"the model cannot be called on a batch of inputs of shape {np.shape(x)} "
-            f"({type(error).__name__}: {words(error)}); give its outputs as an array, outputs="
+            f"({type(error).__name__}: {words(error)}); are these its inputs? Else give its "
+            "outputs as an array, outputs="
         ) from error
     if not hasattr(found, "shape"):
         raise UserError(
-            f"the model, called, gives {_kind(found)} and no array of outputs; give them as an "
-            "array, outputs="
+            f"the model, called, gives {_kind(found)} and no array of outputs; give one that "
+            "returns the logits alone, or the logits as an array, outputs="
         )
     return found
 
 
 def _call_torch(torch: Any, model: Any, x: Any) -> Any:
+    like = next(model.parameters(), torch.zeros(()))
+    with evaluating(model), torch.no_grad():
+        x = x if isinstance(x, torch.Tensor) else torch.as_tensor(np.array(x))
+        return model(x.to(device=like.device, dtype=like.dtype))
+
+
+@contextlib.contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """A PyTorch module in evaluation mode, every part as it was afterwards."""
     modes = [(part, part.training) for part in model.modules()]
-    like = next(iter(model.parameters()))
     model.eval()
     try:
-        with torch.no_grad():
-            x = x if isinstance(x, torch.Tensor) else torch.as_tensor(np.array(x))
-            return model(x.to(device=like.device, dtype=like.dtype))
+        yield
     finally:
         for part, mode in modes:
             part.training = mode
@@ -149,15 +158,17 @@ def _equinox_parts(given: Any) -> dict[str, Any]:
     return {".".join(map(_word, path)): part for path, part in found if convolution(part)}
 
 
+_HERE = "are measured as they stand: give what measures.network(model, inputs) reads"
+
+
 def _estimator(given: Any, of: str) -> Source:
     """A multi-layer perceptron of scikit-learn, whose class says what it computes."""
     activation, last = given.activation, given.out_activation_
     if activation != "relu" and len(given.coefs_) > 1:
-        raise UserError(f"{of} has the activation {activation}; only the rectifier is measured")
+        raise UserError(f"{of} has the activation {activation}; networks with rectifiers {_HERE}")
     if last not in ("softmax", "identity"):
         raise UserError(
-            f"{of} has outputs through {last}; measured are the logits of a classifier of three "
-            "classes or more"
+            f"{of} has outputs through {last}; the logits of three classes or more {_HERE}"
         )
     entries = {f"coefs_.{i}": array for i, array in enumerate(given.coefs_)}
     entries |= {f"intercepts_.{i}": array for i, array in enumerate(given.intercepts_)}
@@ -177,7 +188,7 @@ _ALIKE = 1e-2  # of the largest output: near enough to name a reason
 CAUSES = (
     "usual causes: another activation than the rectifier, a skip connection, a normalization after "
     "the activation or one without weights, pooling, the order of the layers or of the examples, a "
-    "stride or a padding, inputs scaled otherwise, outputs in reduced precision"
+    "stride or a padding, inputs scaled otherwise, weights or outputs in reduced precision"
 )
 
 Logits = Float[np.ndarray, "example classes"]
@@ -223,7 +234,10 @@ def expected(outputs: Any, network: Source | None, x: Any) -> Expected | None:
             f"{found.shape}"
         )
     if not np.isfinite(found).all():
-        raise UserError("the outputs hold a number that is not finite")
+        raise UserError(
+            "the outputs hold a number that is not finite; did training diverge, or are the inputs "
+            "too large?"
+        )
     kind = str(getattr(given, "dtype", "float64")).removeprefix("torch.")
     coarse = kind in ("float16", "bfloat16") or kind.startswith("float8")
     return Expected(found, COARSE if coarse else TOLERANCE, softmax)
@@ -262,7 +276,7 @@ def differs(layers: Sequence[Any], x: np.ndarray, said: Expected) -> UserError:
     return UserError(
         "the network that these weights make, layers with a rectifier between each two, is not the "
         f"model: its outputs on {len(x)} examples are {found} (allowed: {said.tolerance:g}); "
-        + (f"it is (to {best:.1g}) with {reason}" if best <= _ALIKE else CAUSES)
+        + (f"it is (to {best:.1g}) with {reason}" if best <= min(_ALIKE, far / 10) else CAUSES)
     )
 
 

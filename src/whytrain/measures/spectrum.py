@@ -17,6 +17,7 @@ from whytrain.measures.trained import OfTrained
 
 _ROUGH = 1e-5  # relative residual that products in float32 can reach
 _ALIKE = 1e-2  # relative, of products in both precisions where float32 is worth its products
+_ROUNDED = 4  # times what rounding costs, where no residual becomes much smaller
 _FEW = 8  # products, too few to spend some of them in float32
 
 
@@ -34,7 +35,8 @@ class Eigenvalue(OfTrained):
             that is narrower than the tolerance it may not be the first.
         vector: The unit vector `v`, over the raveled parameters.
         products: How many products with `H` it took, those in float32 among them.
-        converged: Whether the residual is as small as was asked for.
+        converged: Whether the residual is as small as was asked for, or, of an eigenvalue near 0,
+            as rounding lets it be.
     """
 
     value: float
@@ -129,7 +131,7 @@ def bottom_eigenvalue(
         -1.000000 True
     """
     found = _extreme(-1.0, (loss, params, data, batch), (seed, key), tolerance, most)
-    return replace(found, value=-found.value)
+    return replace(found, value=0.0 - found.value)
 
 
 def _extreme(sign: float, given: tuple, random: tuple, tolerance: float, most: int) -> Eigenvalue:
@@ -246,8 +248,10 @@ def _search(
             moved -= (basis[: k + 1] @ moved) @ basis[: k + 1]
         beta = float(np.linalg.norm(moved))
         value, weights, size = _ritz(diagonal, beside)
-        residual = beta * abs(float(weights[-1])) + rounding * size + lost
-        done = residual <= tolerance * abs(value)
+        rounded = rounding * size + lost
+        residual = beta * abs(float(weights[-1])) + rounded
+        least = _ROUNDED * rounded if dtype is np.float64 else 0.0
+        done = residual <= max(tolerance * abs(value), least)
         if done or beta <= rounding * size or k + 1 in (most, len(start)):
             vector = np.asarray(weights @ basis[: k + 1], np.float64)
             return Eigenvalue(value * scale, residual * scale, vector, k + 1, done)

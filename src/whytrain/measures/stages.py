@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from whytrain._types import Numeric
+from whytrain.errors import UserError
 from whytrain.measures.network import Convolution, Dense
 
 
@@ -237,6 +238,8 @@ def of_paths(stages: Sequence, power: int) -> tuple:
 
 def leaky(layers: Sequence, slope: float) -> tuple:
     """Layers with a leaky rectifier between each two; as they are where its slope below 0 is 0."""
+    if not math.isfinite(slope):
+        raise UserError(f"the slope of a rectifier below 0 must be a finite number, got {slope}")
     if not slope:
         return tuple(layers)
     between = Activation("leaky_relu", float(slope))
@@ -309,9 +312,16 @@ def _into(found: list, scale: Scale) -> bool:
     else:
         return False
     weight = np.asarray(last.weight)
-    bias = shift if last.bias is None else factor * np.asarray(last.bias) + shift
-    found[at] = _with(last, weight * factor.reshape(-1, *[1] * (weight.ndim - 1)), bias)
+    weight = weight * factor.reshape(-1, *[1] * (weight.ndim - 1))
+    found[at] = _with(last, weight, _moved(last.bias, factor, shift))
     return True
+
+
+def _moved(bias: Any, factor: Any, shift: np.ndarray) -> np.ndarray | None:
+    """`factor bias + shift`; none where there was none and nothing is added."""
+    if bias is None:
+        return shift if shift.any() else None
+    return factor * np.asarray(bias) + shift
 
 
 def _per_channel(layer: Convolution, values: np.ndarray) -> np.ndarray | None:
@@ -338,8 +348,7 @@ def _forward(stages: list) -> list:
             moved, changed = np.zeros(len(weight)), weight * factor.flat[0]
         else:  # with zeros around the image the shift has no place in a bias
             continue
-        bias = moved if layer.bias is None else moved + np.asarray(layer.bias)
-        found[after[0]] = _with(layer, changed, bias)
+        found[after[0]] = _with(layer, changed, _moved(layer.bias, 1.0, moved))
         found[i] = Reshape(factor.shape)
     return found
 

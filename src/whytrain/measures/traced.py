@@ -15,7 +15,7 @@ from whytrain.measures.chains import Chain, added, no_place, recognized
 from whytrain.measures.network import Convolution, Dense
 from whytrain.measures.stages import Pool, Transpose
 
-_SOFTMAX = "as of a softmax; give logits"
+_SOFTMAX = "as of a layer normalization or a softmax; give logits"
 Literal: Any = jax.extend.core.Literal
 _LAYOUT = {"reshape", "squeeze", "expand_dims", "broadcast_in_dim", "convert_element_type", "copy",
            "stop_gradient", "copy_p"}  # fmt: skip
@@ -29,13 +29,14 @@ class _Numbers:
 
     chain: Chain
     function: Callable[[np.ndarray], Any]
+    made: tuple[str, ...]  # of these operations
 
     @functools.cached_property
     def settled(self) -> Chain:
         """The activation that it is; found once, so that two branches have it in common."""
         found = recognized(self.function)
         if found is None:
-            raise no_place("an activation that is not known")
+            raise no_place(f"an activation that is not known ({', '.join(self.made)})")
         factor, shift, activation = found
         chain = self.chain
         if activation.name != "identity":
@@ -105,6 +106,8 @@ def _called(step: Any, given: list) -> list:
     )
     program, constants = (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
     name = str(step.params.get("name", ""))
+    if name == "log_softmax":  # adds one number to all logits, which the comparison sees
+        return given[:1]
     if "softmax" in name and any(isinstance(one, Chain | _Numbers) for one in given):
         raise no_place(f"a {name.strip('_')}; give logits")
     count = len(program.invars)
@@ -140,7 +143,9 @@ def _of_numbers(step: Any, given: list) -> Any:
     same = all((one.chain if isinstance(one, _Numbers) else one) is base for one in chains)
     whole = math.prod(step.outvars[0].aval.shape) == math.prod(base.shape)
     if uniform and same and whole:
-        return _Numbers(base, _composed(step, given))
+        made = [name for one in chains if isinstance(one, _Numbers) for name in one.made]
+        made = dict.fromkeys([*made, step.primitive.name])
+        return _Numbers(base, _composed(step, given), tuple(made))
     return _combined(step, [_settled(one) for one in given])
 
 

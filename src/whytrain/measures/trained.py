@@ -164,7 +164,7 @@ def trained(loss: Any, params: PyTree) -> Trained:
     leaves = [leaf for _, leaf in flat]
     refuse_carried(params, names)
     keep = [_is_trained(*each) for each in zip(names, leaves, _in_modules(params), strict=True)]
-    if not any(keep):
+    if not sum(np.size(leaf) for leaf, kept in zip(leaves, keep, strict=True) if kept):
         raise UserError(f"there is no parameter, an array of floats, in {a(params)}")
     chosen = [leaf for leaf, kept in zip(leaves, keep, strict=True) if kept]
     named = tuple(name for name, kept in zip(names, keep, strict=True) if kept)

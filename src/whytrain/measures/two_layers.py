@@ -28,13 +28,12 @@ def two_layers(network: Network) -> tuple[TwoLayerWeights, float]:
             f"a two-layer network has two dense layers, this one is {', '.join(words_of(stages))}; "
             "deep measures others"
         )
-    return _weights(dense), _slope(between)
+    bare = all(isinstance(stage, Dense) for stage in network.layers)
+    return _weights(dense), 0.0 if bare else _slope(between)
 
 
 def _slope(between: list) -> float:
-    if not between:
-        return 0.0
-    [one] = between
+    one = between[0] if between else Activation("identity")
     if not isinstance(one, Activation) or one.name not in ("relu", "leaky_relu"):
         raise UserError(f"it is of networks with a rectifier between two layers, not {one}")
     return one.slope if one.name == "leaky_relu" else 0.0

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from whytrain._tables import Documented, Table
 from whytrain.errors import UserError
 from whytrain.kernels.regime import Regime, network_regime
-from whytrain.measures.arrays import as_float64
+from whytrain.measures.arrays import as_float64, check_whole
 from whytrain.measures.building import Hints
 from whytrain.measures.capacity import Capacity, capacity
 from whytrain.measures.cross_entropy import cross_entropy
@@ -207,8 +207,10 @@ def portrait(
         >>> found.checked, found.top.value >= found.bottom.value, found.kernel
         (True, True, '10 training examples or more are needed, got 8')
     """
+    check_whole("sample", sample, 1)
     first = examples(inputs, labels).first
-    pair = read_pair(initial, trained, first, outputs, Hints(order, slope=slope), ignore)
+    with np.errstate(all="ignore"):  # what is not finite is refused
+        pair = read_pair(initial, trained, first, outputs, Hints(order, slope=slope), ignore)
     networks = pair.initial, _known(pair)
     before, after = (list(one.layers) for one in networks)
     measured = deep(*networks, inputs, labels, quantile=quantile, test=test)
