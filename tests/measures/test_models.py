@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from whytrain import UserError
-from whytrain.measures import Dense, capacity, deep, network
+from whytrain.measures import Dense, capacity, cross_entropy, deep, network, top_eigenvalue
 from whytrain.measures.building import Hints
 from whytrain.measures.layer_norms import layer_norms
 from whytrain.measures.pairs import read_pair
@@ -239,7 +239,7 @@ def torch_models(torch):
         "padding": (images(nn.Conv2d(2, 4, 3, padding=1), nn.ReLU()), IMAGES, "Convolution relu"),
         "normalized": (vectors(nn.BatchNorm1d(4, affine=False), nn.ReLU()), VECTORS, "relu"),
         "after": (vectors(nn.ELU(0.5), nn.BatchNorm1d(4)), VECTORS, "elu(0.5)"),
-        "one": (nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 1)), VECTORS, "Dense 4-2"),
+        "one": (nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 1)), VECTORS, "logits 0"),
         "skip": (Block(), VECTORS, "[Dense 5-5 relu + x]"),
         "stride": (images(nn.Conv2d(2, 4, 3, 2, 1), nn.BatchNorm2d(4), nn.ReLU()), IMAGES,
                     "Convolution relu"),
@@ -523,6 +523,18 @@ def test_one_output_needs_no_axis_and_shared_shifts_are_no_difference():
     logits = network(single, VECTORS)(VECTORS)
     np.testing.assert_allclose(logits[:, 1], jax.vmap(single)(VECTORS), rtol=1e-5, atol=1e-6)
     assert not logits[:, 0].any()
+    layers = list(network(single, VECTORS).layers)
+    y = np.arange(6) % 2
+
+    def logistic(net, x):
+        f = jax.vmap(net)(x)
+        return jnp.mean(jax.nn.softplus(f) - y * f)
+
+    tops = (
+        top_eigenvalue(cross_entropy, layers, VECTORS, y),
+        top_eigenvalue(logistic, single, VECTORS),
+    )
+    assert tops[0].value == pytest.approx(tops[1].value, rel=1e-5)
     skip = network(lambda x: (x + 0.0 * (x @ np.eye(5, dtype=np.float32))) @ w, VECTORS)
     np.testing.assert_allclose(skip(VECTORS), VECTORS @ w, rtol=1e-5, atol=1e-6)
 

@@ -157,18 +157,27 @@ def test_the_bound_fails_as_rarely_as_it_says():
     assert binomtest(failed, 1000).proportion_ci(0.99).high <= 0.05
 
 
+NOISE = np.random.default_rng(0)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"delta": 0.0}, "delta must be between 0 and 1"),
         ({"draws": 0}, "draws must be 1 or more"),
         ({"labels": np.zeros(4)}, "8 examples or more"),
-        ({"labels": np.full(10, 0.5)}, "a class from 0"),
+        ({"labels": np.full(10, 0.5)}, "whole numbers from 0 to 1, got 0.5"),
+        ({"labels": np.full(10, np.nan)}, "whole numbers from 0 to 1, got nan"),
+        ({"labels": np.resize([1, -1], 10)}, "whole numbers from 0 to 1, got -1"),
+        ({"inputs": np.full((10, 2), np.nan)}, "the logits are not finite in float32"),
+        ({"params": np.full(2, 1e300)}, "the logits are not finite in float32"),
+        ({"logits": lambda w, x: jnp.sum(x @ w)}, r"of 10 examples got shape \(\)"),
+        ({"logits": lambda w, x: x @ w + NOISE.normal()}, "the logits change from call to call"),
         ({"prior": np.zeros(3)}, "of one network"),
     ],
 )
 def test_a_mistake_is_told(change, message):
-    given = {"prior": np.zeros(2), "params": np.ones(2), "inputs": np.ones((10, 2)),
+    given = {"logits": rule, "prior": np.zeros(2), "params": np.ones(2), "inputs": np.ones((10, 2)),
              "labels": np.zeros(10)} | change  # fmt: skip
     with pytest.raises(UserError, match=message):
-        pac_bayes(rule, **given)
+        pac_bayes(**given)

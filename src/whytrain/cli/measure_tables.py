@@ -22,8 +22,8 @@ def show_network(
     """
     console, sizes = _console(), documents[0]["network"]
     console.print(
-        f"[bold]{sizes['layers']} layers[/]: {sizes['parameters']} parameters, {sizes['examples']} "
-        "examples"
+        f"[bold]{sizes['layers']} layer{'s' * (sizes['layers'] != 1)}[/]: {sizes['parameters']} "
+        f"parameters, {sizes['examples']} examples"
     )
     compared = min(document["compared"] for document in documents)
     console.print(

@@ -75,7 +75,11 @@ def shared_arrays(pair: Pair) -> list[tuple[str, int]]:
             same = [j for j, other in seen if all(map(np.array_equal, one, other))]
             if same and 2 * len(np.unique(one[1])) > one[1].size:
                 found.append(
-                    (f"layers {same[0]} and {i} share one {what}: counted once", one[1].size)
+                    (
+                        f"layers {same[0]} and {i} share one {what}: counted once; curvature, "
+                        "flatness, kernel and PAC-Bayes bound take it as two",
+                        one[1].size,
+                    )
                 )
             else:
                 seen.append((i, one))

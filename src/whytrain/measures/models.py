@@ -25,6 +25,7 @@ from whytrain.measures.stages import (
     Reshape,
     Residual,
     Scale,
+    TwoLogits,
     folded,
     is_layer,
     words_of,
@@ -264,6 +265,4 @@ def _two_logits(stages: list) -> list:
             f"the model has one output and ends in {words_of(stages)[-1]}; a classifier ends in a "
             "dense layer, give its logits"
         )
-    weight = np.asarray(last.weight)
-    bias = None if last.bias is None else np.concatenate([[0.0], np.asarray(last.bias)])
-    return [*stages[:-1], Dense(np.concatenate([np.zeros_like(weight), weight]), bias)]
+    return [*stages, TwoLogits()]

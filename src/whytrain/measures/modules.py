@@ -260,7 +260,8 @@ def _function(torch: Any, target: Any, given: tuple, named: dict) -> Any:
     if name in ("squeeze", "unsqueeze"):
         return _squeezed(name, x, *_arguments(given[1:], named, ("dim", None)))
     if name == "linear":
-        return _dense(x, *_arguments(given[1:], named, ("weight", None), ("bias", None)), name)
+        weight, bias = _arguments(given[1:], named, ("weight", None), ("bias", None))
+        return _dense(x, weight, bias, name)
     if name == "matmul" and given[0] is x and len(chains) == 1:
         return _dense(x, np.transpose(given[1]), None, name)
     if name == "leaky_relu":

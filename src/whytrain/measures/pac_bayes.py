@@ -127,22 +127,21 @@ def pac_bayes(
     if not 0 < delta < 1:
         raise UserError(f"delta must be between 0 and 1, got {delta}")
     y = as_float64(labels, "the labels")
-    if y.ndim != 1 or len(y) != len(inputs) or len(y) < 8 or (y != np.floor(y)).any():
+    if y.ndim != 1 or len(y) != len(inputs) or len(y) < 8:
         raise UserError(
             "there must be 8 examples or more, each with a class from 0; got inputs of shape "
             f"{np.shape(inputs)} and labels of shape {y.shape}"
         )
     found = trained(logits, params)
-    arrays = cast(found.arrays, jnp.float32)
-    data = cast(inputs, jnp.float32), jnp.asarray(y, jnp.int32)
+    with np.errstate(over="ignore"):  # told as logits that are not finite
+        arrays = cast(found.arrays, jnp.float32)
+    examples = cast(inputs, jnp.float32)
     choice, final = jax.random.split(jax_key(seed, key))
-    with told():
-        some = jax.tree.map(lambda leaf: leaf[:1], data[0])
-        shape = np.shape(found.loss(arrays, some))
-    classes = shape[1] if len(shape) == 2 and shape[1] > 1 else 2
-    if y.min() < 0 or y.max() >= classes:
-        raise UserError(f"labels must be whole numbers from 0 to {classes - 1}, got {y.max():g}")
-    squared = squared_distance(prior, params)
+    classes = _classes(found.loss, arrays, examples)
+    odd = y[~((y == np.floor(y)) & (y >= 0) & (y < classes))]
+    if len(odd):
+        raise UserError(f"labels must be whole numbers from 0 to {classes - 1}, got {odd[0]:g}")
+    data, squared = (examples, jnp.asarray(y, jnp.int32)), squared_distance(prior, params)
     size = sum(np.size(leaf) for leaf in jax.tree.leaves(arrays))
     parts = (squared, size, len(y), delta)
 
@@ -162,6 +161,27 @@ def pac_bayes(
         bound, bound >= 1 - 1 / classes, error, upper, sigma, width, divergence, math.sqrt(squared),
         len(y), draws, delta, left_out=found.left_out,
     )  # fmt: skip
+
+
+def _classes(logits: Callable, params: PyTree, inputs: Any) -> int:
+    """How many classes the logits of some examples tell apart."""
+    some = jax.tree.map(lambda leaf: leaf[:_EXAMPLES], inputs)
+    with told():
+        found, again = (np.asarray(logits(params, some)) for _ in range(2))
+    count = len(jax.tree.leaves(some)[0])
+    if found.ndim not in (1, 2) or len(found) != count:
+        raise UserError(
+            f"logits must be (example, classes), or one number an example; of {count} examples got "
+            f"shape {found.shape}"
+        )
+    if not np.isfinite(found).all():
+        raise UserError(
+            "the logits are not finite in float32: are inputs and parameters finite, and scaled as "
+            "in training?"
+        )
+    if (found != again).any():
+        raise UserError("the logits change from call to call; turn dropout off")
+    return found.shape[1] if found.ndim == 2 and found.shape[1] > 1 else 2
 
 
 def _filled(keys: Array) -> Array:

@@ -159,7 +159,15 @@ class Residual(eqx.Module):
         return y + apply(self.shortcut, x).reshape(y.shape)
 
 
-Stage = Dense | Convolution | Activation | Reshape | Transpose | Pool | Scale | Residual
+class TwoLogits(eqx.Module):
+    """One output `f` as the logits 0 and `f`: it has no weights, and changes no length."""
+
+    def __call__(self, x: Float[Numeric, "example 1"]) -> Float[Array, "example 2"]:
+        """The logits of both classes."""
+        return jnp.concatenate([jnp.zeros_like(x), x], axis=1)
+
+
+Stage = Dense | Convolution | Activation | Reshape | Transpose | Pool | Scale | Residual | TwoLogits
 
 
 def apply(stages: Sequence, x: Float[Numeric, "example ..."]) -> Float[Array, "example ..."]:
@@ -374,6 +382,8 @@ def words_of(stages: Sequence) -> list[str]:
         elif isinstance(stage, Residual):
             body, short = (" ".join(words_of(part)) for part in (stage.body, stage.shortcut))
             found.append(f"[{body} + {short or 'x'}]")
+        elif isinstance(stage, TwoLogits):
+            found.append("logits 0 and f")
         elif not isinstance(stage, Reshape):
             kind = getattr(stage, "kind", "")
             found.append(f"{kind} pool" if kind else type(stage).__name__.lower())

@@ -1,11 +1,13 @@
 """Two dense layers with a rectifier between, whatever they were read from."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from whytrain.errors import UserError
 from whytrain.measures.arrays import as_float64
 from whytrain.measures.network import Dense, Network, TwoLayerWeights, shapes
-from whytrain.measures.stages import Activation, Reshape, words_of
+from whytrain.measures.stages import Activation, Reshape, TwoLogits, words_of
 
 
 def two_layers(network: Network) -> tuple[TwoLayerWeights, float]:
@@ -20,7 +22,7 @@ def two_layers(network: Network) -> tuple[TwoLayerWeights, float]:
         >>> weights.hidden, slope
         (3, 0.2)
     """
-    stages = [stage for stage in network.layers if not isinstance(stage, Reshape)]
+    stages = [stage for stage in network.layers if not isinstance(stage, Reshape | TwoLogits)]
     dense = [stage for stage in stages if isinstance(stage, Dense)]
     between = [stage for stage in stages[1:-1] if not isinstance(stage, Dense)]
     if len(dense) != 2 or len(dense) + len(between) != len(stages) or len(between) > 1:
@@ -29,7 +31,12 @@ def two_layers(network: Network) -> tuple[TwoLayerWeights, float]:
             "deep measures others"
         )
     bare = all(isinstance(stage, Dense) for stage in network.layers)
-    return _weights(dense), 0.0 if bare else _slope(between)
+    weights, slope = _weights(dense), 0.0 if bare else _slope(between)
+    if isinstance(network.layers[-1], TwoLogits):
+        zero = np.zeros_like
+        V, bias = (np.concatenate([zero(w), w]) for w in (weights.V, weights.output_bias))
+        weights = replace(weights, V=V, output_bias=bias)
+    return weights, slope
 
 
 def _slope(between: list) -> float:

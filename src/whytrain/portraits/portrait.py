@@ -105,8 +105,8 @@ class Portrait(Documented):
         why = {n: found for n, found in (some | {"capacity": self.capacity}).items()
                if isinstance(found, str)}  # fmt: skip
         return {
-            "network": {"parameters": of.parameters, "layers": len(of.layers),
-                        "examples": len(self.margins)} | two.get("network", {}),
+            "network": two.get("network", {}) | {"parameters": of.parameters,
+                        "layers": len(of.layers), "examples": len(self.margins)},
             "checked": self.checked,
             "compared": of.compared,
             "errors": self._errors(),
