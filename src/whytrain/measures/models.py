@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,6 +119,14 @@ def network(model: Any, example: Any) -> Model:
     )
     names = tuple(str(i) for i, _ in enumerate(stages))
     return Model(tuple(stages), names, (*notes, *([hint] if hint else [])), len(probes), count)
+
+
+def is_model(given: Any) -> bool:
+    """Whether something is a model that `network` may read, and not weights, layers or a file."""
+    if isinstance(given, Network | type | Mapping):
+        return False
+    pair = isinstance(given, tuple | list) and len(given) == 2 and hasattr(given[0], "apply")
+    return callable(given) or is_estimator(given) or pair
 
 
 def _check_stages(stages: Sequence) -> None:

@@ -18,7 +18,7 @@ from whytrain.measures.deep import DeepMeasures, deep
 from whytrain.measures.density import Density, hessian_density
 from whytrain.measures.flatness import Flatness, flatness
 from whytrain.measures.linearity import Linearity, linearity
-from whytrain.measures.models import Model
+from whytrain.measures.models import Model, is_model, network
 from whytrain.measures.network import forward
 from whytrain.measures.network import outputs as outputs_of
 from whytrain.measures.pac_bayes import PacBayes, pac_bayes
@@ -171,7 +171,8 @@ def portrait(
     `network_regime`; of two layers `capacity`, and between two classes `linearity`.
 
     Args:
-        initial: The network before training, as `deep` takes it; best what `network` has read.
+        initial: The network before training: a model, which `network` reads, or what it has read;
+            or as `deep` takes it.
         trained: The network after it.
         inputs: The training examples.
         labels: Their classes.
@@ -198,17 +199,17 @@ def portrait(
     Example:
         >>> import equinox as eqx
         >>> import jax
-        >>> from whytrain.measures import network
         >>> x = np.eye(8)
         >>> before, after = (
         ...     eqx.nn.MLP(8, 2, 4, 1, key=jax.random.key(seed)) for seed in range(2))
         >>> y = np.asarray(jax.vmap(after)(x)).argmax(axis=1)
-        >>> found = portrait(network(before, x), network(after, x), x, y, draws=50)
+        >>> found = portrait(before, after, x, y, draws=50)
         >>> found.checked, found.top.value >= found.bottom.value, found.kernel
         (True, True, '10 training examples or more are needed, got 8')
     """
     check_whole("sample", sample, 1)
     first = examples(inputs, labels).first
+    initial, trained = (network(one, first) if is_model(one) else one for one in (initial, trained))
     with np.errstate(all="ignore"):  # what is not finite is refused
         pair = read_pair(initial, trained, first, outputs, Hints(order, slope=slope), ignore)
     networks = pair.initial, _known(pair)
