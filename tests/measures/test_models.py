@@ -545,6 +545,7 @@ def test_one_output_needs_no_axis_and_shared_shifts_are_no_difference():
         (lambda x: {"logits": x}, "gives a dict and no array of outputs; .* the logits alone"),
         (lambda x: x @ np.full((5, 3), np.nan), "weights of Dense 5-3 .* did training diverge"),
         (lambda x: (x @ np.ones((5, 3))) ** 2, r"not known \(integer_pow\)"),
+        (lambda x: jnp.clip(x @ np.ones((5, 3)), 0, 20), r"not known \(max, min\)"),
         (eqx.filter_vmap(dense(jax.nn.relu)), r"on one example of shape \(5,\)"),
     ],
 )

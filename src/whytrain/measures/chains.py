@@ -12,6 +12,7 @@ from whytrain.errors import UserError
 from whytrain.measures.stages import ACTIVATIONS, Activation, Reshape, Residual, Scale
 
 _GRID = np.concatenate([np.linspace(-8, 8, 161), np.linspace(-0.9, 0.9, 19)])
+_FAR = np.array([-100.0, -50.0, -20.0, 20.0, 50.0, 100.0])  # where numbers may be cut off
 _WHOLE = 1e-6  # off, and a factor is meant to be a whole number
 _SAME = 3e-5  # of functions, whose constants may have been rounded to float32
 
@@ -67,25 +68,27 @@ def recognized(function: Callable[[np.ndarray], Any]) -> tuple[float, float, Act
         >>> recognized(lambda x: 0.5 * np.maximum(x, 0.1 * x))
         (0.5, 0.0, Activation(name='leaky_relu', slope=0.1))
     """
-    values = np.asarray(function(_GRID), np.float64)
+    grid = np.concatenate([_GRID, _FAR])
+    values = np.asarray(function(grid), np.float64)
     if not np.isfinite(values).all():
         return None
     if np.ptp(values) == 0:  # such as a branch that starts with the factor 0
         return 0.0, float(values[0]), Activation("identity")
+    near = slice(len(_GRID))
     at = {x: float(np.asarray(function(np.array([x])), np.float64)[0]) for x in (-1.0, 0.0, 1.0)}
     for found in _candidates(at):
         with jax.enable_x64(True):
-            shape = np.asarray(found(jnp.asarray(_GRID)), np.float64)
+            shape = np.asarray(found(jnp.asarray(grid)), np.float64)
         design = np.stack([shape, np.ones_like(shape)], axis=1)
         if found.homogeneous:  # fixed at 0 and 1, so that no least squares rounds it
             a, b = at[1.0] - at[0.0], at[0.0]
         else:
-            a, b = (float(one) for one in np.linalg.lstsq(design, values)[0])
+            a, b = (float(one) for one in np.linalg.lstsq(design[near], values[near])[0])
         a, b = (
             float(np.round(one)) if abs(one - np.round(one)) < _WHOLE else one for one in (a, b)
         )
-        size = float(np.abs(values).max()) or 1.0
-        if a and np.abs(a * shape + b - values).max() <= _SAME * size:
+        size = np.maximum(np.abs(values[near]).max(), np.abs(values))
+        if a and (np.abs(a * shape + b - values) <= _SAME * size).all():
             return a, b, found
     return None
 
