@@ -12,6 +12,7 @@ from whytrain import UserError
 from whytrain.measures import Dense, capacity, cross_entropy, deep, network, top_eigenvalue
 from whytrain.measures.building import Hints
 from whytrain.measures.layer_norms import layer_norms
+from whytrain.measures.network import outputs
 from whytrain.measures.pairs import read_pair
 from whytrain.measures.paths import path_norm
 from whytrain.measures.stages import ACTIVATIONS, Activation, layers_of
@@ -603,3 +604,13 @@ def test_pytorch_models_are_read_as_they_are_written():
     for model, message in refused:
         with pytest.raises(UserError, match=message):
             network(model, VECTORS)
+
+
+def test_another_activation_is_the_reason_only_where_it_is_nearer():
+    """Weights that were stored in half precision are nearer than leaky rectifiers."""
+    net = [Dense(RNG.normal(size=(6, 5))), Dense(RNG.normal(size=(3, 6)))]
+    said = outputs(net, VECTORS) * (1 + 1e-3 * RNG.normal(size=(6, 3)))
+    with pytest.raises(
+        UserError, match=r"usual causes: .* weights or outputs in reduced precision"
+    ):
+        deep(net, net, VECTORS, np.zeros(6), outputs=said)
