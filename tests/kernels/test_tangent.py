@@ -323,6 +323,23 @@ def test_parameters_in_several_places(f):
     assert gap(found, by_jacobian(f, params, X[:3])) < 1e-14
 
 
+class Scaled:
+    """A function that reads what changes between two calls."""
+
+    scale: float | jax.Array = 1.0
+
+    def __call__(self, p, x):
+        return jax.nn.relu(x @ p) * self.scale
+
+
+def test_a_function_that_changes_is_not_taken_for_what_it_was():
+    f, w = Scaled(), np.ones(4)
+    once = tangent_kernel(f, w, X)
+    for scale in (2.0, jnp.asarray(3.0), jnp.asarray(4.0)):
+        f.scale = scale
+        assert gap(tangent_kernel(f, w, X), float(scale) ** 2 * once) < 1e-14
+
+
 # -- what is refused --------------------------------------------------------------------------
 
 
