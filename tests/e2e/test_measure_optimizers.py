@@ -64,7 +64,7 @@ def test_one_json_document(file, capsys):
         (["--optimizer", "slow"], "train", "a name of its own"),
         (["--level", "2"], "train", "level must lie between 0 and 1"),
         ([], "broken", "line 9: ZeroDivisionError: division by zero"),
-        ([], "words", "must give numbers"),
+        ([], "words", "must be real numbers"),
         ([], "tarin", "has no function 'tarin'; did you mean 'train'"),
     ],
 )
