@@ -343,6 +343,11 @@ def test_a_function_that_changes_is_not_taken_for_what_it_was():
 # -- what is refused --------------------------------------------------------------------------
 
 
+def called_back(p, x):
+    shape = jax.ShapeDtypeStruct(x[:, 0].shape, x.dtype)
+    return jax.pure_callback(np.asarray, shape, x @ p, vmap_method="sequential")
+
+
 def batch_normalized(p, x):
     return (x - x.mean(axis=0)) @ p
 
@@ -361,6 +366,9 @@ def batch_normalized(p, x):
         (lambda p, x: x @ p, X * np.nan, {}, "x1 holds 36 numbers that are not finite"),
         (lambda p, x: x @ p, [["a"]], {}, "x1 must be numbers"),
         (lambda p, x: 1e200 * (x @ p) ** 2, 1e99 * X, {}, "not finite at these inputs"),
+        (lambda p, x: jnp.sqrt(jnp.sum((p - 1) ** 2)) * x, X, {}, "no derivative of a norm"),
+        (called_back, X, {}, "cannot be differentiated: ValueError: Pure callbacks"),
+        (lambda p, x: (x @ p)[:, None][:, :0], X, {}, "gives no outputs"),
         (lambda p, x: x @ p, X, {"x2": X[:, :2]}, "must be alike"),
         (lambda p, x: x @ p, X, {"outputs": "all"}, "outputs must be"),
         (lambda p, x: x @ p, X, {"method": "fast"}, "method must be"),
@@ -417,6 +425,14 @@ def test_a_kernel_on_disk_is_the_one_in_memory(tmp_path):
     np.testing.assert_array_equal(there[:], tangent_kernel(multilayer, PARAMS, X))
     with pytest.raises(UserError, match="is there already"):
         tangent_kernel(multilayer, PARAMS, X, out=tmp_path / "K.zarr")
+
+
+def test_of_a_kernel_that_is_not_finite_nothing_is_left_on_disk(tmp_path):
+    with pytest.raises(UserError, match="is not finite"):
+        tangent_kernel(
+            lambda p, x: x * jnp.abs(p).sum() ** 0.5, np.zeros(4), X, out=tmp_path / "K.zarr"
+        )
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -144,6 +144,19 @@ def examples(x: Any, dtype: Any, name: str) -> np.ndarray:
 
 
 @contextlib.contextmanager
+def differentiated() -> Iterator[None]:
+    """Tell in one line that a network, whose derivatives the block takes, has none in JAX."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # whatever the user's code or JAX makes of it
+        raise UserError(
+            f"f(params, x) cannot be differentiated: {type(error).__name__}: {words(error)}"
+        ) from error
+
+
+@contextlib.contextmanager
 def _told(batch: Any) -> Iterator[None]:
     """Tell in one line that a network, which runs in the block, does not run in JAX."""
     try:
@@ -197,6 +210,8 @@ def _outputs(
             f"shapes {one} and {two}; keep the first axis (squeeze with axis=-1), and jax.vmap a "
             "function of one example"
         )
+    if 0 in one:
+        raise UserError(f"f(params, x) gives no outputs: of one example an array of shape {one}")
     return math.prod(one[1:])
 
 
