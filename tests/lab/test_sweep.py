@@ -56,7 +56,7 @@ def test_impossible_runs_are_refused():
         sweep(lambda keys: 1, runs=0)
 
 
-@pytest.mark.parametrize("seed", [-1, 1.5, True, "1"])
+@pytest.mark.parametrize("seed", [-1, 2**63, True])
 def test_what_is_no_seed_is_refused(seed):
     with pytest.raises(UserError, match="seed must be an integer"):
         check_seed(seed)
