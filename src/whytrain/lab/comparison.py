@@ -15,7 +15,6 @@ from whytrain._lazy import later
 from whytrain._tables import Documented
 from whytrain.errors import UserError
 from whytrain.lab.statistics import HUGE, Estimate, estimate_mean, estimate_rate
-from whytrain.measures.arrays import a, as_float64, check_whole
 
 optimize = later("scipy.optimize")
 stats = later("scipy.stats")
@@ -272,9 +271,9 @@ def compare_optimizers(
         _checked_range("weight_decays", weight_decays, positive=False),
     )
     if not callable(train):
-        raise UserError(f"train must be a function, got {a(train)}")
-    check_whole("seed", seed, 0)
-    check_whole("trials", trials, 2)  # one search has no spread
+        raise UserError(f"train must be a function, got {train!r:.60}")
+    _check_whole("seed", seed, 0)
+    _check_whole("trials", trials, 2)  # one search has no spread
     if not isinstance(level, numbers.Real) or not 0 < level < 1:
         raise UserError(f"level must lie between 0 and 1, got {level!r}")
     say = progress or (lambda line: None)
@@ -386,12 +385,27 @@ def _checked_budget(budget: int | Mapping[str, int], names: Sequence[str]) -> in
                 f"{dict(budget)}"
             )
         budget = budget[names[0]]
-    check_whole("budget", budget, 1)
+    _check_whole("budget", budget, 1)
     return budget
 
 
+def _check_whole(name: str, value: Any, least: int) -> None:
+    if not isinstance(value, numbers.Integral) or value < least:
+        raise UserError(f"{name} must be {least} or more, a whole number, got {value!r}")
+
+
+def _real(given: Any, of: str) -> np.ndarray:
+    try:
+        found = np.asarray(given)
+    except (TypeError, ValueError, RuntimeError) as error:  # rows of several lengths, tensors
+        raise UserError(f"{of} must be real numbers ({' '.join(str(error).split())})") from None
+    if found.dtype.kind in "cmMOSU":
+        raise UserError(f"{of} must be real numbers, got {found.dtype}")
+    return found.astype(float)
+
+
 def _checked_range(name: str, given: tuple[float, float], *, positive: bool) -> Setting:
-    ends = as_float64(given, name)
+    ends = _real(given, name)
     low, high = map(float, ends) if ends.shape == (2,) else (math.nan, math.nan)
     if not (0 <= low <= high < math.inf) or (positive and low == 0):
         above = "above 0" if positive else "0 or above"
@@ -442,7 +456,7 @@ def _parts(given: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def _numbers(what: str, given: Any) -> np.ndarray:
-    values = np.atleast_1d(as_float64(given, f"the {what} that train gives ({given!r:.40})"))
+    values = np.atleast_1d(_real(given, f"the {what} that train gives ({given!r:.40})"))
     if values.ndim != 1 or not values.size:
         raise UserError(f"train must give one {what} a look, got an array of shape {values.shape}")
     return values
