@@ -259,6 +259,23 @@ def writing_to(place: str | Path) -> Iterator[None]:
         raise StoreError(f"cannot write to {place}: {reason}; {way_out}") from error
 
 
+def check_place(directory: Path) -> None:
+    """Refuse what cannot be written to, before work that would be lost; make nothing.
+
+    Args:
+        directory: It, or the nearest one above it that is there, must be a directory to write to.
+
+    Raises:
+        StoreError: It is not.
+    """
+    there = next(place for place in (directory, *directory.absolute().parents) if place.exists())
+    with writing_to(directory):
+        if not there.is_dir():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        if not os.access(there, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
 def _force_to_disk(directory: Path) -> None:
     descriptor = os.open(directory, os.O_RDONLY)
     try:

@@ -22,6 +22,7 @@ def start_worker(threads: int) -> None:
     """
     os.environ.update(worker_environment(threads))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, who then ends us
+    sys.stdout = sys.stderr  # the parent's standard output is for its results
     warn_in_one_line()
 
 

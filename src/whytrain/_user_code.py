@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import sys
@@ -34,7 +35,8 @@ def run_file(path: Path) -> ModuleType:
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))
     try:
-        spec.loader.exec_module(module)
+        with contextlib.redirect_stdout(sys.stderr):  # standard output is for results
+            spec.loader.exec_module(module)
     except UserError:
         raise
     except (Exception, SystemExit) as error:
@@ -77,10 +79,11 @@ def calling(function: Callable[..., Any], path: Path) -> Callable[..., Any]:
 
     def called(*args: Any) -> Any:
         try:
-            return function(*args)
+            with contextlib.redirect_stdout(sys.stderr):
+                return function(*args)
         except UserError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             words = " ".join(str(error).split())[:200]
             where = _line_in(path, error)
             raise UserError(f"{path}{where}: {type(error).__name__}: {words}") from error
@@ -92,7 +95,7 @@ def _line_in(path: Path, error: BaseException) -> str:
     """Say at which line of a file an error arose."""
     lines, trace = [], error.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(path):
+        if trace.tb_frame.f_code.co_filename in (str(path), str(path.absolute())):
             lines.append(trace.tb_lineno)
         trace = trace.tb_next
     return f", line {lines[-1]}" if lines else ""

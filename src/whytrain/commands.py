@@ -123,8 +123,8 @@ def reproduce(
     directory = Path(out or f"{RESULTS}/{_directory(name, preset, claims, written)}")
     with _computing(workers, scheduler, progress) as how:
         found = lab.reproduce(
-            source, preset, directory, seed=seed, check=check, claims=claims, settings=written,
-            **how,
+            source, preset, directory, seed=_plain(seed), check=check, claims=claims,
+            settings=written, **how,
         )  # fmt: skip
     drawings = report.draw_all(found)
     path = report.write(found, directory, drawings)
@@ -179,8 +179,8 @@ def run(
                 source,
                 name,
                 asked,
-                runs=experiment.runs if runs is None else runs,
-                seed=seed,
+                runs=experiment.runs if runs is None else _plain(runs),
+                seed=_plain(seed),
                 out=out,
                 **how,
             )
@@ -235,8 +235,8 @@ def sweep(
     if callable(what):
         if (out, workers, scheduler) != (None, None, None):
             raise UserError("a function is swept here: out, workers, scheduler are for experiments")
-        return lab.sweep(what, runs=runs, seed=seed or 0, **axes)
-    plan = _plan(str(what), runs, seed, axes)
+        return lab.sweep(what, runs=_plain(runs), seed=_plain(seed) or 0, **axes)
+    plan = _plan(str(what), _plain(runs), _plain(seed), axes)
     with tempfile.TemporaryDirectory() as scratch:
         place = scratch if out is None else out
         tally = run_plan(plan, place, workers=workers, scheduler=scheduler, progress=progress)
@@ -329,9 +329,14 @@ def _warn_of_failures(tally: Tally) -> None:
         warnings.warn(told, stacklevel=3)
 
 
+def _plain(value: Any) -> Any:
+    """A number of NumPy as one of Python."""
+    return value.item() if hasattr(value, "item") else value
+
+
 def _written(value: Any) -> str:
     """A value as it is written behind `--set NAME=`."""
-    plain = value.item() if hasattr(value, "item") else value  # of NumPy
+    plain = _plain(value)
     if plain is None or isinstance(plain, bool):
         return str(plain).lower()
     return repr(plain) if isinstance(plain, float) else str(plain)

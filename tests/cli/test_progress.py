@@ -48,3 +48,10 @@ def test_pieces_of_several_experiments_do_not_tell_how_long_the_rest_takes(clock
     clock[0] += 300
     bar.show(Counts(92, computed=2, running=2, alike=False), "networks")
     assert capsys.readouterr().err == "whytrain: 2 of 92 done, 2 running, 5 min so far\n"
+
+
+def test_what_is_printed_meanwhile_goes_to_standard_error(capsys):
+    with LiveProgress():
+        print("hello")
+    print("result")
+    assert capsys.readouterr() == ("result\n", "hello\n")

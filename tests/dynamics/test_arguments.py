@@ -65,6 +65,8 @@ asked = inspect.unwrap(simulate)  # as users call it, whom no type checker prote
         ({"starts": [1, 2, 3]}, "a list is a pytree of its own: give an array"),
         ({"starts": "abc"}, "starts must hold numbers"),
         ({"starts": None}, "got no array"),
+        ({"starts": ONES + 1j}, "starts must hold numbers, .* complex numbers; give real and"),
+        ({"starts": np.ones((2, 0))}, "starts hold no parameter"),
         ({"landscape": NETWORK, "starts": [1, 2, 3]},
          r"starts of a SharedFilter must be Weights\(filter, output\), .* got a list of 3"),
         ({"landscape": NETWORK, "starts": Weights(np.ones((2, 1)), np.ones((2, 2)))},
@@ -95,6 +97,10 @@ asked = inspect.unwrap(simulate)  # as users call it, whom no type checker prote
         ({"observables": "loss"}, r"observables must be names such as \('loss',\)"),
         ({"observables": {"loss": 3}}, "observable 'loss' must be a function"),
         ({"observables": {"all": lambda p: p}}, r"observable 'all' must be one number, got"),
+        ({"observables": {"all": lambda p: {"p": p}}}, r"must be one number, got \{'p': float64"),
+        ({"observables": {"all": lambda p: 1 / 0}}, "observable 'all' cannot"),
+        ({"observables": {"outcome": lambda p: p}}, "an observable cannot be named 'outcome'"),
+        ({"steps": 2**70}, "steps must be 1 or more, got 1180591620717411303424"),
         ({"extremes": "loss"}, r"extremes must be names, such as \('loss',\)"),
         ({"block": 0}, "block must be a whole number from 1 on, got 0"),
         ({"threads": 1.5}, "threads must be a whole number from 1 on, got 1.5"),
@@ -109,7 +115,7 @@ def test_one_line_that_says_what_would_be_right(how, message):
     assert "\n" not in str(found.value)
 
 
-@pytest.mark.parametrize("size", ["0.1", None, object(), [], True])
+@pytest.mark.parametrize("size", ["0.1", None, object(), [], True, np.nan, np.ones(2)])
 def test_a_step_size_is_a_number_or_a_schedule(size):
     with pytest.raises(UserError, match="step_size must"):
         check_sizes("step_size", size)

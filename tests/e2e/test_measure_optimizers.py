@@ -18,6 +18,13 @@ def broken(optimizer, learning_rate, weight_decay, seed):
 
 def words(optimizer, learning_rate, weight_decay, seed):
     return "good"
+
+def leaves(optimizer, learning_rate, weight_decay, seed):
+    raise SystemExit(3)
+
+def prints(optimizer, learning_rate, weight_decay, seed):
+    print("hello")
+    return train(optimizer, learning_rate, weight_decay, seed)
 """
 
 
@@ -64,7 +71,8 @@ def test_one_json_document(file, capsys):
         (["--optimizer", "slow"], "train", "a name of its own"),
         (["--level", "2"], "train", "level must lie between 0 and 1"),
         ([], "broken", "line 9: ZeroDivisionError: division by zero"),
-        ([], "words", "must give numbers"),
+        ([], "words", "must be real numbers"),
+        ([], "leaves", "line 15: SystemExit: 3"),
         ([], "tarin", "has no function 'tarin'; did you mean 'train'"),
     ],
 )
@@ -72,3 +80,20 @@ def test_mistakes_are_told_in_one_line(more, function, message, file, capsys):
     assert main(asked(file, *more, function=function)) == 2
     [line] = [one for one in capsys.readouterr().err.splitlines() if "error" in one]
     assert message in line
+
+
+def test_what_a_training_prints_is_not_among_the_results(file, capsys, monkeypatch):
+    monkeypatch.chdir(file.parent)
+    assert main(asked(file.name, "--json", function="prints")) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["sentence"] == "quick is better than slow."
+    assert "hello" in shown.err
+    assert main(asked(file.name, function="broken")) == 2
+    assert "mine.py, line 9: ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_first_training(file, capsys):
+    for place in (file, file / "pictures"):
+        assert main(asked(file, "--out", str(place))) == 2
+        [line] = capsys.readouterr().err.splitlines()
+        assert "File exists; give another --out" in line

@@ -57,6 +57,18 @@ def test_drift_is_in_the_norms_that_it_names():
     assert found.similarity == pytest.approx(similarity(K, K + change))
 
 
+@pytest.mark.parametrize("scale", [2.0**-700, 2.0**700])
+def test_squares_that_leave_the_range_of_numbers_change_nothing(scale):
+    L = K + np.outer(Y, Y)
+    assert similarity(scale * K, scale * L) == similarity(K, L)
+    assert drift(scale * K, scale * L) == drift(K, L)
+
+
+def test_the_floor_is_that_of_the_kernels_own_precision():
+    found = spectrum(jax.numpy.asarray(K, jax.numpy.bfloat16))
+    assert found.floor == 6 * 2**-7 * found.values[0]
+
+
 def test_regression_is_the_end_of_the_linearized_flow():
     """The flow of a linearized network, by matrix exponential, for a very long time."""
     net = FullyConnected((3, 40), activation=jax.nn.softplus)
@@ -92,6 +104,12 @@ def test_ridge_regression_is_scikit_learns():
         (lambda: similarity(K, K[:3, :3]), "on one batch"),
         (lambda: drift(K, K[:3, :3]), "on one batch"),
         (lambda: drift(0 * K, K), "the initial kernel is 0"),
+        (lambda: spectrum(K * 1j), "must be real numbers"),
+        (lambda: alignment(K, 0 * Y, centered=False), "targets are 0"),
+        (lambda: alignment(K, Y * np.nan), "targets must be finite"),
+        (lambda: kernel_regression(K, Y * np.nan, K), "targets must be finite"),
+        (lambda: kernel_regression(K, Y, K, initial=Y[:, None]), "or of the shape .6,."),
+        (lambda: kernel_regression(K, Y, K, initial_others=Y[:2]), "or of the shape .6,."),
         (lambda: kernel_regression(K, Y, ROOT), "must fit"),
         (lambda: kernel_regression(K, Y, K, regularization=-1), "0 or more"),
     ],

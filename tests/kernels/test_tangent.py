@@ -262,7 +262,90 @@ def test_many_generated_networks(made):
     agrees(made)
 
 
+# -- parameters in several places -------------------------------------------------------------
+
+
+def in_one_vector(p, x):
+    """Weights and biases in one vector."""
+    return jnp.tanh(x @ p["flat"][:12].reshape(4, 3) + p["flat"][12:15])
+
+
+def biases_repeated(p, x):
+    """Steps with parts of an array, which holds one bias twice."""
+    biases = jnp.broadcast_to(p["bias"], (2, 4))
+    return jax.lax.scan(lambda h, b: (jnp.tanh(h @ p["square"] + b), None), x, biases)[0]
+
+
+def bias_in_a_loop(p, x):
+    """A sum made before a loop, to which all steps add a bias."""
+    h = x @ p["square"]
+
+    def step(c, _):
+        return jnp.tanh(c + (h + p["bias"])), None
+
+    return jax.lax.scan(step, jnp.zeros_like(h), None, length=3)[0]
+
+
+def column_and_row(p, x):
+    """Biases that have a number in common."""
+    h = jnp.tanh(x @ p["other"] + p["square"].T[0])
+    return jnp.tanh(h @ p["other"] + p["square"][1])
+
+
+def two_layouts(p, x):
+    return jnp.tanh(x @ p["other"] + p["square"].reshape(16)[:4]) * 2 @ p["other"] + p["square"][1]
+
+
+def bias_of_two_convolutions(p, x):
+    """One in groups, one in none."""
+    bias, images = p["bias"][:, None, None], jnp.tile(x.reshape(-1, 1, 2, 2), (1, 4, 1, 1))
+    a, b = p["square"].reshape(4, 1, 2, 2), p["other"].reshape(4, 4, 1, 1)
+    h = jax.lax.conv_general_dilated(images, a, (1, 1), "SAME", feature_group_count=4) + bias
+    return (jax.lax.conv_general_dilated(jnp.tanh(h), b, (1, 1), "SAME") + bias).mean((2, 3))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        in_one_vector,
+        biases_repeated,
+        bias_in_a_loop,
+        column_and_row,
+        two_layouts,
+        bias_of_two_convolutions,
+    ],
+)
+def test_parameters_in_several_places(f):
+    rng = np.random.default_rng(0)
+    shapes = {"flat": 15, "bias": 4, "square": (4, 4), "other": (4, 4)}
+    params = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    found = tangent_kernel(f, params, X[:3], method="structured")
+    assert gap(found, by_jacobian(f, params, X[:3])) < 1e-14
+
+
+class Scaled:
+    """A function that reads what changes between two calls."""
+
+    scale: float | jax.Array = 1.0
+
+    def __call__(self, p, x):
+        return jax.nn.relu(x @ p) * self.scale
+
+
+def test_a_function_that_changes_is_not_taken_for_what_it_was():
+    f, w = Scaled(), np.ones(4)
+    once = tangent_kernel(f, w, X)
+    for scale in (2.0, jnp.asarray(3.0), jnp.asarray(4.0)):
+        f.scale = scale
+        assert gap(tangent_kernel(f, w, X), float(scale) ** 2 * once) < 1e-14
+
+
 # -- what is refused --------------------------------------------------------------------------
+
+
+def called_back(p, x):
+    shape = jax.ShapeDtypeStruct(x[:, 0].shape, x.dtype)
+    return jax.pure_callback(np.asarray, shape, x @ p, vmap_method="sequential")
 
 
 def batch_normalized(p, x):
@@ -283,6 +366,9 @@ def batch_normalized(p, x):
         (lambda p, x: x @ p, X * np.nan, {}, "x1 holds 36 numbers that are not finite"),
         (lambda p, x: x @ p, [["a"]], {}, "x1 must be numbers"),
         (lambda p, x: 1e200 * (x @ p) ** 2, 1e99 * X, {}, "not finite at these inputs"),
+        (lambda p, x: jnp.sqrt(jnp.sum((p - 1) ** 2)) * x, X, {}, "no derivative of a norm"),
+        (called_back, X, {}, "cannot be differentiated: ValueError: Pure callbacks"),
+        (lambda p, x: (x @ p)[:, None][:, :0], X, {}, "gives no outputs"),
         (lambda p, x: x @ p, X, {"x2": X[:, :2]}, "must be alike"),
         (lambda p, x: x @ p, X, {"outputs": "all"}, "outputs must be"),
         (lambda p, x: x @ p, X, {"method": "fast"}, "method must be"),
@@ -339,6 +425,14 @@ def test_a_kernel_on_disk_is_the_one_in_memory(tmp_path):
     np.testing.assert_array_equal(there[:], tangent_kernel(multilayer, PARAMS, X))
     with pytest.raises(UserError, match="is there already"):
         tangent_kernel(multilayer, PARAMS, X, out=tmp_path / "K.zarr")
+
+
+def test_of_a_kernel_that_is_not_finite_nothing_is_left_on_disk(tmp_path):
+    with pytest.raises(UserError, match="is not finite"):
+        tangent_kernel(
+            lambda p, x: x * jnp.abs(p).sum() ** 0.5, np.zeros(4), X, out=tmp_path / "K.zarr"
+        )
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

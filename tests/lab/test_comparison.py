@@ -98,11 +98,31 @@ def test_scores_are_compared_at_the_loss_that_both_reach():
 def test_a_score_between_two_looks():
     curve = Curve(np.array([4.0, np.nan, 2.0, 2.5, 1.0]), np.array([8.0, 0.0, 6.0, 9.0, 5.0]))
     assert curve.at(2.0) == 6.0
-    assert curve.at(1.5) == pytest.approx(5 + 4 * 0.5)
+    assert curve.at(1.5) == pytest.approx(5 + 4 / 3)  # on the way from 2.5 to 1
     assert curve.at(5.0) == 8.0
 
 
-@pytest.mark.parametrize("broken", [math.nan, math.inf])
+def test_looks_without_a_score_are_passed_over():
+    def train(optimizer, learning_rate, weight_decay, seed):
+        loss = np.exp(-np.arange(7) * (2 if optimizer == "fast" else 1))
+        score = 3 * loss + 0.01 * np.random.default_rng(seed).normal()
+        return {"loss": loss, "score": np.where(np.arange(7) % 3, np.nan, score)}
+
+    found = compare_optimizers(train, ["fast", "slow"])
+    assert abs(found.pairs[0].difference.value) < 1e-2
+
+
+def test_with_losses_of_one_method_only_the_ends_are_compared():
+    def train(optimizer, learning_rate, weight_decay, seed):
+        noise = np.random.default_rng([seed, len(optimizer)]).normal()
+        return noise if optimizer == "end" else {"loss": [1.0, 0.5], "score": [9.0, noise]}
+
+    found = compare_optimizers(train, ["end", "looks"])
+    assert not found.matched
+    assert found.pairs[0].difference == found.pairs[0].at_end
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf, 1e200])
 def test_trainings_that_break_down_are_counted_and_lose(broken):
     def train(optimizer, learning_rate, weight_decay, seed):
         score = np.random.default_rng(seed).uniform()
@@ -190,7 +210,9 @@ def test_the_arithmetic_of_a_public_log(steps, means, runs, printed):
         ({"learning_rates": (1.0, 0.1)}, "learning_rates must be"),
         ({"weight_decays": (-1.0, 0.1)}, "weight_decays must be"),
         ({"weight_decays": (0.0, math.inf)}, "weight_decays must be"),
-        ({"train": lambda *_: "good"}, "must give numbers"),
+        ({"seed": -1}, "seed must be 0 or more"),
+        ({"train": lambda *_: "good"}, "must be real numbers"),
+        ({"train": lambda *_: None}, r"loss that train gives \(None\) must be real numbers"),
         ({"train": lambda *_: [[1.0]]}, "one loss a look"),
         ({"train": lambda *_: []}, "one loss a look"),
         ({"train": lambda *_: {"loss": 1.0}}, "'loss' and 'score'"),

@@ -174,6 +174,15 @@ def test_a_cluster_without_dask_is_told_how_to_install_it(monkeypatch):
         pass
 
 
+@pytest.mark.parametrize("address", ["", "foo", "ftp://x:3", "tcp://host"])
+def test_what_is_no_address_of_a_scheduler_is_refused(address):
+    with (
+        pytest.raises(UserError, match="such as tcp://host:8786"),
+        open_executor(scheduler=address),
+    ):
+        pass
+
+
 @pytest.mark.optional("Dask")
 def test_a_scheduler_that_does_not_answer_is_told():
     pytest.importorskip("distributed")

@@ -5,6 +5,7 @@ import xarray as xr
 
 from whytrain.errors import UserError
 from whytrain.lab import sweep
+from whytrain.lab.tasks import check_seed
 
 
 def test_a_number_a_point():
@@ -53,3 +54,21 @@ def test_no_axis_is_one_point():
 def test_impossible_runs_are_refused():
     with pytest.raises(UserError, match="number of runs"):
         sweep(lambda keys: 1, runs=0)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, True])
+def test_what_is_no_seed_is_refused(seed):
+    with pytest.raises(UserError, match="seed must be an integer"):
+        check_seed(seed)
+
+
+@pytest.mark.parametrize("values", [[], [1, 1], [[1], [2]], "abc"])
+def test_an_axis_is_a_list_of_different_values(values):
+    with pytest.raises(UserError, match="axis 'x' must be a list of different values"):
+        sweep(lambda x: x, x=values)
+
+
+@pytest.mark.parametrize("value", [None, np.ones(2), {"a": [1, 2]}])
+def test_a_function_returns_what_can_be_labeled(value):
+    with pytest.raises(UserError, match="must return a number"):
+        sweep(lambda x: value, x=[1, 2])

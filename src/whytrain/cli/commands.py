@@ -259,26 +259,28 @@ def sweep(
     with LiveProgress(_where(workers, scheduler)) as progress:
         from whytrain import commands, lab, studies
         from whytrain.cli import tables
+        from whytrain.lab.execution import Tally
 
         plan = lab.read_plan(file, studies.source)
         if dry_run:
             progress.say("measuring one setting")
-            cost = lab.sweep_cost(plan, out)
-            progress.stop()
-            _print_json(dataclasses.asdict(cost)) if as_json else tables.show_cost(cost)
-            return Status.DONE
-        tally = commands.run_plan(
-            plan,
-            out,
-            keep=keep_runs,
-            retry_failed=retry_failed,
-            workers=workers,
-            scheduler=scheduler,
-            progress=progress,
-        )
-    _tell_if_nothing_computed(tally.computed + len(tally.failures), tally.reused, out)
+            done = lab.sweep_cost(plan, out)
+        else:
+            done = commands.run_plan(
+                plan,
+                out,
+                keep=keep_runs,
+                retry_failed=retry_failed,
+                workers=workers,
+                scheduler=scheduler,
+                progress=progress,
+            )
+    if not isinstance(done, Tally):
+        _print_json(dataclasses.asdict(done)) if as_json else tables.show_cost(done)
+        return Status.DONE
+    _tell_if_nothing_computed(done.computed + len(done.failures), done.reused, out)
     _show_status(lab.Sweep.open(out).status(), as_json)
-    return Status.DIFFERS if tally.failures else Status.DONE
+    return Status.DIFFERS if done.failures else Status.DONE
 
 
 @app.command()

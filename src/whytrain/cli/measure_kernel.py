@@ -4,7 +4,9 @@
 measured, with targets of any kind, and nothing else is computed.
 """
 
+import contextlib
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -49,10 +51,11 @@ def kernel(
             raise UserError(
                 "--python names the network itself; leave out --order, --ignore, --outputs"
             )
-        found = kernels.kernel_regime(
-            find_callable(python)[0], before, after, arrays["inputs"], arrays["labels"],
-            test=test, points=points, memory=memory,
-        )  # fmt: skip
+        with contextlib.redirect_stdout(sys.stderr):  # what the network prints is no result
+            found = kernels.kernel_regime(
+                find_callable(python)[0], before, after, arrays["inputs"], arrays["labels"],
+                test=test, points=points, memory=memory,
+            )  # fmt: skip
     else:
         found = kernels.network_regime(
             before, after, arrays["inputs"], arrays["labels"],

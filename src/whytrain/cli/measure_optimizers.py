@@ -36,10 +36,13 @@ def optimizers(
 ) -> None:
     """Compare optimizers on your own training, each as well tuned as the other."""
     from whytrain import lab
+    from whytrain._files import check_place
     from whytrain._user_code import calling, find_callable
     from whytrain.cli import measure_tables
 
     train, _, path = find_callable(python)
+    if out is not None:
+        check_place(out)
     found = lab.compare_optimizers(
         calling(train, path),
         optimizer,

@@ -1,5 +1,6 @@
 """Progress on a terminal; elsewhere a plain line now and then."""
 
+import contextlib
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -17,7 +18,8 @@ QUIET = 30.0  # seconds between two plain lines
 class LiveProgress:
     """A bar and a clock on standard error, from the beginning of a block to its end.
 
-    Where standard error is no terminal, there is a plain line every 30 seconds instead.
+    Where standard error is no terminal, there is a plain line every 30 seconds instead. What a
+    study prints meanwhile goes there, too: standard output is for results.
 
     Args:
         where: Who computes, in words.
@@ -43,11 +45,14 @@ class LiveProgress:
         self._ran: tuple[float, int] | None = None
 
     def __enter__(self) -> "LiveProgress":
+        self._printed = contextlib.redirect_stdout(sys.stderr)
+        self._printed.__enter__()
         self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
+        self._printed.__exit__(None, None, None)
 
     def say(self, words: str) -> None:
         """Show what is being done that nobody can count."""

@@ -20,6 +20,8 @@ optax = later("optax")
 
 Observed = Callable | None  # None: a number that the landscape has by that name
 
+_RESULTS = ("run", "time", "outcome", "steps", "stopped")
+
 KEYS = "keys must be one random key a run, as of jax.random.split(jax.random.key(0), runs)"
 
 
@@ -84,7 +86,10 @@ def checked_starts(landscape: Landscape, starts: PyTree, dtype: Any = np.float64
             f"runs in each field, got {_said(starts)}"
         )
     try:
-        starts = jax.tree.map(lambda leaf: np.asarray(leaf, dtype=dtype), starts)
+        starts = jax.tree.map(np.asarray, starts)
+        if any(np.iscomplexobj(leaf) for leaf in jax.tree.leaves(starts)):
+            raise TypeError("complex numbers; give real and imaginary part apart")
+        starts = jax.tree.map(lambda leaf: leaf.astype(dtype, copy=False), starts)
     except (TypeError, ValueError) as error:
         raise UserError(
             f"starts must hold numbers, each array with a leading axis of runs: {_line(error)}"
@@ -96,6 +101,8 @@ def checked_starts(landscape: Landscape, starts: PyTree, dtype: Any = np.float64
             f"starts must have the same leading axis of 1 or more runs in every array, got "
             f"{sorted(counts) or 'no array'}{hint}"
         )
+    if not any(leaf.size for leaf in jax.tree.leaves(starts)):
+        raise UserError("starts hold no parameter: their arrays have an axis of length 0")
     if isinstance(landscape, Reduction) and any(leaf.ndim != 1 for leaf in starts):
         raise UserError(
             f"each field of {_form(landscape.parameters)} must be one number a run, got shapes "
@@ -116,7 +123,7 @@ def checked_steps(steps: Any, flow: bool) -> Any:
         if not number or not (0 < steps < np.inf):
             raise UserError(f"steps, the time at which a flow ends, must be > 0, got {steps!r}")
         return steps
-    if not number or steps != np.floor(steps) or not steps >= 1 or steps == np.inf:
+    if not number or not 1 <= steps < 2**63 or steps != np.floor(steps):
         what = steps if number else repr(steps)
         raise UserError(f"steps must be 1 or more, got {what}: a whole number")
     return int(steps)
@@ -193,6 +200,12 @@ def checked_observables(
                 raise UserError(
                     f"observable {name!r} must be a function of the parameters, got {function!r}"
                 )
+            if name in _RESULTS or name.startswith("final"):
+                raise UserError(f"an observable cannot be named {name!r}, as another result is")
+            one = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), starts)
+            said = _shape_of(f"observable {name!r} cannot take one of the starts", function, one)
+            if not isinstance(said, jax.ShapeDtypeStruct):
+                raise UserError(f"observable {name!r} must be one number, got {_shapes(said)}")
         return observables
     if isinstance(observables, str) or not all(isinstance(n, str) for n in _list(observables)):
         raise UserError(

@@ -301,6 +301,9 @@ def check_sizes(name: str, sizes: Any, schedules: bool = True) -> None:
     leaves = jax.tree.leaves(sizes, is_leaf=lambda leaf: leaf is None or callable(leaf))
     for leaf in leaves:
         number = isinstance(leaf, int | float | np.generic | np.ndarray | jax.Array)
+        number = (
+            number and np.ndim(leaf) == 0 and (isinstance(leaf, jax.Array) or np.isfinite(leaf))
+        )
         if isinstance(leaf, bool) or not (number or (schedules and callable(leaf))):
             kinds = "a number or a schedule" if schedules else "a number"
             raise UserError(f"{name} must be {kinds}, or a pytree of them, got {leaf!r}")

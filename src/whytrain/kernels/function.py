@@ -1,9 +1,11 @@
 """A user's network as the kernels see it: a function of arrays and a batch, looked at first."""
 
 import contextlib
+import hashlib
 import math
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -93,17 +95,24 @@ def function(f: Any, params: PyTree, x: np.ndarray, dtype: Any) -> Function:
     ]
     leaves = jax.device_put(alike)  # all at once
     shapes = tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves)
-    outputs = _outputs(call, shapes, jax.ShapeDtypeStruct(x.shape[1:], x.dtype))
+    example = jax.ShapeDtypeStruct(x.shape[1:], x.dtype)
+    call = replace(call, computes=_computes(call, shapes, example))
+    outputs = _outputs(call, shapes, example)
     _check_alone(call, leaves, x)
     return Function(call, leaves, found.names, dtype, outputs)
 
 
 @dataclass(frozen=True)
 class _Call:
-    """The network as a function of a list of arrays; equal to its like, so that it is cached."""
+    """The network as a function of a list of arrays; equal to its like, so that it is cached.
+
+    A function may read what changes between two calls, such as a global name: it is alike only if
+    it computes the same, too.
+    """
 
     f: Callable[..., Any]
     structure: Any
+    computes: bytes = b""
 
     def __call__(self, leaves: list, batch: Any) -> Any:
         return self.f(jax.tree.unflatten(self.structure, leaves), batch)
@@ -135,6 +144,19 @@ def examples(x: Any, dtype: Any, name: str) -> np.ndarray:
 
 
 @contextlib.contextmanager
+def differentiated() -> Iterator[None]:
+    """Tell in one line that a network, whose derivatives the block takes, has none in JAX."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # whatever the user's code or JAX makes of it
+        raise UserError(
+            f"f(params, x) cannot be differentiated: {type(error).__name__}: {words(error)}"
+        ) from error
+
+
+@contextlib.contextmanager
 def _told(batch: Any) -> Iterator[None]:
     """Tell in one line that a network, which runs in the block, does not run in JAX."""
     try:
@@ -147,6 +169,20 @@ def _told(batch: Any) -> Iterator[None]:
             f"{type(error).__name__}: {words(error)}; it takes a batch (jax.vmap a function of one "
             "example) and must be written with jax.numpy"
         ) from error
+
+
+def _computes(
+    call: Callable, leaves: tuple[jax.ShapeDtypeStruct, ...], example: jax.ShapeDtypeStruct
+) -> bytes:
+    """A checksum of all that a function does now, and of the arrays that it reads."""
+    batch = jax.ShapeDtypeStruct((1, *example.shape), example.dtype)
+    with _told(batch):  # a new function each time, or JAX would give what it knows
+        closed = jax.make_jaxpr(lambda *given: call(*given))(list(leaves), batch)
+    found = hashlib.sha256(re.sub(r"0x[0-9a-f]+", "", str(closed)).encode())
+    for array in closed.consts:
+        key = jnp.issubdtype(array.dtype, jax.dtypes.prng_key)
+        found.update(np.asarray(jax.random.key_data(array) if key else array).tobytes())
+    return found.digest()
 
 
 @lru_cache(maxsize=64)
@@ -174,6 +210,8 @@ def _outputs(
             f"shapes {one} and {two}; keep the first axis (squeeze with axis=-1), and jax.vmap a "
             "function of one example"
         )
+    if 0 in one:
+        raise UserError(f"f(params, x) gives no outputs: of one example an array of shape {one}")
     return math.prod(one[1:])
 
 

@@ -107,7 +107,9 @@ class Program:
             use, first = self.uses[group[0]], group[0]
             if self.single(group):
                 _, found = single.setdefault(use.tap, (signals[first][:, 0, 0], {}))
-                found[use.leaf] = inputs[first].reshape(-1)
+                # Parts of one parameter, such as weights and biases in one array.
+                here = [found[use.leaf]] if use.leaf in found else []
+                found[use.leaf] = jnp.concatenate([*here, inputs[first].reshape(-1)])
             else:
                 parts = (_gradient(inputs[i], signals[i]) for i in group)
                 gradients.setdefault(use.leaf, []).append(sum(parts))

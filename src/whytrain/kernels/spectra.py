@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from whytrain._types import Numeric
 from whytrain.errors import UserError
+from whytrain.measures.arrays import as_float64
 
 Matrix = Float[np.ndarray, "n n"]
 
@@ -73,8 +75,7 @@ def spectrum(kernel: Numeric) -> Spectrum:
         3.0
     """
     values = np.linalg.eigvalsh(check_kernel(kernel))[::-1]
-    eps = np.finfo(np.asarray(kernel).dtype if np.asarray(kernel).dtype.kind == "f" else float).eps
-    return Spectrum(values, float(len(values) * eps * np.abs(values).max()))
+    return Spectrum(values, float(len(values) * _epsilon(kernel) * np.abs(values).max()))
 
 
 def alignment(kernel: Numeric, targets: Numeric, *, centered: bool = True) -> float:
@@ -98,12 +99,13 @@ def alignment(kernel: Numeric, targets: Numeric, *, centered: bool = True) -> fl
         1.000000
     """
     K = check_kernel(kernel)
-    y = np.asarray(targets, np.float64).reshape(len(K), -1) if _fits(targets, K) else None
-    if y is None:
+    y = _finite(targets, "targets")
+    if y.ndim == 0 or len(y) != len(K):
         raise UserError(
             f"targets must be one row for each of the {len(K)} examples of the kernel, got the "
-            f"shape {np.shape(targets)}; for several outputs take outputs='trace'"
+            f"shape {y.shape}; for several outputs take outputs='trace'"
         )
+    y = _scaled(y.reshape(len(K), -1))
     return similarity(K, y @ y.T, centered=centered)
 
 
@@ -120,6 +122,9 @@ def similarity(one: Numeric, other: Numeric, *, centered: bool = True) -> float:
     K, L = check_kernel(one), check_kernel(other)
     if K.shape != L.shape:
         raise UserError(f"kernels must be on one batch, got shapes {K.shape} and {L.shape}")
+    if not (K.any() and L.any()):
+        raise UserError("a kernel or the targets are 0: there is nothing to compare")
+    K, L = _scaled(K), _scaled(L)
     if centered:
         sizes = np.linalg.norm(K), np.linalg.norm(L)
         K, L = _center(K), _center(L)
@@ -163,11 +168,12 @@ def drift(initial: Numeric, kernel: Numeric) -> Drift:
         raise UserError(f"kernels must be on one batch, got shapes {K0.shape} and {K.shape}")
     if not K0.any():
         raise UserError("the initial kernel is 0: there is nothing to compare with")
-    change = K - K0
     try:
         alike = similarity(K0, K)
     except UserError:
         alike = None
+    K0, K = _scaled(K0), _scaled(K, like=K0)
+    change = K - K0
     return Drift(
         frobenius=float(np.linalg.norm(change) / np.linalg.norm(K0)),
         operator=_spectral_norm(change) / _spectral_norm(K0),
@@ -202,27 +208,28 @@ def kernel_regression(
         initial_others: `f_0(x)`.
 
     Raises:
-        UserError: Shapes do not fit, or the regularization is below 0.
+        UserError: Shapes do not fit, a number is not finite, or the regularization is below 0.
 
     Example:
         >>> kernel_regression(2 * np.eye(2), np.array([1.0, 3.0]), np.array([[1.0, 1.0]]))
         array([2.])
     """
-    K, rows, y = check_kernel(kernel), np.asarray(others, np.float64), np.asarray(targets, float)
-    if rows.ndim != 2 or rows.shape[1] != len(K) or len(y) != len(K):
+    K, rows, y = check_kernel(kernel), _finite(others, "others"), _finite(targets, "targets")
+    if rows.ndim != 2 or rows.shape[1] != len(K) or y.shape[:1] != (len(K),):
         raise UserError(
             f"kernel (n, n), targets (n, ...) and others (m, n) must fit, got {K.shape}, {y.shape} "
             f"and {rows.shape}"
         )
     if not regularization >= 0:
         raise UserError(f"regularization must be 0 or more, got {regularization}")
+    start = _outputs(initial, y.shape, "initial")
+    start_others = _outputs(initial_others, (len(rows), *y.shape[1:]), "initial_others")
     values, vectors = np.linalg.eigh(K)
     shifted = values + len(K) * regularization
-    eps = np.finfo(np.asarray(kernel).dtype if np.asarray(kernel).dtype.kind == "f" else float).eps
-    known = shifted > len(K) * eps * np.abs(values).max()
+    known = shifted > len(K) * _epsilon(kernel) * np.abs(values).max()
     inverse = np.divide(1, shifted, out=np.zeros_like(shifted), where=known)
-    weights = (vectors * inverse) @ (vectors.T @ (y - initial))
-    return initial_others + rows @ weights
+    weights = (vectors * inverse) @ (vectors.T @ (y - start))
+    return start_others + rows @ weights
 
 
 def check_kernel(kernel: Numeric) -> Matrix:
@@ -231,7 +238,7 @@ def check_kernel(kernel: Numeric) -> Matrix:
     Raises:
         UserError: It is not square, not symmetric, or not finite.
     """
-    found = np.asarray(kernel, np.float64)
+    found = as_float64(kernel, "a kernel")
     if found.ndim != 2 or found.shape[0] != found.shape[1] or not found.size:
         raise UserError(f"a kernel of one batch is square, got the shape {found.shape}")
     if not np.isfinite(found).all():
@@ -250,5 +257,31 @@ def _center(kernel: Matrix) -> Matrix:
     return rows - rows.mean(axis=1, keepdims=True)
 
 
-def _fits(targets: Any, kernel: Matrix) -> bool:
-    return np.ndim(targets) > 0 and np.shape(targets)[0] == len(kernel)
+def _scaled(numbers: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
+    """Numbers whose squares neither overflow nor underflow: times a power of two, exactly.
+
+    Of those, one that makes the largest number of `like` about 1.
+    """
+    _, power = np.frexp(np.abs(numbers if like is None else like).max())
+    return np.ldexp(numbers, -power)
+
+
+def _epsilon(kernel: Any) -> float:
+    """The rounding of the precision that a kernel was computed in."""
+    dtype = getattr(kernel, "dtype", np.dtype(float))
+    numbers = isinstance(dtype, np.dtype) and jnp.issubdtype(dtype, jnp.floating)
+    return float(jnp.finfo(dtype if numbers else float).eps)
+
+
+def _finite(values: Any, of: str) -> np.ndarray:
+    found = as_float64(values, of)
+    if not np.isfinite(found).all():
+        raise UserError(f"{of} must be finite numbers")
+    return found
+
+
+def _outputs(values: Any, shape: tuple[int, ...], of: str) -> np.ndarray:
+    found = _finite(values, of)
+    if found.shape not in ((), shape):
+        raise UserError(f"{of} must be one number, or of the shape {shape}, got {found.shape}")
+    return found

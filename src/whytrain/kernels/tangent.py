@@ -1,8 +1,10 @@
 """The tangent kernel of any network: exact, in blocks that fit a memory."""
 
+import contextlib
 import math
+import shutil
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,14 @@ import numpy as np
 from jaxtyping import PyTree
 
 from whytrain.errors import KinkWarning, UserError
-from whytrain.kernels.function import Function, examples, network, precision, precision_of
+from whytrain.kernels.function import (
+    Function,
+    differentiated,
+    examples,
+    network,
+    precision,
+    precision_of,
+)
 from whytrain.kernels.plan import Plan, Wanted, bytes_of, choose, choose_jacobian
 from whytrain.kernels.program import Program, Signals, block, program
 from whytrain.kernels.pytorch import Module, is_module, parameters
@@ -78,7 +87,7 @@ def tangent_kernel(
 
     Raises:
         UserError: An argument is not as said, an example's outputs depend on others (batch
-            normalization in training), or the memory does not suffice.
+            normalization in training), a derivative is not finite, or the memory does not suffice.
 
     Warns:
         KinkWarning: A rectifier is at exactly 0.
@@ -109,12 +118,14 @@ def tangent_kernel(
         itemsize = np.dtype(dtype).itemsize
         room = _beside(room, len(names) * math.prod(shape) * itemsize, out)
         want = Wanted(len(a), len(b), x2 is None, outputs, by_layer, room, itemsize)
-        if isinstance(found, Module):
-            plan, fill = _of_module(found, method, want)
-        else:
-            plan, fill = _of_function(found, method, want, a)
+        with differentiated():
+            if isinstance(found, Module):
+                plan, fill = _of_module(found, method, want)
+            else:
+                plan, fill = _of_function(found, method, want, a)
         parts = [_empty(shape, dtype, plan.points * found.outputs, out) for _ in names]
-        zeros = fill(want, plan.points, a, b, parts)
+        with differentiated(), _whole_or_gone(out):
+            zeros = fill(want, plan.points, a, b, parts)
     if zeros:
         warnings.warn(_at_kinks(zeros), KinkWarning, stacklevel=2)
     kernel = dict(zip(names, parts, strict=True)) if by_layer else parts[0]
@@ -183,6 +194,17 @@ def _empty(shape: tuple[int, ...], dtype: Any, side: int, out: Any) -> Any:
     return zarr.create_array(store=str(out), shape=shape, chunks=chunks, dtype=dtype)
 
 
+@contextlib.contextmanager
+def _whole_or_gone(out: Any) -> Iterator[None]:
+    """Leave no array behind that is filled in part."""
+    try:
+        yield
+    except BaseException:
+        if out is not None:
+            shutil.rmtree(out, ignore_errors=True)
+        raise
+
+
 def _kind(x: np.ndarray) -> str:
     return f"{x.dtype} of shape {x.shape}"
 
@@ -239,6 +261,12 @@ def _zeros(signals: Signals, examples: int) -> int:
 def _write(kernel: Any, part: Any, row: int, column: int, want: Wanted) -> None:
     """Put a block where it belongs, and its mirror image where both batches are one."""
     part = np.asarray(part)
+    if not np.isfinite(part).all():
+        raise UserError(
+            "the kernel is not finite at these parameters: autodiff has no derivative of a norm or "
+            "root at 0 (add a small number under it), and numbers beyond "
+            f"{jnp.finfo(part.dtype).max:.0e} overflow"
+        )
     if want.outputs == "full":
         m = part.shape[1]
         part = part.reshape(part.shape[0] * m, -1)

@@ -154,6 +154,8 @@ def apart(one: Way, other: Way) -> bool:
         True
     """
     for (name, *a), (kind, *b) in zip(one, other, strict=False):
+        if name == kind == "broadcast_in_dim":
+            return False  # what is cut apart afterwards may be the same numbers
         if (name, a) != (kind, b):
             if name == kind == "part":
                 return True
@@ -251,6 +253,12 @@ def _scaled(eqn: core.JaxprEqn, given: list, view: View) -> View | None:
     return view._replace(value=value, scale=view.scale / other if divides else view.scale * other)
 
 
+def _to_last_cut(way: Way) -> Way:
+    """A way without the layouts at its end, which leave the numbers what they are."""
+    cuts = [at for at, (name, *_) in enumerate(way, 1) if name in ("part", "slice")]
+    return way[: max(cuts, default=0)]
+
+
 def _dense(eqn: core.JaxprEqn, given: list, view: View, seen: Seen) -> _Layer | None:
     contracted, (batch, _) = eqn.params["dimension_numbers"]
     if batch or _repeats(view.way):
@@ -317,11 +325,9 @@ def _bias(eqn: core.JaxprEqn, given: list, view: View, seen: Seen) -> Any:
         return None
     numbers = _laid_out(np.arange(math.prod(view.shape)).reshape(view.shape), view.way)
     rows = layer.signal(np.broadcast_to(numbers, layer.value.shape))
-    rows = rows.reshape(len(rows), -1)
-    if (rows != rows[0]).any() or len(np.unique(rows[0])) != len(rows[0]):
+    if (rows != rows[0]).any() or len(np.unique(rows[0])) != rows[0].size:
         return None
-    cuts = tuple(step for step in view.way if step[0] in ("part", "slice"))
-    key = ("bias", rows[0].tobytes()), cuts
+    key = ("bias", rows[0].shape, rows[0].tobytes()), _to_last_cut(view.way)
     seen.uses.append(Use(view.leaf, key, layer.tap, None, view.scale, layer.signal))
     return _bind(eqn, given)[0]
 
@@ -330,7 +336,9 @@ def _scan(eqn: core.JaxprEqn, given: list, seen: Seen) -> list[Any]:
     """A loop, step by step; a parameter that is given on from step to step is left as it is."""
     p, closed = eqn.params, eqn.params["jaxpr"]
     ends = p["num_consts"], p["num_consts"] + p["num_carry"]
-    consts, carry, series = given[: ends[0]], given[slice(*ends)], given[ends[1] :]
+    # A layer's output that all steps read has more than one reader.
+    consts = [one.value if isinstance(one, _Layer) else one for one in given[: ends[0]]]
+    carry, series = given[slice(*ends)], given[ends[1] :]
     found: list = [None] * p["length"]
     for at in sorted(range(p["length"]), reverse=p["reverse"]):
         here = [_part(one, at) for one in series]

@@ -1,6 +1,7 @@
 """Is one optimizer better than another here, or is it the step size, or the seed?"""
 
 import math
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,7 @@ from jaxtyping import Float
 from whytrain._lazy import later
 from whytrain._tables import Documented
 from whytrain.errors import UserError
-from whytrain.lab.statistics import Estimate, estimate_mean, estimate_rate
+from whytrain.lab.statistics import HUGE, Estimate, estimate_mean, estimate_rate
 
 optimize = later("scipy.optimize")
 stats = later("scipy.stats")
@@ -38,20 +39,24 @@ class Curve(NamedTuple):
 
     @property
     def end(self) -> float:
-        """The last score; infinite for a training that broke down."""
-        broken = not (math.isfinite(self.score[-1]) and math.isfinite(self.loss[-1]))
-        return math.inf if broken else float(self.score[-1])
+        """The last score; infinite for a training that broke down, beyond all bounds or to NaN."""
+        fine = abs(self.score[-1]) < HUGE and abs(self.loss[-1]) < HUGE
+        return float(self.score[-1]) if fine else math.inf
+
+    @property
+    def seen(self) -> tuple[Float[np.ndarray, " look"], Float[np.ndarray, " look"]]:
+        """Losses and scores, without the looks that broke down or have no score."""
+        fine = (np.abs(self.loss) < HUGE) & (np.abs(self.score) < HUGE)
+        return self.loss[fine], self.score[fine]
 
     def at(self, loss: float) -> float:
         """The score where the training loss first comes down to a value, between two looks."""
-        least = np.fmin.accumulate(self.loss)  # a look that broke down is passed over
-        place = int(np.argmax(least <= loss))
+        losses, scores = self.seen
+        place = int(np.argmax(losses <= loss))
         if place == 0:
-            return float(self.score[0])
-        high, low = least[place - 1], least[place]
-        share = (high - loss) / (high - low) if math.isfinite(high) else 1.0
-        before, after = self.score[place - 1], self.score[place]
-        return float(after if share == 1 else before + share * (after - before))
+            return float(scores[0])
+        (high, low), (before, after) = losses[place - 1 : place + 1], scores[place - 1 : place + 1]
+        return float(after + (loss - low) / (high - low) * (before - after))
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +141,8 @@ class Comparison(Documented):
             unknown = Estimate.unknown(len(both)).at(level)
             return Pair(first, second, unknown, unknown, won, _word(won, 0.5, better_above=True))
         at_end = estimate_mean(ends[:, 0] - ends[:, 1], level)
-        difference = estimate_mean([_matched(*pair) for pair in both], level)
+        matched = [_matched(*pair) for pair in both]
+        difference = estimate_mean(matched, level) if self.matched else at_end
         return Pair(first, second, difference, at_end, won, _word(difference, 0.0))
 
     def failures(self, name: str) -> int:
@@ -259,28 +265,30 @@ def compare_optimizers(
         'quick is better than slow.'
     """
     names = _checked_names(optimizers)
-    number = _checked_budget(budget, names)
+    tuned = _checked_budget(budget, names)
     space = (
         _checked_range("learning_rates", learning_rates, positive=True),
         _checked_range("weight_decays", weight_decays, positive=False),
     )
-    if trials < 2:
-        raise UserError(f"trials must be 2 or more, got {trials}: one search has no spread")
-    if not 0 < level < 1:
-        raise UserError(f"level must lie between 0 and 1, got {level}")
+    if not callable(train):
+        raise UserError(f"train must be a function, got {train!r:.60}")
+    _check_whole("seed", seed, 0)
+    _check_whole("trials", trials, 2)  # one search has no spread
+    if not isinstance(level, numbers.Real) or not 0 < level < 1:
+        raise UserError(f"level must lie between 0 and 1, got {level!r}")
     say = progress or (lambda line: None)
-    say(plan_text(len(names), number, trials, level))
+    say(plan_text(len(names), tuned, trials, level))
     found: dict[str, list[Trial]] = {name: [] for name in names}
     for trial in range(trials):
-        settings = _settings(space, number, [seed, trial])
-        first = (seed * trials + trial) * (number + FRESH)
+        settings = _settings(space, tuned, [seed, trial])
+        first = (seed * trials + trial) * (tuned + FRESH)
         for name in names:
             found[name].append(_trial(train, name, settings, first))
         say(f"trial {trial + 1} of {trials}")
     done = {name: tuple(each) for name, each in found.items()}
     curves = [curve for each in done.values() for one in each for curve in one.curves]
-    matched = all(len(curve.loss) > 1 for curve in curves)
-    return Comparison(done, number, *space, level, matched)
+    matched = bool(curves) and all(len(curve.loss) > 1 for curve in curves)
+    return Comparison(done, tuned, *space, level, matched)
 
 
 def smallest_difference(trials: int, pairs: int = 1, level: float = 0.95) -> float:
@@ -359,7 +367,7 @@ def plan_text(methods: int, budget: int, trials: int, level: float) -> str:
 
 
 def _checked_names(optimizers: Sequence[str]) -> tuple[str, ...]:
-    names = (optimizers,) if isinstance(optimizers, str) else tuple(optimizers)
+    names = (optimizers,) if isinstance(optimizers, str) else tuple(optimizers or ())
     if len(names) < 2:
         raise UserError(f"give two optimizers or more to compare, got {list(names)}")
     if len(set(names)) < len(names):
@@ -377,18 +385,31 @@ def _checked_budget(budget: int | Mapping[str, int], names: Sequence[str]) -> in
                 f"{dict(budget)}"
             )
         budget = budget[names[0]]
-    if budget < 1:
-        raise UserError(f"budget must be 1 run or more, got {budget}")
+    _check_whole("budget", budget, 1)
     return budget
 
 
+def _check_whole(name: str, value: Any, least: int) -> None:
+    if not isinstance(value, numbers.Integral) or value < least:
+        raise UserError(f"{name} must be {least} or more, a whole number, got {value!r}")
+
+
+def _real(given: Any, of: str) -> np.ndarray:
+    try:
+        found = np.asarray(given)
+    except (TypeError, ValueError, RuntimeError) as error:  # rows of several lengths, tensors
+        raise UserError(f"{of} must be real numbers ({' '.join(str(error).split())})") from None
+    if found.dtype.kind in "cmMOSU":
+        raise UserError(f"{of} must be real numbers, got {found.dtype}")
+    return found.astype(float)
+
+
 def _checked_range(name: str, given: tuple[float, float], *, positive: bool) -> Setting:
-    low, high = (float(end) for end in given)
+    ends = _real(given, name)
+    low, high = map(float, ends) if ends.shape == (2,) else (math.nan, math.nan)
     if not (0 <= low <= high < math.inf) or (positive and low == 0):
         above = "above 0" if positive else "0 or above"
-        raise UserError(
-            f"{name} must be (low, high), {above}, low <= high, got ({low:g}, {high:g})"
-        )
+        raise UserError(f"{name} must be (low, high), {above}, low <= high, got {given!r:.60}")
     return low, high
 
 
@@ -435,10 +456,7 @@ def _parts(given: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def _numbers(what: str, given: Any) -> np.ndarray:
-    try:
-        values = np.atleast_1d(np.asarray(given, float))
-    except (TypeError, ValueError):
-        raise UserError(f"train must give numbers, got {given!r} for the {what}") from None
+    values = np.atleast_1d(_real(given, f"the {what} that train gives ({given!r:.40})"))
     if values.ndim != 1 or not values.size:
         raise UserError(f"train must give one {what} a look, got an array of shape {values.shape}")
     return values
@@ -452,12 +470,10 @@ def _end(trial: Trial) -> float:
 def _matched(one: Trial, other: Trial) -> float:
     """The mean difference of the scores, seed by seed, at the lowest loss that both reach."""
     found = []
-    for first, second in zip(one.curves, other.curves, strict=True):
-        if len(first.loss) == len(second.loss) == 1:
-            found.append(first.end - second.end)
-        else:
-            loss = max(np.nanmin(first.loss), np.nanmin(second.loss))
-            found.append(first.at(loss) - second.at(loss))
+    for pair in zip(one.curves, other.curves, strict=True):
+        loss = max(curve.seen[0].min() for curve in pair)
+        first, second = (curve.at(loss) for curve in pair)
+        found.append(first - second)
     return float(np.mean(found))
 
 

@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import os
 import pickle
+import re
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Executor, Future
@@ -17,6 +18,7 @@ from typing import Any
 from whytrain._process import cores, start_worker, worker_environment
 from whytrain.errors import UserError
 
+_ADDRESS = re.compile(r"local|((tcp|tls|wss?|ucx)://)?[^/\s]+:\d{1,5}")
 ATTEMPTS = 5  # how many deaths of its worker a call survives
 
 
@@ -278,8 +280,12 @@ def cluster(address: str, workers: int | None = None) -> Iterator[Executor]:
         The cluster, as an executor.
 
     Raises:
-        UserError: If Dask is not installed, or nobody answers.
+        UserError: If it is no address, Dask is not installed, or nobody answers.
     """
+    if not _ADDRESS.fullmatch(address):  # with which Dask's client does not come to its end
+        raise UserError(
+            f"a Dask scheduler is 'local', or an address such as tcp://host:8786, got {address!r}"
+        )
     try:
         from distributed import Client
     except ImportError:

@@ -25,7 +25,7 @@ special, stats = later("scipy.special"), later("scipy.stats")
 
 LEVEL = 0.95
 _ROUNDINGS = 45  # equal numbers may end up this many machine precisions apart
-_HUGE = 1e150  # from here on squares overflow, and below its inverse they underflow
+HUGE = 1e150  # from here on squares overflow, and below its inverse they underflow
 _FEW = 5  # values of a group, of fewer of which Satterthwaite's freedom is too large
 _MOST_RUNS = 2**53  # whole numbers beyond are not told apart
 
@@ -295,7 +295,7 @@ def estimate_contrast(
         >>> print(f"{found.value:.1f} {found.low:.2f} {found.high:.2f}")
         4.0 -0.16 8.16
     """
-    if not 0 <= resolution < _HUGE:
+    if not 0 <= resolution < HUGE:
         raise UserError(f"the resolution of a measure is no negative number; got {resolution}")
     factors = _Sample.of(weights).values
     if len(factors) != len(groups) or not factors.any():
@@ -435,13 +435,13 @@ class _Sample:
         if found.ndim > 1:
             raise UserError(f"an estimate needs one value a run; got an array of {found.shape}")
         values = _numbers(found)
-        bad = int((~(np.abs(values) < _HUGE)).sum())
+        bad = int((~(np.abs(values) < HUGE)).sum())
         if bad or not len(values):
             told = f"{bad} of {len(values)} are not" if bad else "there is none"
-            raise UserError(f"an estimate needs finite values (below {_HUGE:g}), and {told}; leave "
+            raise UserError(f"an estimate needs finite values (below {HUGE:g}), and {told}; leave "
                             "out, in words, the runs that have none")  # fmt: skip
         step = np.finfo(found.dtype if found.dtype.kind == "f" else float).eps
-        return cls(values, max(_ROUNDINGS * float(step * np.abs(values).max()), 1 / _HUGE))
+        return cls(values, max(_ROUNDINGS * float(step * np.abs(values).max()), 1 / HUGE))
 
     def error(self, resolution: float) -> float:
         """The standard error of the mean; 0 where nothing is known of it."""

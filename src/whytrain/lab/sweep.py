@@ -437,7 +437,8 @@ def sweep(
         `value`.
 
     Raises:
-        UserError: If `runs` or `seed` is out of range.
+        UserError: If `runs` or `seed` is out of range, an axis is no list of different values, or
+            the function returns what cannot be labeled so.
 
     Example:
         >>> diagram = sweep(lambda tilt, noise: tilt > noise, tilt=[1, 2, 3], noise=[0, 2])
@@ -449,7 +450,7 @@ def sweep(
     check_seed(seed)
     if runs is not None:
         check_runs(runs)
-    grid = {name: np.asarray(list(values)) for name, values in axes.items()}
+    grid = {name: _listed(name, values) for name, values in axes.items()}
 
     def evaluate(point: dict[str, Any]) -> xr.Dataset:
         if runs is None:
@@ -458,6 +459,15 @@ def sweep(
         return _labeled(function(**point, keys=Runs(seed, stream, 0, runs).keys()))
 
     return _over(grid, evaluate, {})
+
+
+def _listed(name: str, values: Iterable[Any]) -> np.ndarray:
+    """The values of an axis, each of which is there once."""
+    listed = isinstance(values, Iterable) and not isinstance(values, str | bytes | Mapping)
+    found = np.asarray(list(values)) if listed else np.empty(0)
+    if found.ndim != 1 or not found.size or len(set(found.tolist())) < found.size:
+        raise UserError(f"axis {name!r} must be a list of different values, got {values!r:.100}")
+    return found
 
 
 def _over(
@@ -480,4 +490,10 @@ def _labeled(value: Any) -> xr.Dataset:
     if isinstance(value, xr.DataArray):
         return value.to_dataset(name=value.name or "value")
     named = value if isinstance(value, Mapping) else {"value": value}
-    return xr.Dataset({name: np.asarray(number) for name, number in named.items()})
+    numbers = {name: np.asarray(number) for name, number in named.items()}
+    if any(number.ndim or number.dtype == object for number in numbers.values()):
+        raise UserError(
+            "the function must return a number, numbers by name, or a dataset with named "
+            f"dimensions, got {value!r:.100}"
+        )
+    return xr.Dataset(numbers)

@@ -387,7 +387,7 @@ def join(pieces: Sequence[xr.Dataset]) -> xr.Dataset:
 
 
 def check_seed(seed: int) -> None:
-    """Refuse a seed that is out of range.
+    """Refuse a seed that is no integer, or out of range.
 
     Args:
         seed: The user's seed.
@@ -395,12 +395,12 @@ def check_seed(seed: int) -> None:
     Raises:
         UserError: If it is.
     """
-    if not 0 <= seed < 2**63:
-        raise UserError(f"the seed must be an integer from 0 to 2**63 - 1, got {seed}")
+    if type(seed) is not int or not 0 <= seed < 2**63:
+        raise UserError(f"the seed must be an integer from 0 to 2**63 - 1, got {seed!r}")
 
 
 def check_runs(runs: int) -> None:
-    """Refuse a number of runs that is out of range.
+    """Refuse a number of runs that is no integer, or out of range.
 
     Args:
         runs: How many runs the user wants.
@@ -408,8 +408,8 @@ def check_runs(runs: int) -> None:
     Raises:
         UserError: If they are none, or more than there are keys for.
     """
-    if not 1 <= runs <= _MOST_RUNS:
-        raise UserError(f"the number of runs must be an integer from 1 to 2**32, got {runs}")
+    if type(runs) is not int or not 1 <= runs <= _MOST_RUNS:
+        raise UserError(f"the number of runs must be an integer from 1 to 2**32, got {runs!r}")
 
 
 def _kind(task: Block | Summary) -> Hashable:
