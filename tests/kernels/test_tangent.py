@@ -1,7 +1,9 @@
 """The tangent kernel against a Jacobian in float64, over many kinds of networks."""
 
+import gc
 import itertools
 import warnings
+import weakref
 
 import equinox as eqx
 import jax
@@ -12,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whytrain.errors import KinkWarning, UserError
-from whytrain.kernels import tangent_kernel
+from whytrain.kernels import function, program, tangent_kernel
+from whytrain.kernels.channels import channels_last
 from whytrain.measures import Convolution, Dense, forward
 from whytrain.networks import FullyConnected, ResidualDense
 
@@ -338,6 +341,62 @@ def test_a_function_that_changes_is_not_taken_for_what_it_was():
     for scale in (2.0, jnp.asarray(3.0), jnp.asarray(4.0)):
         f.scale = scale
         assert gap(tangent_kernel(f, w, X), float(scale) ** 2 * once) < 1e-14
+
+
+def test_examples_that_are_taken_one_by_one_give_the_same(monkeypatch):
+    monkeypatch.setattr(program, "_CACHE", 1)
+    f, params, x = network((convolution, block), images=True, outputs=2, seed=8)  # in two groups
+    found = tangent_kernel(f, params, x, method="structured")
+    assert gap(found, by_jacobian(f, params, x)) < 1e-10
+
+
+def test_blocks_are_of_one_size_so_that_few_examples_are_computed_twice():
+    x = np.random.default_rng(0).normal(size=(700, 4))
+    assert tangent_kernel(lambda p, x: x @ p, np.ones(4), x, explain=True)[1].points == 350
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"window_strides": (2, 1), "padding": ((0, 2), (1, 0))},
+        {"lhs_dilation": (1, 2), "rhs_dilation": (2, 1)},
+        {"feature_group_count": 2},
+        {"batch_group_count": 2},
+        {"dimension_numbers": ("CHWN", "WOIH", "HNCW")},
+    ],
+)
+def test_convolutions_with_the_channels_last_are_the_same(how):
+    rng = np.random.default_rng(0)
+    how = {"window_strides": (1, 1), "padding": ((1, 1), (0, 1))} | how
+    of_image, of_kernel, _ = how.get("dimension_numbers", ("NCHW", "OIHW", ""))
+    sizes = {"N": 4, "C": 4, "O": 6, "I": 4 // how.get("feature_group_count", 1), "H": 5, "W": 7}
+    image = rng.normal(size=[sizes[axis] for axis in of_image])
+    sizes |= {"H": 3, "W": 2}
+    kernel = jnp.asarray(rng.normal(size=[sizes[axis] for axis in of_kernel]))
+
+    def f(x):
+        return jnp.tanh(jax.lax.conv_general_dilated(x, kernel, **how))
+
+    np.testing.assert_allclose(channels_last(jax.jit(f))(image), f(image), rtol=1e-12)
+
+
+def test_a_function_that_is_known_is_traced_once_a_call_and_not_kept_for_good():
+    looks = []
+
+    def f(p, x):
+        looks.append(x)
+        return jnp.tanh(x @ p)
+
+    first, seen = tangent_kernel(f, np.ones(4), X), len(looks)
+    assert (tangent_kernel(f, 2 * np.ones(4), 2 * X) != first).all()
+    assert len(looks) == seen + 1  # whether it is what it was
+    kept = weakref.ref(f)
+    del f
+    for cache in (program.program, function._outputs, function._together):
+        cache.cache_clear()
+    gc.collect()
+    assert kept() is None
 
 
 # -- what is refused --------------------------------------------------------------------------

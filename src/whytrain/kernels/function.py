@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from whytrain.errors import UserError
+from whytrain.kernels.channels import channels_last
 from whytrain.kernels.pytorch import Module, is_module, module
 from whytrain.measures.arrays import a, words
 from whytrain.measures.trained import trained
@@ -220,7 +221,7 @@ def _check_alone(call: Callable, leaves: list, x: np.ndarray) -> None:
     few = x[np.unique([0, len(x) // 2, len(x) - 1])]
     few = np.concatenate([few, few[:1] // 2 if x.dtype.kind in "iub" else few[:1] / 2])  # another
     with _told(few):
-        together, alone = map(np.asarray, _together(call, leaves, few))
+        together, alone = map(np.asarray, _together(call)(leaves, few))
     if not np.isfinite(alone).all():
         raise UserError(
             "the network's outputs are not finite at these inputs; are parameters or inputs too "
@@ -236,9 +237,13 @@ def _check_alone(call: Callable, leaves: list, x: np.ndarray) -> None:
         )
 
 
-@partial(jax.jit, static_argnums=0)
-def _together(call: Callable, leaves: list, x: Any) -> tuple[Any, Any]:
-    return call(leaves, x), jax.lax.map(lambda one: call(leaves, one[None])[0], x)
+@lru_cache(maxsize=64)  # a static argument would be kept for good, and all that it holds
+def _together(call: Callable) -> Callable[[list, Any], tuple[Any, Any]]:
+    def run(leaves: list, x: Any) -> tuple[Any, Any]:
+        alone = channels_last(lambda one: call(leaves, one[None])[0])
+        return call(leaves, x), jax.lax.map(alone, x)
+
+    return jax.jit(run)
 
 
 def _rows(outputs: Any) -> np.ndarray:

@@ -2,12 +2,9 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, NamedTuple
-
-from jax.extend import core
 
 from whytrain.errors import UserError
 from whytrain.kernels.program import Program
@@ -166,12 +163,13 @@ def choose_jacobian(names: Sequence[str], parameters: int, outputs: int, want: W
 
 def _by_signals(program: Program, want: Wanted) -> Cost:
     outputs, pairs = program.outputs, program.outputs ** (2 if want.outputs == "full" else 1)
-    kept, each, pair = program.kept, _passing(program), _pair(program, pairs)
+    kept, each, pair = program.kept, program.passing, _pair(program, pairs)
     width = outputs if want.outputs == "full" else math.sqrt(outputs)
+    parts = len(program.shapes) if want.by_layer else 1
 
     def need(points: int) -> float:
-        numbers = points * (2 * kept + each.size * (1 + 2 * outputs)) + 4 * (points * width) ** 2
-        return want.itemsize * numbers
+        numbers = 3 * points * kept + (2 + 2 * parts) * (points * width) ** 2
+        return want.itemsize * numbers + min(points, program.together) * program.held
 
     computed = want.rows * want.columns / (2 if want.same else 1)
     once = (want.rows + want.columns) * each.operations * (1 + 2 * outputs)
@@ -179,7 +177,7 @@ def _by_signals(program: Program, want: Wanted) -> Cost:
 
 
 def _by_products(program: Program, want: Wanted) -> Cost:
-    each, parameters = _passing(program), sum(map(math.prod, program.shapes))
+    each, parameters = program.passing, sum(map(math.prod, program.shapes))
 
     def need(points: int) -> float:
         return want.itemsize * (3 * points * each.size + 3 * parameters)
@@ -191,10 +189,11 @@ def _by_products(program: Program, want: Wanted) -> Cost:
 def _points(cost: Cost, outputs: int, want: Wanted) -> int:
     """Examples in a block that fits, as large as is useful; 0 if one alone does not."""
     side = _SIDE // outputs if want.outputs == "full" else _SIDE
-    points = min(max(side, 1), max(want.rows, want.columns))
+    longest = max(want.rows, want.columns)
+    points = min(max(side, 1), longest)
     while points and cost.need(points) > want.memory:
         points //= 2
-    return points
+    return points and math.ceil(longest / math.ceil(longest / points))  # blocks of one size
 
 
 def _pair(program: Program, pairs: int) -> int:
@@ -205,39 +204,6 @@ def _pair(program: Program, pairs: int) -> int:
         size, out = sizes[program.uses[group[0]].leaf], program.places[group[0]][2]
         found += size // out + pairs * out if program.single(group) else pairs * size
     return found
-
-
-class _Passing(NamedTuple):
-    """The numbers that a network makes for one example, and the operations it takes."""
-
-    size: int
-    operations: float
-
-
-@lru_cache(maxsize=128)
-def _passing(program: Program) -> _Passing:
-    made = list(_made(program.closed.jaxpr))
-    return _Passing(sum(size for size, _ in made), sum(count for _, count in made))
-
-
-def _made(jaxpr: core.Jaxpr, times: int = 1) -> Iterator[tuple[int, float]]:
-    for eqn in jaxpr.eqns:
-        inner = list(core.jaxprs_in_params(eqn.params))
-        for each in inner:
-            yield from _made(each, times * eqn.params.get("length", 1))
-        if not inner:
-            size = sum(math.prod(var.aval.shape) for var in eqn.outvars)  # pyright: ignore[reportAttributeAccessIssue]
-            yield times * size, times * 2.0 * size * _contracted(eqn)
-
-
-def _contracted(eqn: core.JaxprEqn) -> int:
-    if eqn.primitive.name == "dot_general":
-        (axes, _), _ = eqn.params["dimension_numbers"]
-        return math.prod(eqn.invars[0].aval.shape[axis] for axis in axes)  # pyright: ignore[reportAttributeAccessIssue]
-    if eqn.primitive.name == "conv_general_dilated":
-        kernel = eqn.invars[1].aval.shape  # pyright: ignore[reportAttributeAccessIssue]
-        return math.prod(kernel) // kernel[eqn.params["dimension_numbers"].rhs_spec[0]]
-    return 1
 
 
 def _how(method: str, program: Program) -> list[str]:

@@ -12,10 +12,14 @@ import numpy as np
 from jax.extend import core
 from jaxtyping import Array
 
+from whytrain.kernels.channels import channels_last
+from whytrain.kernels.passing import Passing, passing
 from whytrain.kernels.uses import Seen, Use, View, follow, plain, understood
 
 Leaves = Sequence[Any]
 Signals = dict[str, Any]
+
+_CACHE = 2**25  # bytes that are held at a time: about what a processor's last cache takes
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,14 +71,55 @@ class Program:
         return found
 
     @cached_property
+    def passing(self) -> Passing:
+        """What one example takes."""
+        return passing(self.closed.jaxpr)
+
+    @cached_property
+    def held(self) -> int:
+        """Bytes for one example while its signals are computed."""
+        output: Any = self.closed.out_avals[0]
+        return self.passing.size * (1 + 2 * self.outputs) * output.dtype.itemsize
+
+    @property
+    def together(self) -> int:
+        """Examples whose signals are computed at a time."""
+        return max(_CACHE // max(self.held, 1), 1)
+
+    @cached_property
     def signals(self) -> Callable[[Leaves, Array], Signals]:
         """What the kernel is made of, at a batch of examples; compiled."""
-        return jax.jit(jax.vmap(self._signals, in_axes=(None, 0)))
+        return jax.jit(self._batch)
+
+    @cached_property
+    def square(self) -> Callable[..., tuple[dict[int, Array], Array]]:
+        """The kernel of a batch with itself, of rows and columns, and the zeros; compiled."""
+
+        def run(leaves: Leaves, x: Array, outputs: str, by_layer: bool) -> tuple[dict, Array]:
+            made = self._batch(leaves, x)
+            side = len(x) * (self.outputs if outputs == "full" else 1)
+            return {
+                name: _symmetric(part.reshape(-1, side, side))
+                for name, part in block(made, made, outputs, by_layer).items()
+            }, made["zeros"]
+
+        return jax.jit(run, static_argnames=("outputs", "by_layer"))
 
     @cached_property
     def zeros(self) -> Callable[[Leaves, Array], Array]:
         """How many rectifiers' inputs are exactly 0, for each of a batch; compiled."""
         return jax.jit(jax.vmap(lambda leaves, x: self._run(leaves, x, Seen())[1], (None, 0)))
+
+    def _batch(self, leaves: Leaves, x: Array) -> Signals:
+        """Some examples at a time, as many as the cache takes."""
+        some = jax.vmap(partial(self._signals, leaves))
+        times = math.ceil(len(x) / self.together)
+        if times == 1:
+            return some(x)
+        size = math.ceil(len(x) / times)
+        filled = x[jnp.minimum(jnp.arange(times * size), len(x) - 1)]
+        made = jax.lax.map(channels_last(some), filled.reshape(times, size, *x.shape[1:]))
+        return jax.tree.map(lambda part: part.reshape(-1, *part.shape[2:])[: len(x)], made)
 
     def _run(self, leaves: Leaves, x: Array, seen: Seen) -> tuple[Array, Array]:
         """The outputs, and the count of zeros."""
@@ -123,6 +168,11 @@ class Program:
         }
 
 
+def _symmetric(square: Array) -> Array:
+    """Equal to its mirror image but for rounding: the mean of both."""
+    return (square + square.swapaxes(-1, -2)) / 2
+
+
 def _inputs(use: Use, dtype: Any) -> Array:
     inputs = jnp.ones((1, 1, 1), dtype) if use.inputs is None else use.inputs
     return jnp.asarray(use.scale, dtype) * inputs
@@ -132,7 +182,9 @@ def _gradient(inputs: Array, signal: Array) -> Array:
     """`sum_t inputs[t, g, i] signal[o, t, g, k]` for every output `o`; a bias has one input."""
     if inputs.size == 1:
         return (inputs * signal).sum(axis=1)
-    return jnp.einsum("tgi,otgk->ogik", inputs, signal)
+    # A product of two matrices, inputs first: XLA copies nothing but the signals, a row at a time.
+    found = jnp.einsum("tgi,togk->giok", inputs, signal.swapaxes(0, 1))
+    return found.transpose(2, 0, 1, 3)
 
 
 @partial(jax.jit, static_argnames=("outputs", "by_layer"))

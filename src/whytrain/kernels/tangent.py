@@ -5,7 +5,7 @@ import math
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +141,8 @@ def _of_function(
     if plan.method == "products":
         return plan, partial(_by_products, network, dense)
     used = layered if plan.method == "structured" else dense
+    if want.same and plan.points == want.rows:
+        return plan, partial(_at_once, used, network.leaves)
     return plan, partial(_by_signals, partial(used.signals, network.leaves), used.kept)  # pyright: ignore[reportArgumentType]
 
 
@@ -217,6 +219,23 @@ def _at_kinks(examples: int) -> str:
     )
 
 
+def _at_once(
+    used: Program,
+    leaves: list,
+    want: Wanted,
+    points: int,
+    a: np.ndarray,
+    b: np.ndarray,
+    found: Sequence[Any],
+) -> int:
+    """Fill in a kernel that is a single block, by one program; give the rectifiers at 0."""
+    parts, zeros = used.square(leaves, a, want.outputs, want.by_layer)
+    for name, kernel in enumerate(found):
+        if (key := name if want.by_layer else -1) in parts:
+            kernel[...] = _finite(parts[key]).reshape(kernel.shape)
+    return _zeros(zeros, points)
+
+
 def _by_signals(
     signals: Callable[[np.ndarray], Signals],
     size: int,
@@ -239,13 +258,13 @@ def _by_signals(
     zeros = 0
     for i, row in enumerate(range(0, len(a), points)):
         rows = (columns[i] if want.same else None) or at(a, row)
-        zeros += _zeros(rows, len(a) - row)
+        zeros += _zeros(rows["zeros"], len(a) - row)
         for j, column in enumerate(range(0, len(b), points)):
             if want.same and j < i:
                 continue
             others = rows if want.same and i == j else columns[j] or at(b, column)
             if not want.same and i == 0:
-                zeros += _zeros(others, len(b) - column)
+                zeros += _zeros(others["zeros"], len(b) - column)
             parts = block(rows, others, want.outputs, want.by_layer)
             for name, kernel in enumerate(found):
                 if (key := name if want.by_layer else -1) in parts:
@@ -253,13 +272,12 @@ def _by_signals(
     return zeros
 
 
-def _zeros(signals: Signals, examples: int) -> int:
+def _zeros(zeros: Any, examples: int) -> int:
     """How many examples of a batch, without those that fill it up, have a rectifier at 0."""
-    return int((signals["zeros"][:examples] > 0).sum())
+    return int((np.asarray(zeros)[:examples] > 0).sum())
 
 
-def _write(kernel: Any, part: Any, row: int, column: int, want: Wanted) -> None:
-    """Put a block where it belongs, and its mirror image where both batches are one."""
+def _finite(part: Any) -> np.ndarray:
     part = np.asarray(part)
     if not np.isfinite(part).all():
         raise UserError(
@@ -267,6 +285,12 @@ def _write(kernel: Any, part: Any, row: int, column: int, want: Wanted) -> None:
             "root at 0 (add a small number under it), and numbers beyond "
             f"{jnp.finfo(part.dtype).max:.0e} overflow"
         )
+    return part
+
+
+def _write(kernel: Any, part: Any, row: int, column: int, want: Wanted) -> None:
+    """Put a block where it belongs, and its mirror image where both batches are one."""
+    part = _finite(part)
     if want.outputs == "full":
         m = part.shape[1]
         part = part.reshape(part.shape[0] * m, -1)
@@ -297,17 +321,21 @@ def _by_products(
     for x in (a,) if want.same else (a, b):
         for at in range(0, len(x), points):
             some = used.zeros(network.leaves, jnp.asarray(_batch(x, at, points)))
-            zeros += _zeros({"zeros": some}, len(x) - at)
+            zeros += _zeros(some, len(x) - at)
+    kernel = _columns(network.call, want.outputs)
     for row in range(0, len(a), points):
         rows = _batch(a, row, points)
         for column in range(row if want.same else 0, len(b)):
-            part = _column(network.call, network.leaves, rows, b[column], want.outputs)
-            _write(found[0], part, row, column, want)
+            _write(found[0], kernel(network.leaves, rows, b[column]), row, column, want)
     return zeros
 
 
-@partial(jax.jit, static_argnames=("call", "outputs"))
-def _column(call: Callable, leaves: list, rows: Any, x: Any, outputs: str) -> Any:
+@lru_cache(maxsize=64)  # a static argument would be kept for good, and all that it holds
+def _columns(call: Callable, outputs: str) -> Callable[[list, Any, Any], Any]:
+    return jax.jit(partial(_column, call, outputs))
+
+
+def _column(call: Callable, outputs: str, leaves: list, rows: Any, x: Any) -> Any:
     """The kernel of a batch with one example."""
     value, pull = jax.vjp(lambda p: call(p, x[None])[0].reshape(-1), leaves)
 

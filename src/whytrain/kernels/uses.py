@@ -184,16 +184,16 @@ def _step(eqn: core.JaxprEqn, given: list, seen: Seen) -> Sequence[Any]:
     if made is not None:
         return [made]
     seen.opaque.update(view.leaf for view in views)
-    return _bind(eqn, given)
+    return bind(eqn, given)
 
 
 def _understood(eqn: core.JaxprEqn, given: list, view: View, seen: Seen) -> Any:
     """What comes of an equation with one parameter in it; None if it is none of these."""
     match eqn.primitive.name:
         case "transpose" | "reshape" | "squeeze" | "slice" | "broadcast_in_dim":
-            return view._replace(value=_bind(eqn, given)[0], way=(*view.way, _layout(eqn)))
+            return view._replace(value=bind(eqn, given)[0], way=(*view.way, _layout(eqn)))
         case "convert_element_type" if jnp.issubdtype(eqn.params["new_dtype"], jnp.floating):
-            return view._replace(value=_bind(eqn, given)[0])
+            return view._replace(value=bind(eqn, given)[0])
         case "mul" | "div" | "neg":
             return _scaled(eqn, given, view)
         case "dot_general":
@@ -243,7 +243,7 @@ def _repeats(way: Way) -> bool:
 
 
 def _scaled(eqn: core.JaxprEqn, given: list, view: View) -> View | None:
-    value = _bind(eqn, given)[0]
+    value = bind(eqn, given)[0]
     if eqn.primitive.name == "neg":
         return view._replace(value=value, scale=-1.0 * view.scale)
     other = plain(given[1] if given[0] is view else given[0])
@@ -277,7 +277,7 @@ def _dense(eqn: core.JaxprEqn, given: list, view: View, seen: Seen) -> _Layer | 
         return rows.reshape(places, 1, -1)
 
     key = "dense", tuple(axis for axis, _ in pairs)
-    return seen.use(view, key, inputs, signal, _bind(eqn, given)[0])
+    return seen.use(view, key, inputs, signal, bind(eqn, given)[0])
 
 
 def _convolution(eqn: core.JaxprEqn, given: list, view: View, seen: Seen) -> _Layer | None:
@@ -286,36 +286,40 @@ def _convolution(eqn: core.JaxprEqn, given: list, view: View, seen: Seen) -> _La
         return None
     numbers, groups = p["dimension_numbers"], p["feature_group_count"]
     kernel = [view.value.shape[axis] for axis in numbers.rhs_spec[2:]]
-    patches = _patches(plain(given[0]).transpose(numbers.lhs_spec), kernel, p)
-    n, _, _, places = patches.shape
-
-    def laid(array: Any) -> Any:
-        rows = array.reshape(n, groups, -1, places).transpose(0, 3, 1, 2)
-        return rows.reshape(n * places, groups, -1)
+    patches = _patches(_channels_last(plain(given[0]), numbers.lhs_spec), kernel, p)
+    offsets = math.prod(kernel)
+    inputs = patches.reshape(-1, offsets, groups, patches.shape[-1] // groups).swapaxes(1, 2)
 
     def signal(change: Any) -> Any:
-        return laid(change.transpose(numbers.out_spec))
+        rows = _channels_last(change, numbers.out_spec)
+        return rows.reshape(math.prod(rows.shape[:-1]), groups, -1)
 
     key = "convolution", numbers, groups
-    return seen.use(view, key, laid(patches), signal, _bind(eqn, given)[0])
+    inputs = inputs.reshape(*inputs.shape[:2], -1)
+    return seen.use(view, key, inputs, signal, bind(eqn, given)[0])
+
+
+def _channels_last(image: Any, spec: Sequence[int]) -> Any:
+    """(image, place ..., channel): so XLA lays images out itself, and nothing is transposed."""
+    return image.transpose(spec[0], *spec[2:], spec[1])
 
 
 def _patches(image: Any, kernel: Sequence[int], params: dict) -> Any:
-    """What each place of the output sees: (image, channel, offset in the kernel, place)."""
+    """What each place of the output sees: (image, place ..., offset in the kernel, channel)."""
     sides = zip(params["padding"], params["lhs_dilation"], strict=True)
-    wide = [(0, 0, 0)] * 2 + [(low, high, step - 1) for (low, high), step in sides]
+    wide = [(0, 0, 0), *((low, high, step - 1) for (low, high), step in sides), (0, 0, 0)]
     image = jax.lax.pad(image, jnp.zeros((), image.dtype), wide)
     strides, steps = params["window_strides"], params["rhs_dilation"]
     reach = [(size - 1) * step for size, step in zip(kernel, steps, strict=True)]
 
     def part(offset: tuple[int, ...]) -> Any:
         start = [at * step for at, step in zip(offset, steps, strict=True)]
-        sizes = zip(start, image.shape[2:], reach, strict=True)
+        sizes = zip(start, image.shape[1:-1], reach, strict=True)
         limit = [low + size - far for low, size, far in sizes]
-        cut = (0, 0, *start), (*image.shape[:2], *limit), (1, 1, *strides)
-        return jax.lax.slice(image, *cut).reshape(*image.shape[:2], -1)
+        cut = (0, *start, 0), (len(image), *limit, image.shape[-1]), (1, *strides, 1)
+        return jax.lax.slice(image, *cut)
 
-    return jnp.stack([part(at) for at in itertools.product(*map(range, kernel))], axis=2)
+    return jnp.stack([part(at) for at in itertools.product(*map(range, kernel))], axis=-2)
 
 
 def _bias(eqn: core.JaxprEqn, given: list, view: View, seen: Seen) -> Any:
@@ -329,7 +333,7 @@ def _bias(eqn: core.JaxprEqn, given: list, view: View, seen: Seen) -> Any:
         return None
     key = ("bias", rows[0].shape, rows[0].tobytes()), _to_last_cut(view.way)
     seen.uses.append(Use(view.leaf, key, layer.tap, None, view.scale, layer.signal))
-    return _bind(eqn, given)[0]
+    return bind(eqn, given)[0]
 
 
 def _scan(eqn: core.JaxprEqn, given: list, seen: Seen) -> list[Any]:
@@ -378,7 +382,7 @@ def _compared_in(jaxpr: core.Jaxpr) -> list[Any]:
     return found
 
 
-def _bind(eqn: core.JaxprEqn, given: Sequence) -> Sequence[Any]:
+def bind(eqn: core.JaxprEqn, given: Sequence) -> Sequence[Any]:
     """What an equation gives, with the derivative rules that it has."""
     variables = [i for i, var in enumerate(eqn.invars) if not isinstance(var, core.Literal)]
     names = core.DebugInfo("equation", "", ("",) * len(variables), ("",) * len(eqn.outvars))
