@@ -47,17 +47,22 @@ def measure(repeats: int) -> dict:
 
 
 def compare(ours: Callable, peers: dict[str, Callable], repeats: int, slow: set[str]) -> dict:
-    """Our time and the peers', by turns, and whether all kernels are one."""
+    """Our time and the peers', by turns, and whether all kernels are one.
+
+    Each is timed right after a call of its own, but for the slow ones: otherwise it would pay for
+    what the one before left, cold caches and PyTorch's threads, which spin for a while.
+    """
     right = np.asarray(ours(), np.float64)
     apart, times = {}, {name: [] for name in ("whytrain", *peers)}
     for name, peer in peers.items():
         there = np.asarray(peer(), np.float64).reshape(right.shape)
         apart[name] = float(np.abs(there - right).max() / np.abs(right).max())
     for turn in range(repeats):
-        times["whytrain"].append(seconds(ours))
-        for name, peer in peers.items():
+        for name, run in {"whytrain": ours, **peers}.items():
+            if name not in slow:
+                run()
             if name not in slow or turn < 2:
-                times[name].append(seconds(peer))
+                times[name].append(seconds(run))
     medians = {name: statistics.median(each) for name, each in times.items()}
     ratios = {name: medians[name] / medians["whytrain"] for name in peers}
     return {"seconds": medians, "ratio": ratios, "apart": apart}

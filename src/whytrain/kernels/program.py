@@ -182,9 +182,11 @@ def _gradient(inputs: Array, signal: Array) -> Array:
     """`sum_t inputs[t, g, i] signal[o, t, g, k]` for every output `o`; a bias has one input."""
     if inputs.size == 1:
         return (inputs * signal).sum(axis=1)
-    # A product of two matrices, inputs first: XLA copies nothing but the signals, a row at a time.
-    found = jnp.einsum("tgi,togk->giok", inputs, signal.swapaxes(0, 1))
-    return found.transpose(2, 0, 1, 3)
+    outputs, places, groups, _ = signal.shape
+    # A product of two matrices for each group, inputs first: XLA copies the signals alone.
+    rows = signal.transpose(2, 1, 0, 3).reshape(groups, places, -1)
+    found = jnp.einsum("gti,gtz->giz", inputs.swapaxes(0, 1), rows)
+    return found.reshape(groups, -1, outputs, signal.shape[-1]).transpose(2, 0, 1, 3)
 
 
 @partial(jax.jit, static_argnames=("outputs", "by_layer"))
