@@ -78,13 +78,21 @@ class Program:
     @cached_property
     def held(self) -> int:
         """Bytes for one example while its signals are computed."""
-        output: Any = self.closed.out_avals[0]
-        return self.passing.size * (1 + 2 * self.outputs) * output.dtype.itemsize
+        return self.passing.size * (1 + 2 * self.outputs) * self._itemsize
+
+    @cached_property
+    def together(self) -> int:
+        """Examples whose signals are computed at a time.
+
+        As many as the cache takes; more where parameters are many, which are read each time.
+        """
+        read = self._itemsize * sum(map(math.prod, self.shapes))
+        return max(max(_CACHE, 4 * read) // max(self.held, 1), 1)
 
     @property
-    def together(self) -> int:
-        """Examples whose signals are computed at a time."""
-        return max(_CACHE // max(self.held, 1), 1)
+    def _itemsize(self) -> int:
+        output: Any = self.closed.out_avals[0]
+        return output.dtype.itemsize
 
     @cached_property
     def signals(self) -> Callable[[Leaves, Array], Signals]:
