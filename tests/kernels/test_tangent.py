@@ -340,6 +340,26 @@ def test_a_function_that_changes_is_not_taken_for_what_it_was():
         assert gap(tangent_kernel(f, w, X), float(scale) ** 2 * once) < 1e-14
 
 
+slope = 1.0
+
+
+@jax.custom_jvp
+def passed(x):
+    return x
+
+
+passed.defjvp(lambda given, moved: (given[0], slope * moved[0]))
+
+
+def test_a_derivative_that_changes_is_not_taken_for_what_it_was(monkeypatch):
+    def f(p, x):
+        return passed(x @ p)
+
+    once = tangent_kernel(f, np.ones(4), X)
+    monkeypatch.setitem(globals(), "slope", 2.0)
+    assert gap(tangent_kernel(f, np.ones(4), X), 4 * once) < 1e-14
+
+
 # -- what is refused --------------------------------------------------------------------------
 
 
