@@ -1,9 +1,13 @@
 """What the JAX loop does with the runs of one tile."""
 
+import contextlib
+import sys
+
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from whytrain.dynamics import GradientDescent, simulate
+from whytrain.dynamics import GradientDescent, GradientFlow, flow, simulate
 from whytrain.dynamics.methods import Method, State
 from whytrain.landscapes import Landscape, Outcome
 
@@ -61,3 +65,72 @@ def test_a_field_named_step_size_calls_no_proof():
 
     ended = simulate(Left(), Own(0.01), np.array([-1.0]), 200)
     assert ended.steps.values.tolist() == [200]
+
+
+# -- a program is that of what its functions compute now ------------------------------------------
+
+size = 1.0
+
+
+class Read(Landscape):
+    """A bowl whose curvature is a global name."""
+
+    def loss(self, params):
+        return 0.5 * size * params**2
+
+
+class Scaled(Method):
+    """Descent whose step size is a global name."""
+
+    def step(self, landscape, state, step, key):
+        return State(state.params - 0.1 * size * landscape.grad(state.params))
+
+
+class Fixed(Landscape):
+    def loss(self, params):
+        return 0.5 * params**2
+
+
+def near(params):
+    return params < 0.9 / size
+
+
+def both(monkeypatch, look):
+    """What a look gives before and after the name has changed."""
+    first = look()
+    monkeypatch.setattr(sys.modules[__name__], "size", 2.0)
+    return float(first), float(look())
+
+
+def ended(landscape, method, **how):
+    return simulate(landscape, method, np.array([1.0]), 1, **how)
+
+
+@pytest.mark.parametrize(
+    ("look", "wanted"),
+    [
+        (lambda: ended(Read(), GradientDescent(0.1)).final[0], (0.9, 0.8)),
+        (lambda: ended(Fixed(), Scaled()).final[0], (0.9, 0.8)),
+        (lambda: ended(Fixed(), GradientDescent(lambda t: 0.1 * size)).final[0], (0.9, 0.8)),
+        (lambda: ended(Fixed(), GradientDescent(0.0), observables=SEEN).seen[0, 0], (1.0, 2.0)),
+        (lambda: ended(Read(), GradientDescent(0.0), observables=["loss"]).loss[0, 0], (0.5, 1.0)),
+        (lambda: ended(Fixed(), GradientDescent(0.2), stop={"near": near}).stopped[0], (1, 0)),
+        (lambda: Read().outcome(np.array([1e-6 / 1.5]))[0], (Outcome.GLOBAL, Outcome.UNDECIDED)),
+    ],
+    ids=["loss", "method", "schedule", "observable", "own loss", "stop", "outcome"],
+)
+def test_what_has_changed_is_seen(monkeypatch, look, wanted):
+    assert both(monkeypatch, look) == pytest.approx(tuple(map(float, wanted)), rel=1e-6)
+
+
+def test_a_flow_of_what_has_changed_has_another_program(monkeypatch):
+    asked = []
+    monkeypatch.setattr(flow, "solve", lambda *given: asked.append(given[-1]) or given[2:4])
+    for curvature in (1.0, 1.0, 2.0):
+        monkeypatch.setitem(globals(), "size", curvature)
+        with contextlib.suppress(Exception):  # what is given back is no path
+            simulate(Read(), GradientFlow(), np.array([1.0]), 1)
+    assert asked[0] == asked[1] != asked[2]
+
+
+SEEN = {"seen": lambda params: size * params}

@@ -56,6 +56,28 @@ def test_training_is_the_formula_step_by_step():
     )
 
 
+sign = 1.0
+
+
+def signed(x):
+    return jax.nn.relu(sign * x)
+
+
+def test_an_activation_that_reads_what_has_changed_is_trained_as_it_is_now(monkeypatch):
+    images = training._examples(DIGITS.train_images, DIGITS.train_labels)
+    with jax.enable_x64(False):
+        now = training.begin(SMALL, optax.identity(), KEYS[:1], 1, None)
+
+    def look():
+        step = training._step_now(SMALL, optax.identity(), signed, images, 8, now.position)
+        return step, evaluate(SMALL, DIGITS, now, signed).test_loss.item()
+
+    first = look()
+    assert look() == first
+    monkeypatch.setitem(globals(), "sign", 0.0)
+    assert all(one != other for one, other in zip(look(), first, strict=True))
+
+
 def test_a_step_size_may_be_any_schedule():
     rates = optax.piecewise_constant_schedule(0.05, {4: 0.0})
     trained = train(SMALL, DIGITS, KEYS, epochs=2, step_size=rates)

@@ -399,6 +399,26 @@ def test_a_function_that_is_known_is_traced_once_a_call_and_not_kept_for_good():
     assert kept() is None
 
 
+slope = 1.0
+
+
+@jax.custom_jvp
+def passed(x):
+    return x
+
+
+passed.defjvp(lambda given, moved: (given[0], slope * moved[0]))
+
+
+def test_a_derivative_that_changes_is_not_taken_for_what_it_was(monkeypatch):
+    def f(p, x):
+        return passed(x @ p)
+
+    once = tangent_kernel(f, np.ones(4), X)
+    monkeypatch.setitem(globals(), "slope", 2.0)
+    assert gap(tangent_kernel(f, np.ones(4), X), 4 * once) < 1e-14
+
+
 # -- what is refused --------------------------------------------------------------------------
 
 

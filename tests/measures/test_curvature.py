@@ -43,6 +43,26 @@ def written_out(params, *data):
     return np.asarray(jax.hessian(lambda p: loss(unravel(p), *data))(flat))
 
 
+size = 1.0
+
+
+def read(params):
+    return size * jnp.sum(params**2)
+
+
+def test_a_loss_that_reads_what_has_changed_is_measured_as_it_is_now(monkeypatch):
+    def look():
+        product, _ = hessian_product(read, np.ones(2))
+        noise = flatness(read, np.zeros(2), np.ones(2), key=jax.random.key(0), groups=2, draws=2)
+        return product(np.ones(2))[0], noise.sigma
+
+    first = look()
+    monkeypatch.setitem(globals(), "size", 4.0)
+    after = look()
+    assert (first[0], after[0]) == (2, 8)
+    assert after[1] < 0.8 * first[1]
+
+
 def test_products_are_those_with_the_matrix():
     params, x, y = network()
     matrix = written_out(params, x, y)

@@ -19,6 +19,21 @@ def coins(q, p):
     return q * np.log(q / p) + (1 - q) * np.log((1 - q) / (1 - p))
 
 
+sign = 1.0
+
+
+def signed(w, x):
+    return sign * (x @ w)
+
+
+def test_a_rule_that_reads_what_has_changed_is_bounded_as_it_is_now(monkeypatch):
+    x = np.random.default_rng(0).standard_normal((50, 2))
+    given = signed, np.zeros(2), np.array([5.0, 0.0]), x, (x[:, 0] > 0) * 1
+    first = pac_bayes(*given, draws=8).error
+    monkeypatch.setitem(globals(), "sign", -1.0)
+    assert first < 0.3 < 0.7 < pac_bayes(*given, draws=8).error
+
+
 @pytest.mark.parametrize("q", [0.01, 0.1, 0.5, 0.9])
 @pytest.mark.parametrize("cost", [1e-4, 0.1, 2.0])
 def test_the_inverse_is_one(q, cost):

@@ -12,13 +12,22 @@ from whytrain.landscapes import Landscape
 
 @eqx.filter_jit
 def solve(
-    landscape: Landscape, flow: Flow, params: PyTree, times: Float[Numeric, " time"]
-) -> tuple[PyTree, Bool[Array, " run"]]:
+    landscape: Landscape, flow: Flow, params: PyTree, times: Float[Numeric, " time"],
+    computes: bytes,
+) -> tuple[PyTree, Bool[Array, " run"]]:  # fmt: skip
     """The flow of a block of runs at given times.
+
+    Args:
+        landscape: What they flow down.
+        flow: How.
+        params: Where they start.
+        times: Sorted, from 0 on.
+        computes: A checksum of what the velocity is now, of which the program is.
 
     Returns:
         The parameters with axes (run, time) in front, and whether the solver reached the end.
     """
+    del computes
 
     def one(start: PyTree) -> tuple[PyTree, Array]:
         solution = diffrax.diffeqsolve(

@@ -10,11 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, PyTree, UInt32
 
+from whytrain._computes import computes
 from whytrain._types import Numeric
 from whytrain.dynamics.extremes import WithExtremes
 from whytrain.dynamics.methods import Method, State
 from whytrain.dynamics.own import Landscapes
 from whytrain.dynamics.stopping import STOPPED, WithStop, has_stopped
+from whytrain.landscapes import Landscape
 from whytrain.landscapes.outcome import Outcome
 
 CHECK = 64  # steps between two looks at the runs of a block
@@ -61,6 +63,18 @@ def size_of_one(batch: PyTree) -> int:
         np.dtype(leaf.dtype).itemsize * int(np.prod(leaf.shape[1:]))
         for leaf in jax.tree.leaves(batch)
     )
+
+
+def computed(landscape: Landscape, method: Any, starts: PyTree, proof: Callable | None) -> bytes:
+    """A checksum of what a landscape and a method compute now; see `whytrain._computes`."""
+
+    def of_one(landscape: Landscape, method: Any, proof: Any, params: PyTree, key: Array) -> PyTree:
+        state = method.init(landscape, params)
+        moved = method.step(landscape, state, jnp.zeros((), int), key)
+        return state, moved, None if proof is None else proof(moved.params)
+
+    one = jax.tree.map(lambda leaf: leaf[0], starts)
+    return computes(of_one, landscape, method, proof, one, jax.random.key(0))
 
 
 @eqx.filter_jit

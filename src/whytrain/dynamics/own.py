@@ -17,10 +17,12 @@ class Landscapes(NamedTuple):
     Attributes:
         shared: A landscape; its arrays count only where there are none in `own`.
         own: A landscape whose arrays have a leading axis of runs and all else is None; or None.
+        computes: A checksum of what they and the method compute now, of which a program is.
     """
 
     shared: Landscape
     own: PyTree = None
+    computes: bytes = b""
 
     def of(self, own: PyTree) -> Landscape:
         """The landscape of one run, from its part of `own`."""
@@ -47,13 +49,13 @@ class Own(NamedTuple):
         """
         return 1 if self.landscapes else shared
 
-    def stacked(self, shared: Landscape) -> Landscapes:
+    def stacked(self, shared: Landscape, computes: bytes) -> Landscapes:
         """The landscapes of the runs, as the loop takes them."""
         if not self.landscapes:
-            return Landscapes(shared)
+            return Landscapes(shared, None, computes)
         arrays = [eqx.filter(one, _is_array) for one in self.landscapes]
         return Landscapes(
-            shared, jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *arrays)
+            shared, jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *arrays), computes
         )
 
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from whytrain._computes import computes
 from whytrain._types import Numeric
 from whytrain.errors import UserError
 
@@ -80,7 +81,8 @@ def table(
     # In parts of one length: another length would be another compilation.
     starts = range(start, stop, _PART)
     with jax.enable_x64(True):
-        parts = [np.asarray(_evaluate(schedule, jnp.asarray(first))) for first in starts]
+        now = computes(lambda schedule, step: schedule(step), schedule, jnp.asarray(start))
+        parts = [np.asarray(_evaluate(schedule, jnp.asarray(first), now)) for first in starts]
     return np.concatenate(parts)[: stop - start].astype(np.float64)
 
 
@@ -106,7 +108,8 @@ _WINDOW = 1 << 16
 
 
 @eqx.filter_jit
-def _evaluate(schedule: Any, first: Int[Array, ""]) -> Float[Array, " n"]:
+def _evaluate(schedule: Any, first: Int[Array, ""], computes: bytes) -> Float[Array, " n"]:
+    del computes  # a program is of it
     return jax.vmap(schedule)(first + jnp.arange(_PART))
 
 

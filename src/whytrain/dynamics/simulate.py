@@ -15,11 +15,12 @@ import xarray as xr
 from jaxtyping import Array, Bool, Int, PyTree
 
 from whytrain import _process
+from whytrain._computes import computes
 from whytrain.dynamics import arguments, loop
 from whytrain.dynamics.arguments import Observed, count
 from whytrain.dynamics.extremes import WithExtremes
 from whytrain.dynamics.gradients import Gradient
-from whytrain.dynamics.methods import Flow, Method, StepSize, sizes_at
+from whytrain.dynamics.methods import Flow, Method, StepSize
 from whytrain.dynamics.own import Landscapes, Own
 from whytrain.dynamics.schedules import largest, table
 from whytrain.dynamics.stopping import STOPPED, Stop, WithStop, inner_state, stopped
@@ -145,7 +146,7 @@ def _ended(
     stable = _warn_if_unstable(landscape, method, steps)
     given, landscape, method = landscape, _as_arrays(landscape), _as_arrays(method)
     own = own._replace(landscapes=tuple(map(_as_arrays, own.landscapes)))
-    observe = _Observe(functions, landscape)
+    observe = _Observe(functions, landscape, starts)
     kept = times if functions else times[:0]
     engine = _engine(given, landscape, method, starts, steps, kept, early, extremes, stop)
     tile = own.lanes(engine.lanes(starts))
@@ -287,10 +288,11 @@ class _JaxLoop(_Tiled):
     """Any landscape under any method: one compiled JAX loop."""
 
     def __init__(
-        self, landscape: Landscape, method: Any, steps: int, times: np.ndarray,
+        self, landscape: Landscape, method: Any, starts: PyTree, steps: int, times: np.ndarray,
         proof: Any, samples: int, remembered: int,
     ) -> None:  # fmt: skip
         self.landscape, self.method, self.times, self.proof = landscape, method, times, proof
+        self.computes = loop.computed(landscape, method, starts, proof)
         self.samples, self.remembered = samples, remembered
         self.edges = np.unique([0, steps, *times]).astype(int).tolist()
 
@@ -304,7 +306,7 @@ class _JaxLoop(_Tiled):
 
     def tile(self, starts: PyTree, own: Own, observe: "_Observe") -> tuple:
         """Move a tile, and stop between two times to save."""
-        scapes = own.stacked(self.landscape)
+        scapes = own.stacked(self.landscape, self.computes)
         block = loop.start_block(scapes, self.method, starts)
         saved = _Saved(observe, self.times, scapes.own)
         if saved.wants(0):
@@ -332,8 +334,14 @@ class _JaxLoop(_Tiled):
 class _Flow(_Tiled):
     """A flow by Diffrax."""
 
-    def __init__(self, landscape: Landscape, method: Flow, steps: float, times: np.ndarray) -> None:
+    def __init__(
+        self, landscape: Landscape, method: Flow, starts: PyTree, steps: float, times: np.ndarray
+    ) -> None:
         self.landscape, self.method, self.times = landscape, method, times
+        self.computes = computes(
+            lambda landscape, method, params: method.velocity(landscape, params),
+            landscape, method, _pick(starts, 0),
+        )  # fmt: skip
         self.grid = np.unique([0.0, *times, float(steps)])
 
     def lanes(self, starts: PyTree) -> int:
@@ -345,7 +353,7 @@ class _Flow(_Tiled):
         """Solve a tile at all times to save."""
         from whytrain.dynamics import flow  # Diffrax is wanted only here, and takes long to import
 
-        path, ok = flow.solve(self.landscape, self.method, starts, self.grid)
+        path, ok = flow.solve(self.landscape, self.method, starts, self.grid, self.computes)
         saved = _Saved(observe, self.times)
         for index, time in enumerate(self.grid):
             if saved.wants(time):
@@ -404,7 +412,7 @@ def _engine(
             raise UserError("extremes are of steps, and a flow has none: save observables")
         if stop:
             raise UserError("stop is of steps, and a flow has none: end it at a time")
-        return _Flow(landscape, method, steps, times)
+        return _Flow(landscape, method, starts, steps, times)
     steps = int(steps)
     sizes, proof = method.step_sizes(), None
     if method.rule is not None and sizes is not None:
@@ -420,6 +428,7 @@ def _engine(
     return _JaxLoop(
         landscape,
         WithStop.of(watching, stop),
+        starts,
         steps,
         times,
         _as_arrays(proof),
@@ -449,22 +458,34 @@ def _as_numbers(sizes: Weights) -> Weights:
 class _Observe:
     """All observables of a batch of parameters, compiled together."""
 
-    def __init__(self, functions: Mapping[str, Observed], landscape: Landscape) -> None:
-        self.functions, self.landscape = functions, landscape
+    def __init__(
+        self, functions: Mapping[str, Observed], landscape: Landscape, starts: PyTree
+    ) -> None:
+        self.functions, self.landscape = dict(functions), landscape
+        self.computes = b""
+        if functions:
+            self.computes = computes(_numbers, self.functions, landscape, _pick(starts, 0))
 
     def __call__(self, params: PyTree, own: PyTree = None) -> dict[str, Array]:
-        return _observed(dict(self.functions), self.landscape, own, params)
+        scapes = Landscapes(self.landscape, own, self.computes)
+        return _observed(self.functions, scapes, params)
 
 
 @eqx.filter_jit
 def _observed(
-    functions: dict[str, Observed], landscape: Landscape, own: PyTree, params: PyTree
+    functions: dict[str, Observed], landscapes: Landscapes, params: PyTree
 ) -> dict[str, Array]:
     def one(params: PyTree, own: PyTree) -> dict[str, Array]:
-        known = arguments.numbers_of(Landscapes(landscape).of(own))
-        return {name: (f or known[name])(params) for name, f in functions.items()}
+        return _numbers(functions, landscapes.of(own), params)
 
-    return loop.each(one)(params, own)
+    return loop.each(one)(params, landscapes.own)
+
+
+def _numbers(
+    functions: dict[str, Observed], landscape: Landscape, params: PyTree
+) -> dict[str, Array]:
+    known = arguments.numbers_of(landscape)
+    return {name: (f or known[name])(params) for name, f in functions.items()}
 
 
 def _warn_if_unstable(landscape: Landscape, method: Method | Flow, steps: float) -> bool:
@@ -472,7 +493,8 @@ def _warn_if_unstable(landscape: Landscape, method: Method | Flow, steps: float)
     sizes = method.step_sizes()
     if isinstance(method, Flow) or method.rule is None or sizes is None:
         return True
-    last = jax.tree.map(float, sizes_at(sizes, np.asarray(int(steps) - 1)))
+    end = int(steps) - 1
+    last = jax.tree.map(lambda size: float(table(size, end, end + 1)[0]), sizes, is_leaf=callable)
     if landscape.stable(method.rule, last):
         return True
     warnings.warn(

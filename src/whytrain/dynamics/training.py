@@ -15,6 +15,7 @@ import optax
 import xarray as xr
 from jaxtyping import Array, Float, Int, PyTree
 
+from whytrain._computes import computes
 from whytrain._process import threads
 from whytrain.data.dataset import Dataset, as_float
 from whytrain.dynamics.checkpoints import Checkpoint, CheckpointFile
@@ -107,6 +108,8 @@ def train(
         now = resume or begin(network, optimizer, keys, variants, starts)
         if checkpoint is not None and (kept := checkpoint.read()) is not None:
             now = _same(checkpoint, from_arrays(kept, network, optimizer), now)
+        step_now = _step_now(network, optimizer, activations, train_set, batch, now.position)
+        test_now = _test_now(network, activations, test_set, now.position)
         saved = time.monotonic()
         for epoch in range(now.epochs, epochs):
             position = now.position
@@ -116,12 +119,12 @@ def train(
             order = _order(keys, epoch, len(dataset.train_labels), per_epoch, batch)
             go = functools.partial(
                 _epoch, network, optimizer, activations, train_set, jnp.asarray(sizes, jnp.float32),
-                jnp.float32(-np.inf if target is None else target),
+                jnp.float32(-np.inf if target is None else target), step_now,
             )  # fmt: skip
             position, train_metrics = _one_by_one(pool, go, position, order)
             last = epoch + 1 == epochs or not np.asarray(position.training).any()
             if last or (epoch + 1) % test_every == 0:
-                look = functools.partial(_test, network, activations, test_set)
+                look = functools.partial(_test, network, activations, test_set, test_now)
                 test_metrics = _one_by_one(pool, look, position)
             else:
                 test_metrics = (np.full_like(train_metrics[0], np.nan),) * 2
@@ -157,7 +160,8 @@ def evaluate(
     _, activations = _variants(activations)
     with jax.enable_x64(False), ThreadPoolExecutor(threads()) as pool:
         test_set = _examples(dataset.test_images, dataset.test_labels)
-        look = functools.partial(_test, network, activations, test_set)
+        now = _test_now(network, activations, test_set, trained.position)
+        look = functools.partial(_test, network, activations, test_set, now)
         loss, accuracy = _one_by_one(pool, look, trained.position)
     dims = ("run", "variant")
     return xr.Dataset({
@@ -253,9 +257,11 @@ def _order(keys: Array, epoch: Int[Any, ""], examples: int, steps: int, batch: i
 @eqx.filter_jit
 def _epoch(
     network: ImageNetwork, optimizer: optax.GradientTransformation, activations: Any,
-    examples: _Examples, sizes: Array, target: Array, variant: Array, start: Position, order: Array,
+    examples: _Examples, sizes: Array, target: Array, computes: bytes, variant: Array,
+    start: Position, order: Array,
 ) -> tuple[Position, tuple[Array, Array]]:  # fmt: skip
     """One epoch of one network; the position after it, and its mean loss and accuracy."""
+    del computes  # a program is of it
     risk = EmpiricalRisk(network, examples.images, examples.labels)
     activation = _chosen(activations, variant)
 
@@ -297,11 +303,44 @@ def _step(
     return after, (loss, hit)
 
 
+def _step_now(
+    network: ImageNetwork, optimizer: optax.GradientTransformation, activations: Any,
+    examples: _Examples, batch: int, position: Position,
+) -> bytes:  # fmt: skip
+    """A checksum of what a step does now; see `whytrain._computes`."""
+
+    def step(activations: Any, examples: _Examples, position: Position) -> Any:
+        risk = EmpiricalRisk(network, examples.images[:batch], examples.labels[:batch])
+        some, activation = risk.batch(jnp.arange(batch)), _chosen(activations, jnp.int32(0))
+        return _step(network, optimizer, activation, some, position, jnp.float32(0))
+
+    return computes(step, activations, examples, _first(position))
+
+
+def _test_now(
+    network: ImageNetwork, activations: Any, examples: _Examples, position: Position
+) -> bytes:
+    """A checksum of what a look at test examples does now."""
+
+    def look(activations: Any, images: Array, position: Position) -> Any:
+        activation = _chosen(activations, jnp.int32(0))
+        return network(position.params, images[:1], activation, position.statistics or None).logits
+
+    return computes(look, activations, examples.images, _first(position))
+
+
+def _first(position: Position) -> Any:
+    """One network of (run, variant)."""
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[2:], leaf.dtype), position)
+
+
 @eqx.filter_jit
 def _test(
-    network: ImageNetwork, activations: Any, examples: _Examples, variant: Array, position: Position
-) -> tuple[Array, Array]:
+    network: ImageNetwork, activations: Any, examples: _Examples, computes: bytes, variant: Array,
+    position: Position,
+) -> tuple[Array, Array]:  # fmt: skip
     """Mean loss and accuracy on examples, with the running statistics."""
+    del computes  # a program is of it
     images, labels = examples
     activation = _chosen(activations, variant)
     size = min(CHUNK, len(labels))

@@ -10,6 +10,7 @@ import jax.flatten_util
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
+from whytrain._computes import Computed, computes
 from whytrain.landscapes.curvature import DENSE, dense_sign, sign_by_products
 from whytrain.landscapes.outcome import Outcome
 
@@ -48,7 +49,8 @@ def classify(landscape: Any, params: PyTree) -> Int[np.ndarray, " run"]:
         [np.reshape(leaf, (len(leaf), -1)) for leaf in jax.tree.leaves(params)], axis=1
     )
     finite = np.asarray(np.isfinite(flat).all(axis=1))
-    size = _in_tiles(_slope, landscape, params, finite, _lengths)
+    now = computes(_seen, landscape, jax.tree.map(lambda leaf: np.asarray(leaf)[0], params))
+    size = _in_tiles(Computed(_slope, now), landscape, params, finite, _lengths)
     codes = np.full(finite.shape, int(Outcome.UNDECIDED))
     for point in points:
         place = np.asarray(jax.flatten_util.ravel_pytree(point.params)[0])
@@ -56,18 +58,18 @@ def classify(landscape: Any, params: PyTree) -> Int[np.ndarray, " run"]:
         near = np.linalg.norm(flat - place, axis=1) < NEAR * scale
         codes[near & (size < SLOPE * scale)] = Outcome[point.kind.upper()]
     if not points:
-        codes = _at_rest(landscape, params, finite & (size < FLAT))
+        codes = _at_rest(landscape, params, finite & (size < FLAT), now)
     return np.where(finite, codes, int(Outcome.DIVERGED)).astype(np.int8)
 
 
 def _at_rest(
-    landscape: Any, params: PyTree, still: Bool[np.ndarray, " run"]
+    landscape: Any, params: PyTree, still: Bool[np.ndarray, " run"], now: bytes
 ) -> Int[np.ndarray, " run"]:
     """Saddle, global or spurious, for the runs whose gradient vanishes."""
     if not still.any():
         return np.full(still.shape, int(Outcome.UNDECIDED))
-    lowest = _in_tiles(_loss, landscape, params, still) <= landscape.lowest + LEVEL
-    negative = _negative(landscape, params, still)
+    lowest = _in_tiles(Computed(_loss, now), landscape, params, still) <= landscape.lowest + LEVEL
+    negative = _negative(landscape, params, still, now)
     higher = np.where(negative == 0, int(Outcome.SPURIOUS), int(Outcome.UNDECIDED))
     codes = np.where(lowest, int(Outcome.GLOBAL), higher)
     codes = np.where(negative == 1, int(Outcome.SADDLE), codes)
@@ -75,11 +77,11 @@ def _at_rest(
 
 
 def _negative(
-    landscape: Any, params: PyTree, still: Bool[np.ndarray, " run"]
+    landscape: Any, params: PyTree, still: Bool[np.ndarray, " run"], now: bytes
 ) -> Float[np.ndarray, " run"]:
     """1 where a run's Hessian has a negative eigenvalue, 0 where not, NaN where nobody can tell."""
     if _count(params) <= DENSE:
-        return _in_tiles(dense_sign, landscape, params, still)
+        return _in_tiles(Computed(dense_sign, now), landscape, params, still)
     found = np.zeros(still.shape)
     for run in np.flatnonzero(still):
         found[run] = sign_by_products(landscape, jax.tree.map(lambda leaf, r=run: leaf[r], params))
@@ -92,6 +94,11 @@ def _slope(landscape: Any, params: PyTree) -> PyTree:
 
 def _loss(landscape: Any, params: PyTree) -> Float[Array, ""]:
     return landscape.loss(params)
+
+
+def _seen(landscape: Any, params: PyTree) -> PyTree:
+    """All that is looked at, for a checksum."""
+    return landscape.retract(_slope(landscape, params)), landscape.loss(params)
 
 
 def _lengths(vectors: PyTree) -> Float[np.ndarray, " run"]:

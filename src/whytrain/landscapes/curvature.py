@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
+from whytrain._computes import computes
 from whytrain._types import Numeric
 
 DENSE = 128  # up to so many parameters the Hessian itself is as cheap, and exact
@@ -34,8 +35,9 @@ def dense_sign(landscape: Any, params: PyTree) -> Float[Array, ""]:
 def sign_by_products(landscape: Any, params: PyTree) -> float:
     """The same from products with vectors alone; NaN also where they do not tell."""
     origin = np.asarray(jax.flatten_util.ravel_pytree(params)[0])
+    now = computes(_slope, landscape, params, origin)
     found = lowest_is_negative(
-        lambda vector: np.asarray(_product(landscape, params, vector)), origin.size
+        lambda vector: np.asarray(_product(landscape, params, vector, now)), origin.size
     )
     return np.nan if found is None else float(found)
 
@@ -129,7 +131,14 @@ def _around(landscape: Any, params: PyTree) -> tuple[Callable[[Array], Array], A
     return loss, jnp.zeros_like(flat)
 
 
+def _slope(landscape: Any, params: PyTree, step: Float[Numeric, " n"]) -> Float[Array, " n"]:
+    return jax.grad(_around(landscape, params)[0])(step)
+
+
 @eqx.filter_jit
-def _product(landscape: Any, params: PyTree, vector: Float[Numeric, " n"]) -> Float[Array, " n"]:
+def _product(
+    landscape: Any, params: PyTree, vector: Float[Numeric, " n"], computes: bytes
+) -> Float[Array, " n"]:
+    del computes  # a program is of it
     loss, origin = _around(landscape, params)
     return jax.jvp(jax.grad(loss), (origin,), (vector,))[1]

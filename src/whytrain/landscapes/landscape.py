@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
+from whytrain._computes import computes
 from whytrain.errors import UserError
 from whytrain.landscapes.classify import classify
 from whytrain.landscapes.rule import Rule
@@ -189,9 +190,11 @@ def at_each(method: Callable, *batch: Any) -> Any:
     method would be compiled again at every call.)
     """
     with jax.enable_x64(True):
-        return jax.tree.map(np.asarray, _mapped(method, batch))
+        now = computes(lambda method, *each: jax.vmap(method)(*each), method, *batch)
+        return jax.tree.map(np.asarray, _mapped(method, batch, now))
 
 
 @eqx.filter_jit
-def _mapped(method: Callable, batch: tuple) -> Any:
+def _mapped(method: Callable, batch: tuple, computes: bytes) -> Any:
+    del computes  # a program is of it
     return jax.vmap(method)(*batch)

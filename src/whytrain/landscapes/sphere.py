@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int
 from whytrain._types import Numeric
 from whytrain.gaussian import Activation
 from whytrain.landscapes.basins import proved_basin
+from whytrain.landscapes.landscape import at_each
 from whytrain.landscapes.outcome import Outcome
 from whytrain.landscapes.profile import AngleProfile, SphereOrder
 from whytrain.landscapes.reduction import VectorStep, pair
@@ -138,8 +139,7 @@ class SphereReduction(AngleProfile):
     def _pull_at_zero(self) -> float:
         """`pull'(0)`."""
         near = 1e-7
-        with jax.enable_x64(True):
-            return float(self.pull(near)) / near
+        return float(at_each(self.pull, np.array([near]))[0]) / near
 
     def proof(self, rule: Rule, largest: Weights | Float[Numeric, ""]) -> "ProvedBasins | None":
         """The two regions of `docs/basins.md`, for normalized descent by an activation of theirs.

@@ -12,6 +12,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
+from whytrain._computes import Computed, computes
 from whytrain._lazy import later
 from whytrain._random import normal
 from whytrain.errors import UserError
@@ -109,8 +110,9 @@ def flatness(
     with jax.enable_x64(True):
         found = moving(loss, trained)
         params, distance = cast(found.arrays, jnp.float64), squared_distance(initial, trained)
-        check_parts(replace(found, arrays=params), data, batch)
+        first = check_parts(replace(found, arrays=params), data, batch)
         with told():
+            loss = Computed(found.loss, computes(seen_by_jax(found.loss), params, *first))
             base = sum(
                 share * float(found.loss(params, *part)) for share, part in parts(data, batch)
             )
@@ -123,8 +125,7 @@ def flatness(
         def raised(sigmas: np.ndarray) -> np.ndarray:
             with told():
                 means = [
-                    share
-                    * np.asarray(_mean_loss(found.loss, params, part, keys, jnp.asarray(sigmas)))
+                    share * np.asarray(_mean_loss(loss, params, part, keys, jnp.asarray(sigmas)))
                     for share, part in parts(data, batch)
                 ]
             return np.sum(means, axis=0)

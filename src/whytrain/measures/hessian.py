@@ -12,6 +12,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
+from whytrain._computes import Computed, computes
 from whytrain.errors import UserError
 from whytrain.measures.arrays import a
 from whytrain.measures.loss import (
@@ -91,8 +92,10 @@ class Place:
         with jax.enable_x64(True):
             found = trained(loss, params)
             found = replace(found, arrays=cast(found.arrays, jnp.float64))
-            check_parts(found, data, batch)
-        return cls(found, data, batch)
+            first = check_parts(found, data, batch)
+            with told():
+                now = computes(jax.grad(seen_by_jax(found.loss)), found.arrays, *first)
+        return cls(replace(found, loss=Computed(found.loss, now)), data, batch)
 
     @property
     def size(self) -> int:
@@ -133,8 +136,8 @@ class Place:
         return product
 
 
-def check_parts(found: Trained, data: tuple, batch: int | None) -> None:
-    """Check a loss on the first part of the data, and whether it is a mean over parts."""
+def check_parts(found: Trained, data: tuple, batch: int | None) -> tuple:
+    """Check a loss on the first part of the data, which is given, and whether it is a mean."""
     if batch is not None and not isinstance(batch, int | np.integer):
         raise UserError(f"a batch must be a whole number of examples, got {batch!r}")
     _, first = next(parts(data, batch))
@@ -145,6 +148,7 @@ def check_parts(found: Trained, data: tuple, batch: int | None) -> None:
             check_examples(found.loss, found.arrays, first, value)
         else:
             check_mean(found.loss, found.arrays, first)
+    return first
 
 
 def cast(tree: PyTree, dtype: Any) -> Any:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
+from whytrain._computes import Computed, computes
 from whytrain.errors import UserError
 from whytrain.measures.arrays import as_float64, check_whole, jax_key
 from whytrain.measures.flatness import squared_distance, with_noise
@@ -138,6 +139,8 @@ def pac_bayes(
     examples = cast(inputs, jnp.float32)
     choice, final = jax.random.split(jax_key(seed, key))
     classes = _classes(found.loss, arrays, examples)
+    with told():
+        rule = Computed(found.loss, computes(seen_by_jax(found.loss), arrays, examples))
     odd = y[~((y == np.floor(y)) & (y >= 0) & (y < classes))]
     if len(odd):
         raise UserError(f"labels must be whole numbers from 0 to {classes - 1}, got {odd[0]:g}")
@@ -149,7 +152,7 @@ def pac_bayes(
         keys, each = jax.random.split(key, count), jnp.asarray(sigma, jnp.float32)
         cut = [(keys[i : i + _TRIED], min(_TRIED, count - i)) for i in range(0, count, _TRIED)]
         with told():
-            parts = [_errors(found.loss, arrays, data, _filled(some), each) for some, _ in cut]
+            parts = [_errors(rule, arrays, data, _filled(some), each) for some, _ in cut]
         return np.concatenate([part[:n] for part, (_, n) in zip(parts, cut, strict=True)])
 
     tried = [_of(float(errors(choice, _TRIED, s).mean()), s, parts)[0] for s in _WIDTHS]
