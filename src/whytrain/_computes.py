@@ -42,7 +42,7 @@ def computes(function: Callable[..., Any], *given: Any) -> bytes:
     for array in closed.consts:
         key = jnp.issubdtype(array.dtype, jax.dtypes.prng_key)
         plain = np.ascontiguousarray(jax.random.key_data(array) if key else array)
-        found.update(plain.reshape(-1).view(np.uint8))
+        found.update(plain.reshape(-1).view(np.uint8).data)
     return found.digest()
 
 
