@@ -5,6 +5,7 @@ import sys
 import types
 from pathlib import Path
 
+import jaxtyping
 import numpy as np
 import pytest
 import xarray as xr
@@ -13,6 +14,7 @@ import toy
 import whytrain as wt
 from whytrain.cli import main
 from whytrain.commands import _written
+from whytrain.errors import UserError
 
 TOY = toy.__file__
 WALK = f"{TOY}/walk"
@@ -165,3 +167,19 @@ def test_a_notebook_shows_progress_and_takes_it_away(notebook, monkeypatch):
 def test_elsewhere_there_is_none(capfd):
     wt.run(WALK, runs=5)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda: wt.run(3), "give STUDY/EXPERIMENT, got 3"),
+        (lambda: wt.reproduce(3), "a study is named by its name or the path of its file, got 3"),
+        (lambda: wt.run("liu2019/success-rate", workers="2"), "an integer >= 1, got '2'"),
+        (lambda: wt.run("liu2019/success-rate", workers=1.5), "an integer >= 1, got 1.5"),
+        (lambda: wt.run("liu2019/success-rate", scheduler=3), "a scheduler is an address.* got 3"),
+    ],
+)
+def test_what_is_of_another_type_is_told_in_one_line(ask, words, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(UserError, match=words):
+        ask()

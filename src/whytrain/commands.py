@@ -282,7 +282,7 @@ def split_target(target: str) -> tuple[str, str]:
     Raises:
         UserError: If it has another form.
     """
-    study, slash, name = target.rpartition("/")
+    study, slash, name = target.rpartition("/") if isinstance(target, str) else ("", "", "")
     if not slash or not name or name.endswith(".py"):
         raise UserError(
             f"give STUDY/EXPERIMENT, got {target!r}; `whytrain list` shows what there is"

@@ -12,6 +12,7 @@ from whytrain.dynamics import (
     GradientDescent,
     GradientFlow,
     NormalizedGradientDescent,
+    OptaxMethod,
     StochasticGradientDescent,
     simulate,
 )
@@ -140,3 +141,9 @@ def test_keys_of_both_forms_are_the_same():
     method = StochasticGradientDescent(0.1, 2)
     one, other = (simulate(NETWORK, method, rows, 3, keys=keys) for keys in (new, old))
     np.testing.assert_array_equal(one.final_output, other.final_output)
+
+
+@pytest.mark.parametrize("transformation", [optax.lbfgs(), optax.polyak_sgd()])
+def test_a_transformation_that_asks_for_more_is_told_with_the_way_out(transformation):
+    with pytest.raises(UserError, match=r"asks for .*value.*; take .*lbfgs\(0.1, linesearch=None"):
+        simulate(Bowl(), OptaxMethod(transformation), np.ones((1, 2)), 1)

@@ -72,3 +72,22 @@ def test_an_axis_is_a_list_of_different_values(values):
 def test_a_function_returns_what_can_be_labeled(value):
     with pytest.raises(UserError, match="must return a number"):
         sweep(lambda x: value, x=[1, 2])
+
+
+def test_where_a_function_fails_is_told():
+    with pytest.raises(UserError, match="fails at b = 2, a = 0: ZeroDivisionError: division by"):
+        sweep(lambda a, b: b / a, b=[2], a=[1, 0])
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (lambda value: 1.0, "'value', the name of an axis"),
+        (lambda value: {"value": 1.0, "b": 2.0}, "'value', the name of an axis"),
+        (lambda value: xr.Dataset({"b": ("value", [1.0, 2.0])}), "'value', the name of an axis"),
+        (lambda value: xr.Dataset({"b": ("t", np.ones(value))}), "along 'value' does not fit"),
+    ],
+)
+def test_what_does_not_fit_the_axes_is_told(value, words):
+    with pytest.raises(UserError, match=words):
+        sweep(value, value=[1, 2])

@@ -43,6 +43,11 @@ def written_out(params, *data):
     return np.asarray(jax.hessian(lambda p: loss(unravel(p), *data))(flat))
 
 
+def test_a_loss_that_counts_has_no_curvature():
+    with pytest.raises(UserError, match="to have derivatives, got int64; a count"):
+        hessian_product(lambda p: jnp.sum(p > 0), np.ones(3))
+
+
 size = 1.0
 
 

@@ -172,3 +172,16 @@ def test_one_sign_has_no_boundary():
     x = np.random.default_rng(6).standard_normal((20, 3))
     with pytest.raises(UserError, match="all units count for one class"):
         linearity(state, x, np.arange(20) % 2)
+
+
+@pytest.mark.parametrize("layer", ["0.weight", "2.weight", None])
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_numbers_whose_squares_are_none_are_refused(layer, size):
+    rng = np.random.default_rng(0)
+    state = dense_state(rng)
+    x = rng.standard_normal((40, 3)) * (size if layer is None else 1)
+    if layer:
+        state = {name: size * each if name == layer else each for name, each in state.items()}
+        state["0.bias"] = np.zeros(12)
+    with pytest.raises(UserError, match=r"must lie between 1e-100 and 1e\+100"):
+        linearity(state, x, np.arange(40) % 2)

@@ -180,7 +180,8 @@ NOISE = np.random.default_rng(0)
     [
         ({"delta": 0.0}, "delta must be between 0 and 1"),
         ({"draws": 0}, "draws must be 1 or more"),
-        ({"labels": np.zeros(4)}, "8 examples or more"),
+        ({"labels": np.zeros(4)}, "each example must have a class"),
+        ({"labels": np.zeros(4), "inputs": np.ones((4, 2))}, "8 examples or more, got 4"),
         ({"labels": np.full(10, 0.5)}, "whole numbers from 0 to 1, got 0.5"),
         ({"labels": np.full(10, np.nan)}, "whole numbers from 0 to 1, got nan"),
         ({"labels": np.resize([1, -1], 10)}, "whole numbers from 0 to 1, got -1"),

@@ -234,10 +234,31 @@ class OptaxMethod(Method):
         slope, kept = self.gradient(landscape, state.params, memory.gradient, step, key)
         if self.normalized:
             slope = landscape.tangent(state.params, slope)
-        updates, found = self.transformation.update(slope, memory.transformation, state.params)
+        updates, found = updated(self.transformation, slope, memory.transformation, state.params)
         params = jax.tree.map(jnp.asarray, optax.apply_updates(state.params, updates))
         moved = landscape.retract(params) if self.normalized else params
         return State(moved, Moved(kept, found))
+
+
+def updated(
+    transformation: "optax.GradientTransformation", slope: PyTree, memory: PyTree, params: PyTree
+) -> tuple[PyTree, PyTree]:
+    """What a transformation makes of a gradient, and what it remembers.
+
+    Raises:
+        UserError: It asks for more than the gradient.
+    """
+    try:
+        return transformation.update(slope, memory, params)
+    except TypeError as error:
+        _, asks, names = str(error).partition("required keyword-only argument")
+        if not asks:
+            raise
+        raise UserError(
+            f"the transformation asks for {names.lstrip('s: ')} beside the gradient; take one that "
+            "does not, such as optax.lbfgs(0.1, linesearch=None), or write a Method of your own "
+            "whose step passes them"
+        ) from error
 
 
 class Flow(_Ruled):

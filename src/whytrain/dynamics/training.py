@@ -19,6 +19,7 @@ from whytrain._computes import computes
 from whytrain._process import threads
 from whytrain.data.dataset import Dataset, as_float
 from whytrain.dynamics.checkpoints import Checkpoint, CheckpointFile
+from whytrain.dynamics.methods import updated
 from whytrain.dynamics.schedules import Schedule, table
 from whytrain.dynamics.trained import METRICS, MOMENTUM, Position, Trained, begin, from_arrays
 from whytrain.errors import UserError
@@ -291,7 +292,7 @@ def _step(
     (loss, output), slope = jax.value_and_grad(risk.loss_and_output, has_aux=True)(
         position.params, batch
     )
-    direction, memory = optimizer.update(slope, position.memory, position.params)
+    direction, memory = updated(optimizer, slope, position.memory, position.params)
     params = jax.tree.map(lambda p, d: p - size * d, position.params, direction)
     # A plain mean over the first batches: what was there before the first of them does not count.
     weight = jnp.maximum(FORGET, 1 / (1 + position.steps.astype(jnp.float32)))

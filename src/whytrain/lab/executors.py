@@ -339,8 +339,10 @@ def open_executor(workers: int | None = None, scheduler: str | None = None) -> I
     Raises:
         UserError: If there is no such executor.
     """
-    if workers is not None and workers < 1:
-        raise UserError(f"the number of workers must be an integer >= 1, got {workers}")
+    if workers is not None and (type(workers) is not int or workers < 1):
+        raise UserError(f"the number of workers must be an integer >= 1, got {workers!r}")
+    if scheduler is not None and not isinstance(scheduler, str):
+        raise UserError(f"a scheduler is an address, tcp://HOST:PORT, or local, got {scheduler!r}")
     if scheduler is not None:
         chosen = cluster(scheduler, workers)
     elif workers is not None and workers > 1:

@@ -453,12 +453,27 @@ def sweep(
     grid = {name: _listed(name, values) for name, values in axes.items()}
 
     def evaluate(point: dict[str, Any]) -> xr.Dataset:
-        if runs is None:
-            return _labeled(function(**point))
-        stream = int(fingerprint("sweep", point)[:8], 16)
-        return _labeled(function(**point, keys=Runs(seed, stream, 0, runs).keys()))
+        keys = {}
+        if runs is not None:
+            stream = int(fingerprint("sweep", point)[:8], 16)
+            keys["keys"] = Runs(seed, stream, 0, runs).keys()
+        return _labeled(_called(function, point, keys), grid)
 
     return _over(grid, evaluate, {})
+
+
+def _called(function: Callable[..., Any], point: dict[str, Any], keys: dict[str, Any]) -> Any:
+    """What the user's function returns; where it fails, at which point and why."""
+    try:
+        return function(**point, **keys)
+    except UserError:
+        raise
+    except Exception as error:
+        at = ", ".join(f"{name} = {value}" for name, value in point.items())
+        words = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"the function fails at {at or 'its only point'}: {type(error).__name__}: {words}"
+        ) from error
 
 
 def _listed(name: str, values: Iterable[Any]) -> np.ndarray:
@@ -480,15 +495,31 @@ def _over(
         return evaluate(point)
     (name, values), *others = axes.items()
     slices = [_over(dict(others), evaluate, {**point, name: value}) for value in values.tolist()]
-    return xr.concat(slices, dim=xr.DataArray(values, dims=name, name=name), join="exact")
+    try:
+        return xr.concat(slices, dim=xr.DataArray(values, dims=name, name=name), join="exact")
+    except ValueError as error:
+        words = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"what the function returns along {name!r} does not fit together: {words}"
+        ) from error
 
 
-def _labeled(value: Any) -> xr.Dataset:
+def _labeled(value: Any, axes: Mapping[str, Any]) -> xr.Dataset:
     """Make a dataset of what the user's function returned."""
-    if isinstance(value, xr.Dataset):
-        return value
     if isinstance(value, xr.DataArray):
-        return value.to_dataset(name=value.name or "value")
+        value = value.to_dataset(name=value.name or "value")
+    found = value if isinstance(value, xr.Dataset) else _numbers(value)
+    for name in (*found.variables, *found.dims):
+        if name in axes:
+            raise UserError(
+                f"the function returns {name!r}, the name of an axis: return it under another "
+                "name, {'NAME': number}"
+            )
+    return found
+
+
+def _numbers(value: Any) -> xr.Dataset:
+    """A number, or numbers by name."""
     named = value if isinstance(value, Mapping) else {"value": value}
     numbers = {name: np.asarray(number) for name, number in named.items()}
     if any(number.ndim or number.dtype == object for number in numbers.values()):

@@ -10,7 +10,7 @@ import jax.flatten_util
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from whytrain._computes import Computed, computes
+from whytrain._computes import Computed
 from whytrain.landscapes.curvature import DENSE, dense_sign, sign_by_products
 from whytrain.landscapes.outcome import Outcome
 
@@ -49,7 +49,7 @@ def classify(landscape: Any, params: PyTree) -> Int[np.ndarray, " run"]:
         [np.reshape(leaf, (len(leaf), -1)) for leaf in jax.tree.leaves(params)], axis=1
     )
     finite = np.asarray(np.isfinite(flat).all(axis=1))
-    now = computes(_seen, landscape, jax.tree.map(lambda leaf: np.asarray(leaf)[0], params))
+    now = landscape.checksum(jax.tree.map(lambda leaf: np.asarray(leaf)[0], params))
     size = _in_tiles(Computed(_slope, now), landscape, params, finite, _lengths)
     codes = np.full(finite.shape, int(Outcome.UNDECIDED))
     for point in points:
@@ -94,11 +94,6 @@ def _slope(landscape: Any, params: PyTree) -> PyTree:
 
 def _loss(landscape: Any, params: PyTree) -> Float[Array, ""]:
     return landscape.loss(params)
-
-
-def _seen(landscape: Any, params: PyTree) -> PyTree:
-    """All that is looked at, for a checksum."""
-    return landscape.retract(_slope(landscape, params)), landscape.loss(params)
 
 
 def _lengths(vectors: PyTree) -> Float[np.ndarray, " run"]:

@@ -160,6 +160,15 @@ class Landscape(eqx.Module):
         """
         return classify(self, params)
 
+    def checksum(self, params: Params) -> bytes:
+        """A checksum of what it computes now, at parameters of such shapes: `whytrain._computes`.
+
+        Where all follows from the loss, a trace of that is enough, and quick.
+        """
+        own = type(self)
+        follows = all(getattr(own, name) is getattr(Landscape, name) for name in _OF_A_STEP)
+        return computes(_value if follows else _moves, self, params)
+
     def observables(self) -> Mapping[str, Callable[[Params], Float[Array, ""]]]:
         """Numbers worth saving of a run, by name. Default: the loss."""
         return {"loss": self.loss}
@@ -167,6 +176,21 @@ class Landscape(eqx.Module):
     def critical_points(self) -> Sequence[CriticalPoint]:
         """The known critical points; an empty sequence says that none is known."""
         return ()
+
+
+_OF_A_STEP = (
+    "grad", "tangent", "retract", "plain_step", "normalized_step", "plain_velocity",
+    "normalized_velocity", "advance", "sample", "empirical_loss", "empirical_grad",
+)  # fmt: skip
+
+
+def _value(landscape: Landscape, params: Params) -> Array:
+    return landscape.loss(params)
+
+
+def _moves(landscape: Landscape, params: Params) -> PyTree:
+    slope = landscape.grad(params)
+    return landscape.retract(landscape.tangent(params, slope)), landscape.loss(params)
 
 
 def _zero(params: Params) -> Params:

@@ -14,6 +14,7 @@ from whytrain.measures.arrays import as_float64
 hierarchy = later("scipy.cluster.hierarchy")
 
 ANGLE = 30.0  # degrees that directions of one cluster may be apart
+_LEAST, _MOST = 1e-100, 1e100  # of the largest number: squares and products are numbers, too
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ def signed_units(hidden: ArrayLike, output: ArrayLike) -> tuple[np.ndarray, np.n
             "hidden must be (unit, input) and output one number a unit, got shapes "
             f"{W.shape} and {a.shape}; of two logits take the difference of their output weights"
         )
-    scaled = np.abs(a)[:, None] * W
+    with np.errstate(over="ignore"):  # refused in one line
+        scaled = np.abs(a)[:, None] * W
     return checked_units(scaled[a > 0], scaled[a < 0])
 
 
@@ -294,6 +296,7 @@ def checked_units(w: ArrayLike, u: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         )
     if not all(np.isfinite(each).all() for each in units):
         raise UserError("w and u must be finite; a run that diverged has no clusters")
+    _check_range("w and u", *units)
     return units
 
 
@@ -304,7 +307,18 @@ def checked_inputs(x: ArrayLike, width: int | None = None) -> Float[np.ndarray, 
         raise UserError(f"x must be (example, {width or 'input'}), got shape {inputs.shape}")
     if not np.isfinite(inputs).all():
         raise UserError("x must hold finite numbers")
+    _check_range("x", inputs)
     return inputs
+
+
+def _check_range(what: str, *arrays: np.ndarray) -> None:
+    """Refuse numbers whose squares or products would overflow, or vanish."""
+    largest = max(float(np.abs(each).max()) for each in arrays)
+    if largest and not _LEAST <= largest <= _MOST:
+        raise UserError(
+            f"the largest number of {what} must lie between {_LEAST:.0e} and {_MOST:.0e}, got "
+            f"{largest:.3g}; scale them"
+        )
 
 
 def checked_signs(y: ArrayLike, count: int) -> Float[np.ndarray, " example"]:

@@ -94,7 +94,7 @@ class Place:
             found = replace(found, arrays=cast(found.arrays, jnp.float64))
             first = check_parts(found, data, batch)
             with told():
-                now = computes(jax.grad(seen_by_jax(found.loss)), found.arrays, *first)
+                now = computes(jax.grad(_no_count(found.loss)), found.arrays, *first)
         return cls(replace(found, loss=Computed(found.loss, now)), data, batch)
 
     @property
@@ -134,6 +134,21 @@ class Place:
                 return checked(total, "second derivative")
 
         return product
+
+
+def _no_count(loss: Callable) -> Callable:
+    """The loss; one that is no floating-point number is refused."""
+
+    def real(params: PyTree, *data: Any) -> Any:
+        value = seen_by_jax(loss)(params, *data)
+        if not jnp.issubdtype(value.dtype, jnp.floating):
+            raise UserError(
+                f"the loss must be a floating-point number to have derivatives, got {value.dtype}; "
+                "a count, such as of errors, is flat: take a loss such as the cross-entropy"
+            )
+        return value
+
+    return real
 
 
 def check_parts(found: Trained, data: tuple, batch: int | None) -> tuple:

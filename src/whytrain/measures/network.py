@@ -136,7 +136,8 @@ def shapes(layers: Sequence[Any], shape: Sequence[int]) -> list[tuple[int, ...]]
         entering = found[-1]
         zeros = jax.ShapeDtypeStruct((1, *entering), np.float32)
         try:
-            found.append(jax.eval_shape(lambda x, layer=layer: layer(x), zeros).shape[1:])
+            with np.errstate(over="ignore"):  # of numbers beyond float32, which are not looked at
+                found.append(jax.eval_shape(lambda x, layer=layer: layer(x), zeros).shape[1:])
             fits = 0 not in found[-1]
         except (TypeError, ValueError, IndexError):
             fits = False

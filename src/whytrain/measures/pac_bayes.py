@@ -124,15 +124,15 @@ def pac_bayes(
         >>> found.vacuous, found.error < found.error_bound < found.bound < 0.2
         (False, True)
     """
-    check_whole("draws", draws, 1)
-    if not 0 < delta < 1:
-        raise UserError(f"delta must be between 0 and 1, got {delta}")
+    check_chance(draws, delta)
     y = as_float64(labels, "the labels")
-    if y.ndim != 1 or len(y) != len(inputs) or len(y) < 8:
+    if y.ndim != 1 or len(y) != len(inputs):
         raise UserError(
-            "there must be 8 examples or more, each with a class from 0; got inputs of shape "
+            "each example must have a class from 0; got inputs of shape "
             f"{np.shape(inputs)} and labels of shape {y.shape}"
         )
+    if len(y) < 8:
+        raise UserError(f"there must be 8 examples or more, got {len(y)}")
     found = trained(logits, params)
     with np.errstate(over="ignore"):  # told as logits that are not finite
         arrays = cast(found.arrays, jnp.float32)
@@ -164,6 +164,13 @@ def pac_bayes(
         bound, bound >= 1 - 1 / classes, error, upper, sigma, width, divergence, math.sqrt(squared),
         len(y), draws, delta, left_out=found.left_out,
     )  # fmt: skip
+
+
+def check_chance(draws: int, delta: float) -> None:
+    """Refuse a number of draws, or a probability, out of range."""
+    check_whole("draws", draws, 1)
+    if not 0 < delta < 1:
+        raise UserError(f"delta must be between 0 and 1, got {delta}")
 
 
 def _classes(logits: Callable, params: PyTree, inputs: Any) -> int:

@@ -21,7 +21,7 @@ from whytrain.measures.linearity import Linearity, linearity
 from whytrain.measures.models import Model, is_model, network
 from whytrain.measures.network import forward
 from whytrain.measures.network import outputs as outputs_of
-from whytrain.measures.pac_bayes import PacBayes, pac_bayes
+from whytrain.measures.pac_bayes import PacBayes, check_chance, pac_bayes
 from whytrain.measures.pairs import Pair, read_pair
 from whytrain.measures.sample import examples, margins
 from whytrain.measures.spectrum import Eigenvalue, bottom_eigenvalue, top_eigenvalue
@@ -57,7 +57,7 @@ class Portrait(Documented):
     """
 
     deep: DeepMeasures
-    bound: PacBayes
+    bound: PacBayes | str
     top: Eigenvalue
     bottom: Eigenvalue
     trace: Trace
@@ -102,8 +102,9 @@ class Portrait(Documented):
         of = self.deep
         two: Any = {} if isinstance(self.capacity, str) else self.capacity.document()
         some = {name: getattr(self, name) for name in ("flatness", "kernel", "linearity")}
-        why = {n: found for n, found in (some | {"capacity": self.capacity}).items()
-               if isinstance(found, str)}  # fmt: skip
+        more = {"capacity": self.capacity, "pac_bayes": self.bound}
+        why = {n: found for n, found in (some | more).items() if isinstance(found, str)}
+        bound = None if isinstance(self.bound, str) else self.bound.document()
         return {
             "network": two.get("network", {}) | {"parameters": of.parameters,
                         "layers": len(of.layers), "examples": len(self.margins)},
@@ -124,7 +125,7 @@ class Portrait(Documented):
                     ("bartlett2017", of.bartlett2017), ("neyshabur2018", of.neyshabur2018),
                 )
             },
-            "bounds": {"pac_bayes": self.bound.document()} | two.get("bounds", {}),
+            "bounds": {"pac_bayes": bound} | two.get("bounds", {}),
             "curvature": {
                 "loss": "mean cross-entropy",
                 "examples": self.examples,
@@ -199,15 +200,18 @@ def portrait(
     Example:
         >>> import equinox as eqx
         >>> import jax
-        >>> x = np.eye(8)
+        >>> x = np.eye(7)
         >>> before, after = (
-        ...     eqx.nn.MLP(8, 2, 4, 1, key=jax.random.key(seed)) for seed in range(2))
+        ...     eqx.nn.MLP(7, 2, 4, 1, key=jax.random.key(seed)) for seed in range(2))
         >>> y = np.asarray(jax.vmap(after)(x)).argmax(axis=1)
         >>> found = portrait(before, after, x, y, draws=50)
         >>> found.checked, found.top.value >= found.bottom.value, found.kernel
-        (True, True, '10 training examples or more are needed, got 8')
+        (True, True, '10 training examples or more are needed, got 7')
+        >>> found.bound
+        'there must be 8 examples or more, got 7'
     """
     check_whole("sample", sample, 1)
+    check_chance(draws, delta)
     first = examples(inputs, labels).first
     initial, trained = (network(one, first) if is_model(one) else one for one in (initial, trained))
     with np.errstate(all="ignore"):  # what is not finite is refused
@@ -220,7 +224,7 @@ def portrait(
     search: dict[str, int] = {"seed": seed, "most": products}
     return Portrait(
         deep=measured,
-        bound=pac_bayes(forward, before, after, x, y, delta=delta, draws=draws, seed=seed),
+        bound=_tried(pac_bayes, forward, before, after, x, y, delta=delta, draws=draws, seed=seed),
         top=top_eigenvalue(cross_entropy, after, *few, **search),
         bottom=bottom_eigenvalue(cross_entropy, after, *few, **search),
         trace=hessian_trace(cross_entropy, after, *few, seed=seed, products=products),

@@ -112,7 +112,7 @@ def _at(*path: str, show: Callable = number) -> Callable[[Any], str]:
             if document is None or name not in document:
                 return "–"
             document = document[name]
-        return show(document)
+        return "–" if document is None else show(document)
 
     return found
 

@@ -37,7 +37,9 @@ def source(reference: str) -> "Source":
     """
     from whytrain.lab import Source
 
-    path = Path(reference)
+    if not isinstance(reference, str | Path):
+        raise UserError(f"a study is named by its name or the path of its file, got {reference!r}")
+    path, reference = Path(reference), str(reference)
     if path.suffix != ".py":
         return Source(load, _built_in(reference))
     edition = _edition(path)
