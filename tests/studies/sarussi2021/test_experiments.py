@@ -231,8 +231,9 @@ def test_every_figure_is_drawn():
         ("agreement", ["separation=4"], "separation is of data=gaussians"),
         ("kkt", ["level=0.1"], "unknown setting"),
         ("agreement", ["level=0.1"], "unknown setting"),
+        ("clustering", ["step_size=1e200"], "must be a finite number > 0 and < 1e"),
     ],
 )
-def test_no_setting_is_without_effect(name, pairs, message):
+def test_what_is_no_setting_is_refused(name, pairs, message):
     with pytest.raises(UserError, match=message):
         parse(study.experiment(name).settings, pairs)

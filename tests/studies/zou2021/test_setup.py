@@ -5,11 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import xarray as xr
 
 from whytrain.dynamics import simulate
 from whytrain.errors import UserError
 from whytrain.lab import Runs, parse
-from whytrain.studies.zou2021 import setup, study
+from whytrain.studies.zou2021 import convex, setup, study
 from whytrain.studies.zou2021.setup import Patches, TrainingSettings, problems, turned
 
 SMALL = {"samples": 6, "dimension": 30, "sparsity": 8, "width": 3, "steps": 40, "test_samples": 20}
@@ -155,3 +156,12 @@ def test_impossible_settings_are_refused(settings, words):
 def test_no_experiment_takes_a_setting_that_changes_nothing(experiment, setting):
     with pytest.raises(UserError, match="unknown setting"):
         parse(study.experiment(experiment).settings, [setting])
+
+
+def test_a_descent_that_diverges_has_no_angle(monkeypatch):
+    ended = xr.Dataset({"final": (("run", "coordinate"), np.full((2, 6), 1e200))})
+    monkeypatch.setattr(convex, "simulate", lambda *given, **more: ended)
+    sizes = {"samples": 4, "dimension": 6, "sparsity": 2, "steps": 20, "test_samples": 4}
+    found = convex.compute(convex.ConvexSettings(**sizes), Runs(0, 1, 0, 2))
+    assert np.isnan(found.cosine.values).all()
+    assert np.isnan(found.distance.values).all()

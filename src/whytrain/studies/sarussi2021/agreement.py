@@ -23,7 +23,7 @@ class AgreementSettings(NetworkSettings):
     """Data of two balls, and a fixed number of steps."""
 
     data: str = lab.setting("balls", "where examples come from", choices=DATA)
-    step_size: float = lab.setting(1.0, "step size", low=0, exclusive=True)
+    step_size: float = lab.setting(1.0, "step size", low=0, high=1e50, exclusive=True)
     steps: int = lab.setting(500, "steps", low=2)
 
 

@@ -82,9 +82,9 @@ class OptimizationSettings(NetworkSettings, LevelSettings):
 
     width: int = lab.setting(5, "units k of each sign", low=1)
     init_scale: float = lab.setting(
-        0.01, "standard deviation of the initial weights", low=0, exclusive=True
+        0.01, "standard deviation of the initial weights", low=0, high=1e50, exclusive=True
     )
-    step_size: float = lab.setting(1.0, "step size", low=0, exclusive=True)
+    step_size: float = lab.setting(1.0, "step size", low=0, high=1e50, exclusive=True)
     level: float = lab.setting(0.1, "loss to reach, but for the hinge: 0", low=0, exclusive=True)
     rule: str = lab.setting("descent", "all examples, one a step, or one of the hinge loss",
                             choices=tuple(RULES))  # fmt: skip

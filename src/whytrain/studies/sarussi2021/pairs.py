@@ -39,7 +39,9 @@ class PairSettings(TrainSettings, LevelSettings):
     other: int = lab.setting(1, "class with the sign -1", low=0, high=9)
     examples: int = lab.setting(200, "training examples n", low=2)
 
-    largest: float = lab.setting(10.0, "the other standard deviation", low=0, exclusive=True)
+    largest: float = lab.setting(
+        10.0, "the other standard deviation", low=0, high=1e50, exclusive=True
+    )
 
     @property
     def inputs(self) -> int:

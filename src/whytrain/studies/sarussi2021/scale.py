@@ -41,7 +41,9 @@ PROBES = 8000
 class ScaleSettings(NetworkSettings, LevelSettings):
     """Initial weights at several scales; `init_scale` is the smallest."""
 
-    largest: float = lab.setting(10.0, "largest standard deviation", low=0, exclusive=True)
+    largest: float = lab.setting(
+        10.0, "largest standard deviation", low=0, high=1e50, exclusive=True
+    )
     scales: int = lab.setting(4, "scales, spaced evenly in their logarithm", low=2)
 
     @property

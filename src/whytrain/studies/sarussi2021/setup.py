@@ -105,10 +105,10 @@ class TrainSettings(lab.Settings, abc.ABC):
     width: int = lab.setting(50, "units k of each sign", low=1)
     slope: float = lab.setting(0.3, "slope of the activation below 0", low=0.001, high=0.999)
     init_scale: float = lab.setting(
-        1e-4, "standard deviation of the initial weights", low=0, exclusive=True
+        1e-4, "standard deviation of the initial weights", low=0, high=1e50, exclusive=True
     )
     examples: int = lab.setting(100, "training examples n", low=2)
-    step_size: float = lab.setting(4.0, "step size", low=0, exclusive=True)
+    step_size: float = lab.setting(4.0, "step size", low=0, high=1e50, exclusive=True)
     steps: int = lab.setting(20_000, "most steps", low=1)
 
     @property

@@ -69,11 +69,13 @@ def compute(settings: ConvexSettings, runs: lab.Runs) -> xr.Dataset:
             "adam": (_methods(settings.steps)[1], starts),
         }.items()
     }
-    length = {name: np.linalg.norm(w, axis=1) for name, w in ends.items()}
-    data = {
-        "distance": np.linalg.norm(ends["adam"] - ends["gd"], axis=1) / length["gd"],
-        "cosine": (ends["adam"] * ends["gd"]).sum(1) / length["adam"] / length["gd"],
-    }
+    with np.errstate(all="ignore"):  # a run that diverged has no distance, and no angle
+        length = {name: np.linalg.norm(w, axis=1) for name, w in ends.items()}
+        length = {name: np.where(np.isfinite(each), each, np.nan) for name, each in length.items()}
+        data = {
+            "distance": np.linalg.norm(ends["adam"] - ends["gd"], axis=1) / length["gd"],
+            "cosine": (ends["adam"] * ends["gd"]).sum(1) / length["adam"] / length["gd"],
+        }
     for name, w in ends.items():
         for kind in ("train", "test"):
             data[f"{kind}_error_{name}"] = [

@@ -85,7 +85,8 @@ def compute(settings: StageSettings, runs: lab.Runs) -> xr.Dataset:
     there = np.take_along_axis(feature, predicted[..., None], -1)[..., 0]
     memory, late = path.memory_mean.values, len(times) * 2 // 5
     early = late // 5
-    step = settings.learning_rate * settings.sparsity * settings.noise_size
+    # Without noise nothing is remembered, and no growth is predicted: NaN.
+    step = settings.learning_rate * settings.sparsity * settings.noise_size or np.nan
     return xr.Dataset({
         "predicted": (("run", "neuron"), times[predicted]),
         "observed": (("run", "neuron"), times[feature.argmax(-1)]),
