@@ -165,9 +165,7 @@ class Landscape(eqx.Module):
 
         Where all follows from the loss, a trace of that is enough, and quick.
         """
-        own = type(self)
-        follows = all(getattr(own, name) is getattr(Landscape, name) for name in _OF_A_STEP)
-        return computes(_value if follows else _moves, self, params)
+        return computes(_value if follows_from_loss(self) else _moves, self, params)
 
     def observables(self) -> Mapping[str, Callable[[Params], Float[Array, ""]]]:
         """Numbers worth saving of a run, by name. Default: the loss."""
@@ -182,6 +180,12 @@ _OF_A_STEP = (
     "grad", "tangent", "retract", "plain_step", "normalized_step", "plain_velocity",
     "normalized_velocity", "advance", "sample", "empirical_loss", "empirical_grad",
 )  # fmt: skip
+
+
+def follows_from_loss(landscape: Landscape) -> bool:
+    """Whether a landscape has a loss and nothing else of its own that a step takes."""
+    own = type(landscape)
+    return all(getattr(own, name) is getattr(Landscape, name) for name in _OF_A_STEP)
 
 
 def _value(landscape: Landscape, params: Params) -> Array:
