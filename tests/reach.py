@@ -51,18 +51,16 @@ def home(module: str, name: str) -> Path | None:
     """The file that defines a name which a module offers; a package is asked where it has it."""
     base = SRC.joinpath(*module.split("."))
     package = base / "__init__.py"
-    inside = (base / f"{name}.py", base / name / "__init__.py") if name else ()
-    for path in (*inside, base.with_suffix(".py")):
-        if path.is_file():
-            return path
-    if not package.is_file():
-        return None
-    for node in _tree(package).body:
+    for node in _tree(package).body if package.is_file() else ():
         if isinstance(node, ast.ImportFrom) and node.module and node.module != module:
             offered = {alias.asname or alias.name: alias.name for alias in node.names}
-            if name in offered:
+            if name in offered:  # a function, though there may be a module of its name, too
                 return home(node.module, offered[name])
-    return package
+    inside = (base / f"{name}.py", base / name / "__init__.py") if name else ()
+    for path in (*inside, base.with_suffix(".py"), package):
+        if path.is_file():
+            return path
+    return None
 
 
 @functools.cache

@@ -121,3 +121,8 @@ def test_a_child_imports_the_fault_and_nobody_else_does(tmp_path):
     assert caught == ["caught", "test_it.py::test_degree"]
     assert survived[0] == "SURVIVED"
     assert timeout[0] == "timeout"
+
+
+def test_a_function_with_the_name_of_a_module_leads_to_where_it_is_defined():
+    """`network` of the measures is one of models, though there is a file of its name."""
+    assert "tests/measures/test_models.py" in reaching("measures/traced.py")
