@@ -99,7 +99,7 @@ class Shown:
     """What shows itself as a table: `repr` fits a screen, notebooks have it in HTML."""
 
     def shown(self) -> Table:
-        """The table."""
+        """The table; each subclass has its own."""
         raise NotImplementedError
 
     def __repr__(self) -> str:
@@ -116,7 +116,7 @@ class Documented(Shown):
     """
 
     def document(self) -> dict[str, Any]:
-        """The numbers, as values that JSON can hold."""
+        """The numbers, as values that JSON can hold; each subclass has its own."""
         raise NotImplementedError
 
     def shown(self) -> Table:

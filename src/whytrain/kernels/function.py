@@ -3,6 +3,7 @@
 import contextlib
 import math
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -16,7 +17,7 @@ from whytrain._computes import computes
 from whytrain.errors import UserError
 from whytrain.kernels.channels import channels_last
 from whytrain.kernels.pytorch import Module, is_module, module
-from whytrain.measures.arrays import a, words
+from whytrain.measures.arrays import a, in_one_line, words
 from whytrain.measures.trained import trained
 
 
@@ -143,32 +144,18 @@ def examples(x: Any, dtype: Any, name: str) -> np.ndarray:
     return array
 
 
-@contextlib.contextmanager
-def differentiated() -> Iterator[None]:
+def differentiated() -> AbstractContextManager[None]:
     """Tell in one line that a network, whose derivatives the block takes, has none in JAX."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:  # whatever the user's code or JAX makes of it
-        raise UserError(
-            f"f(params, x) cannot be differentiated: {type(error).__name__}: {words(error)}"
-        ) from error
+    return in_one_line("f(params, x) cannot be differentiated")
 
 
-@contextlib.contextmanager
-def _told(batch: Any) -> Iterator[None]:
+def _told(batch: Any) -> AbstractContextManager[None]:
     """Tell in one line that a network, which runs in the block, does not run in JAX."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:  # whatever the user's code or JAX makes of it
-        raise UserError(
-            f"f(params, x) cannot be computed for a batch of shape {batch.shape}, {batch.dtype}: "
-            f"{type(error).__name__}: {words(error)}; it takes a batch (jax.vmap a function of one "
-            "example) and must be written with jax.numpy"
-        ) from error
+    return in_one_line(
+        f"f(params, x) cannot be computed for a batch of shape {batch.shape}, {batch.dtype}",
+        "; it takes a batch (jax.vmap a function of one example) and must be written with "
+        "jax.numpy",
+    )
 
 
 def _computes(

@@ -1,15 +1,15 @@
 """Modules of PyTorch, by `torch.func`, for the kernels: outputs, gradients, linearization."""
 
-import contextlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from whytrain.errors import UserError
-from whytrain.measures.arrays import as_float64, some, words
+from whytrain.measures.arrays import as_float64, in_one_line, some
 
 _AT_A_TIME = 16  # examples whose gradients are held
 
@@ -147,17 +147,13 @@ def _check_alone(call: Callable, few: Any) -> int:
     return together[0].numel()
 
 
-@contextlib.contextmanager
-def _told(batch: Any) -> Iterator[None]:
+def _told(batch: Any) -> AbstractContextManager[None]:
     """Tell in one line what a module, which is called in the block, raises."""
-    try:
-        yield
-    except Exception as error:  # whatever the user's code or PyTorch makes of it
-        raise UserError(
-            f"the module cannot be called, or torch.func cannot differentiate it, with a batch of "
-            f"shape {tuple(batch.shape)}: {type(error).__name__}: {words(error)}; in training mode "
-            "batch normalization needs more than one example: call model.eval()"
-        ) from error
+    return in_one_line(
+        "the module cannot be called, or torch.func cannot differentiate it, with a batch of shape "
+        f"{tuple(batch.shape)}",
+        "; in training mode batch normalization needs more than one example: call model.eval()",
+    )
 
 
 def _fits(own: Mapping[str, Any], name: str, leaf: Any) -> bool:

@@ -1,8 +1,9 @@
 """What users give, looked at: numbers of whatever library, names, whole numbers, seeds and keys."""
 
+import contextlib
 import operator
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import jax
@@ -85,6 +86,22 @@ def check_finite(values: Any, name: str = "") -> None:
 def words(error: BaseException) -> str:
     """What an error says, in one line of no great length."""
     return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+@contextlib.contextmanager
+def in_one_line(what: str, help: str = "") -> Iterator[None]:
+    """Tell in one line what of a user's own code, which runs in the block, went wrong.
+
+    Args:
+        what: What could not be done.
+        help: What is told after the error.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # whatever the user's code or a library makes of it
+        raise UserError(f"{what}: {type(error).__name__}: {words(error)}{help}") from error
 
 
 def shown(names: Iterable[str]) -> str:

@@ -1,7 +1,7 @@
 """Calling a loss that a user wrote, on all data or a part at a time; what fails is one line."""
 
-import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import jax
@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from whytrain.errors import UserError
-from whytrain.measures.arrays import a, some
+from whytrain.measures.arrays import a, in_one_line, some
 
 
 def check_loss(loss: Callable[..., Any], arrays: PyTree, data: tuple) -> float:
@@ -45,19 +45,13 @@ def check_finite(vector: np.ndarray, names: Sequence[str], arrays: PyTree, what:
     )
 
 
-@contextlib.contextmanager
-def told() -> Iterator[None]:
+def told() -> AbstractContextManager[None]:
     """Tell in one line that a loss, which runs in the block, does not run in JAX."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:  # whatever the user's code or JAX makes of it
-        words = " ".join(str(error).split())[:200]
-        raise UserError(
-            f"the loss cannot be computed: {type(error).__name__}: {words}; it is called as "
-            "loss(params, *data) and must be written with jax.numpy (no PyTorch, no float())"
-        ) from error
+    return in_one_line(
+        "the loss cannot be computed",
+        "; it is called as loss(params, *data) and must be written with jax.numpy (no PyTorch, no "
+        "float())",
+    )
 
 
 def seen_by_jax(loss: Callable[..., Any]) -> Callable[..., Any]:
