@@ -1,5 +1,6 @@
 """Ensembles of any landscape under any method: one compiled loop for a block of runs."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,14 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, PyTree, UInt32
 
-from whytrain._computes import computes, foreign
+from whytrain._computes import computes
 from whytrain._types import Numeric
 from whytrain.dynamics.extremes import WithExtremes
 from whytrain.dynamics.methods import Method, State
 from whytrain.dynamics.own import Landscapes
 from whytrain.dynamics.stopping import STOPPED, WithStop, has_stopped
 from whytrain.landscapes import Landscape
-from whytrain.landscapes.landscape import follows_from_loss
 from whytrain.landscapes.outcome import Outcome
 
 CHECK = 64  # steps between two looks at the runs of a block
@@ -40,7 +40,7 @@ def start_block(
     def start(params: PyTree, own: PyTree) -> State:
         return method.init(landscapes.of(own), params)
 
-    state = jax.vmap(start)(params, landscapes.own)
+    state = each(start)(params, landscapes.own)
     count = len(jax.tree.leaves(params)[0])
     return Block(state, np.zeros(count, np.int8), np.zeros(count, np.int64))
 
@@ -66,6 +66,11 @@ def size_of_one(batch: PyTree) -> int:
     )
 
 
+@functools.cache
+def _a_key() -> Array:
+    return jax.random.key(0)
+
+
 def computed(landscape: Landscape, method: Any, starts: PyTree, proof: Callable | None) -> bytes:
     """A checksum of what a landscape and a method compute now; see `whytrain._computes`."""
 
@@ -75,9 +80,7 @@ def computed(landscape: Landscape, method: Any, starts: PyTree, proof: Callable 
         return state, moved, None if proof is None else proof(moved.params)
 
     one = jax.tree.map(lambda leaf: leaf[0], starts)
-    if follows_from_loss(landscape) and not foreign((method, proof)):
-        return landscape.checksum(one)
-    return computes(of_one, landscape, method, proof, one, jax.random.key(0))
+    return computes(of_one, landscape, method, proof, one, _a_key())
 
 
 @eqx.filter_jit

@@ -161,11 +161,8 @@ class Landscape(eqx.Module):
         return classify(self, params)
 
     def checksum(self, params: Params) -> bytes:
-        """A checksum of what it computes now, at parameters of such shapes: `whytrain._computes`.
-
-        Where all follows from the loss, a trace of that is enough, and quick.
-        """
-        return computes(_value if follows_from_loss(self) else _moves, self, params)
+        """A checksum of what it computes now at such parameters: see `whytrain._computes`."""
+        return computes(_moves, self, params)
 
     def observables(self) -> Mapping[str, Callable[[Params], Float[Array, ""]]]:
         """Numbers worth saving of a run, by name. Default: the loss."""
@@ -174,22 +171,6 @@ class Landscape(eqx.Module):
     def critical_points(self) -> Sequence[CriticalPoint]:
         """The known critical points; an empty sequence says that none is known."""
         return ()
-
-
-_OF_A_STEP = (
-    "grad", "tangent", "retract", "plain_step", "normalized_step", "plain_velocity",
-    "normalized_velocity", "advance", "sample", "empirical_loss", "empirical_grad",
-)  # fmt: skip
-
-
-def follows_from_loss(landscape: Landscape) -> bool:
-    """Whether a landscape has a loss and nothing else of its own that a step takes."""
-    own = type(landscape)
-    return all(getattr(own, name) is getattr(Landscape, name) for name in _OF_A_STEP)
-
-
-def _value(landscape: Landscape, params: Params) -> Array:
-    return landscape.loss(params)
 
 
 def _moves(landscape: Landscape, params: Params) -> PyTree:

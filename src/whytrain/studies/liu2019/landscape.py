@@ -158,12 +158,14 @@ CLAIMS = (
         statement="Three numbers $(φ, s, u)$ carry normalized gradient descent exactly, "
         "whatever $k$ and $p$.",
         requests=POINTS,
+        # Rounding, too: a run that passes near where descent is unstable makes 1e-15 larger, by as
+        # much as it comes near. One run of 2,000 ends beyond 1e-12.
         parts=(lab.identity(
-            "reduction_error", tolerance=1e-12, what="largest difference of the order "
+            "reduction_error", tolerance=1e-9, what="largest difference of the order "
             "parameters between full and reduced descent at its end",
         ),),
-        faults=(lab.Fault("the order parameters differ by $10⁻¹¹$",
-                          lab.added("reduction_error", 1e-11)),),
+        faults=(lab.Fault("the order parameters differ by $10⁻⁸$",
+                          lab.added("reduction_error", 1e-8)),),
         does_not_show="Other methods: each reduction lists those under which it is exact.",
     ),
 )  # fmt: skip
