@@ -176,6 +176,16 @@ def test_closures_and_defaults_are_told_apart():
     assert read(Plain(1.0)) != read(Plain(2.0)) != read(2.0)
 
 
+def test_structures_are_told_apart():
+    def of(tree):
+        return read(jax.tree.structure(tree))
+
+    layer = eqx.nn.Linear(2, 3, key=jax.random.key(0))
+    trees = ({"a": 1}, {"b": 1}, {"a": (1,)}, (1,), [1], (1, 1), None, layer)
+    assert len({of(tree) for tree in trees}) == len(trees)
+    assert of({"a": 1}) == of({"a": 2.0})
+
+
 def imports(w):
     import own_module
 

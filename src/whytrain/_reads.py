@@ -52,6 +52,7 @@ _OF_TUPLES = {
     "_field_defaults", "__replace__",
 }  # fmt: skip
 _FILES = {"load", "loadtxt", "genfromtxt", "fromfile", "memmap"}  # names of what reads one
+_HEAP = 1 << 9  # the flag of a type that can be changed
 _MADE = {"__init__", "__eq__", "__repr__", "__hash__", "__setattr__", "__delattr__"}
 
 
@@ -98,7 +99,7 @@ class _Reading:
             self.take_new(thing)
 
     def take_new(self, thing: Any) -> None:
-        kind = type(thing)
+        kind: Any = type(thing)
         if isinstance(thing, ModuleType):
             if not _is_package(thing.__name__) or thing.__name__.startswith("numpy.random"):
                 raise UnsureError(thing.__name__)
@@ -121,8 +122,12 @@ class _Reading:
             self.take_all("property", thing.fget)
         elif isinstance(thing, staticmethod | classmethod):
             self.take_all(kind.__name__, thing.__func__)
-        elif kind is object or isinstance(thing, np.dtype | range):
-            self.say(kind.__name__, "" if kind is object else str(thing))
+        elif kind is jax.tree_util.PyTreeDef:
+            self.take_all("tree", thing.node_data(), *thing.children())
+        elif isinstance(thing, np.dtype | range):
+            self.say(kind.__name__, str(thing))
+        elif kind is object or _is_bare(thing):
+            self.say("bare", kind.__module__, kind.__qualname__)
         elif is_dataclass(thing) and _held(thing) <= {one.name for one in fields(thing)}:
             self.take_all("fields", kind, *(getattr(thing, f.name, None) for f in fields(thing)))
         elif kind.__name__ == "PjitFunction":
@@ -143,10 +148,12 @@ class _Reading:
         key = isinstance(thing, jax.Array) and jnp.issubdtype(thing.dtype, jax.dtypes.prng_key)
         held = np.asarray(jax.random.key_data(thing) if key else thing)
         self.say("array", str(thing.dtype), held.shape, getattr(thing, "weak_type", False))
-        self.found.update(np.ascontiguousarray(held).data if held.size else b"")
+        self.found.update(np.ascontiguousarray(held).view(np.uint8).data if held.size else b"")
 
     def take_container(self, thing: Any) -> None:
         self.take_all("container", type(thing), len(thing))
+        if _held(thing):
+            raise UnsureError("a container with attributes")
         if isinstance(thing, set | frozenset):
             thing = sorted(thing, key=repr)  # of what is plain; all else has no order
             if not all(type(one) in _PLAIN for one in thing):
@@ -223,7 +230,9 @@ def _is_package(module: str | None) -> bool:
 
 
 def _is_known(thing: Any) -> bool:
-    """Whether a thing is one that a package's module has under its own name."""
+    """Whether a thing is one that a package's module has under its own name, or a type in C."""
+    if isinstance(thing, type) and not thing.__flags__ & _HEAP:
+        return True
     module, name = getattr(thing, "__module__", None), _name(thing)
     if not (isinstance(module, str) and isinstance(name, str) and _is_package(module)):
         return False
@@ -244,6 +253,14 @@ def _held(thing: Any) -> set[str]:
 def _is_bound(thing: Any) -> bool:
     """Whether a thing is what Equinox makes of a method."""
     return type(thing).__name__ == "BoundMethod" and _is_known(type(thing))
+
+
+def _is_bare(thing: Any) -> bool:
+    """Whether a thing is of a package's class and holds nothing: a word that stands for itself."""
+    kind = type(thing)
+    return (
+        kind.__bases__ == (object,) and getattr(thing, "__dict__", None) == {} and _is_known(kind)
+    )
 
 
 def _is_made(thing: Any) -> bool:
