@@ -43,8 +43,11 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     """Make a bare machine of this one: no image sets but digits, no optional packages."""
     if not config.getoption("optional"):
-        os.environ["WHYTRAIN_DATA"] = ""  # set to nothing; OpenML is off too
-        sys.meta_path[sys.meta_path.index(PathFinder)] = Lacking
+        bare = pytest.MonkeyPatch()
+        bare.setenv("WHYTRAIN_DATA", "")  # set to nothing; OpenML is off too
+        finders = [Lacking if one is PathFinder else one for one in sys.meta_path]
+        bare.setattr(sys, "meta_path", finders)
+        config.add_cleanup(bare.undo)  # the process may go on, and run other tests
 
 
 def pytest_collection_modifyitems(config, items):

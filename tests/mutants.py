@@ -2,8 +2,9 @@
 
 Run by `make mutants`; `mutations.py` says which faults. A process that has imported everything but
 whytrain forks a child for each: its import of the module yields the changed source, so that no file
-is touched, and the tests that reach the module run, nearest first, until one fails. Tests that
-start whytrain in another process see no fault, and tests on the command line are left out.
+is touched, and the tests that reach the module run, nearest first, until one fails; those that need
+PyTorch or other optional packages come last, and only where these are there. Tests that start
+whytrain in another process see no fault, and tests on the command line are left out.
 
 Which faults are drawn depends on the seed and on each line alone, not on the rest of its module.
 Those that change nothing anybody can see stand in `mutants.toml`, with the reason; they count
@@ -293,14 +294,15 @@ def run_tests(job: Job, tests: tuple[str, ...], cache: Path, pipe: Connection) -
     if isinstance(job, Mutation):
         plant(job)
     install_import_hook(["whytrain"], "typechecker.check")
-    for test in tests:
+    needy = [test for test in tests if "optional" in Path(test.partition("::")[0]).read_text()]
+    for hidden, test in [*(((), one) for one in tests), *((("--optional",), one) for one in needy)]:
         witness = Witness(pipe)
         collect = [] if isinstance(job, Mutation) or "::" in test else ["--collect-only"]
-        status = pytest.main([*OPTIONS, *collect, test], plugins=[witness])
+        status = pytest.main([*OPTIONS, *hidden, *collect, test], plugins=[witness])
         if witness.seen:
             return
         if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
-            pipe.send(("caught", test))
+            pipe.send(("not run", f"{test} ends with {status!r}"))  # the fault is not to blame
             return
     pipe.send(("SURVIVED", ""))
 
