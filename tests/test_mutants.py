@@ -104,6 +104,7 @@ mutants.KEPT = Path("kept")
 seen, silent = sys.argv[1:]
 found = list(mutants.run({fault: (seen,), seen: (seen,)}, 1, 300))
 found += mutants.run({silent: (silent,)}, 1, 2)
+found += mutants.run({fault: ("tests/test_errors.py", "tests/test_lazy.py")}, 1, 300)
 print(json.dumps([one[1:3] for one in found]))
 """
 
@@ -117,10 +118,11 @@ def test_a_child_imports_the_fault_and_nobody_else_does(tmp_path):
         env={**os.environ, "PYTHONPATH": str(mutants.ROOT / "tests")},
         cwd=tmp_path, check=True, capture_output=True, text=True,
     )  # fmt: skip
-    caught, survived, timeout = json.loads(told.stdout)
+    caught, survived, timeout, unseen = json.loads(told.stdout)
     assert caught == ["caught", "test_it.py::test_degree"]
     assert survived[0] == "SURVIVED"
     assert timeout[0] == "timeout"
+    assert unseen[0] == "SURVIVED"  # one file after the other ends without an error
 
 
 def test_a_function_with_the_name_of_a_module_leads_to_where_it_is_defined():
