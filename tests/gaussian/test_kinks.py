@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import integrate, stats
 
-from whytrain.gaussian.kinks import shape
+from whytrain.gaussian.kinks import _integral, shape
 
 
 def test_jumps_drawn_at_random_are_found():
@@ -36,3 +37,29 @@ def test_what_is_declared_is_not_found_again():
         return 1.0 * ((x > -1) & (x < 0.3))
 
     assert shape(window, (-1.0, 0.3), 1e3).ends == ()
+
+
+EVEN = [
+    lambda x: np.abs(x) ** 1.5,
+    lambda x: np.cos(3 * x),
+    lambda x: np.exp(-50 * (np.abs(x) - 2.2) ** 2),
+    lambda x: np.maximum(np.abs(x) - 0.3, 0),
+    lambda x: np.sqrt(np.abs(x)),
+]
+
+
+@pytest.mark.parametrize("even", EVEN)
+def test_both_sides_of_an_even_function_are_looked_at_alike(even):
+    ends = np.array(shape(even, (), 50.0).ends)
+    assert ends[::-1] == pytest.approx(-ends, abs=1e-12)
+
+
+def test_panels_are_weighed_by_one_and_by_a_normal_density():
+    low, high, far = np.array([-1.0, 0.3]), np.array([-0.2, 2.0]), np.array([1.0, 2.0])
+    plain, weighed = _integral(np.cos, low, high, far)
+    for i in range(2):
+        density = stats.norm(scale=far[i]).pdf
+        peak, ends = density(0), (low[i], high[i])
+        assert plain[i] == pytest.approx(integrate.quad(np.cos, *ends)[0])
+        whole = integrate.quad(lambda x, of=density: np.cos(x) * of(x), *ends)[0]
+        assert weighed[i] == pytest.approx(whole / peak)
