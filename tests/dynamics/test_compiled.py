@@ -13,6 +13,7 @@ from whytrain.dynamics.compiled import CHUNK
 from whytrain.gaussian import ReLU
 from whytrain.landscapes import Outcome, SphereOrder, SphereReduction, Weights
 from whytrain.landscapes.kernel import LANES
+from whytrain.landscapes.sphere_kernel import _any_step
 
 
 def reduction(k=9, alignment=1.0, norm=1.0):
@@ -26,6 +27,13 @@ def starts(count, scale=1.0, seed=0):
     return SphereOrder(
         angle, scale * rng.standard_normal(count), scale * rng.standard_normal(count)
     )
+
+
+def test_a_step_turns_by_the_arctangent():
+    for x in (*np.geomspace(1e-6, 1e3, 40), 1.0, 0.3):
+        angle, cos, sin = _any_step.py_func(3.0, math.cos(3), math.sin(3), x)
+        assert angle == pytest.approx(3 - math.atan(x), abs=2e-14)
+        assert (cos, sin) == pytest.approx((math.cos(angle), math.sin(angle)), abs=2e-14)
 
 
 def plain(landscape, sizes, start, steps):

@@ -3,6 +3,7 @@
 import contextlib
 import sys
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -40,6 +41,39 @@ def test_a_run_that_is_no_longer_finite_is_seen_though_others_go_on():
     ended = simulate(Left(), GradientDescent(0.5), np.array([50.0, 0.9]), 1000, early=False)
     assert ended.outcome.values.tolist() == [Outcome.DIVERGED, Outcome.GLOBAL]
     assert ended.steps.values.tolist() == [64, 1000]
+
+
+class Far(Landscape):
+    """So many parameters that a run goes alone."""
+
+    def loss(self, params):
+        return jnp.sum(jnp.cos(params) ** 2) / 2
+
+
+def test_a_large_run_alone_is_one_of_many():
+    starts = np.random.default_rng(0).standard_normal((3, 1100))
+    together = simulate(Far(), GradientDescent(0.1), starts, 20, observables=("loss",))
+    alone = simulate(Far(), GradientDescent(0.1), starts[1:2], 20, observables=("loss",))
+    np.testing.assert_array_equal(alone.final[0], together.final[1])
+    x = starts[1]
+    for _ in range(20):
+        x = x + 0.1 * np.cos(x) * np.sin(x)
+    np.testing.assert_allclose(alone.final[0], x, rtol=0, atol=1e-13)
+
+
+class Drawn(Method):
+    """Moves to a number drawn."""
+
+    step_size: float = 1.0
+
+    def step(self, landscape, state, step, key):
+        return State(jax.random.normal(key))
+
+
+def test_the_key_of_a_run_is_its_number_unless_one_is_given():
+    ended = simulate(Left(), Drawn(), np.zeros(3), 1)
+    keys = [jax.random.fold_in(jax.random.key(run), 0) for run in range(3)]
+    assert ended.final.values.tolist() == [float(jax.random.normal(key)) for key in keys]
 
 
 class ToNowhere(Method):

@@ -264,3 +264,23 @@ def test_mistakes_are_told_in_one_line(changed, words):
     } | changed  # fmt: skip
     with pytest.raises(UserError, match=words):
         train(given.pop("network"), given.pop("dataset"), given.pop("keys"), **given)
+
+
+class Scaled(TwoLayer):
+    """With one number for all that it gives."""
+
+    def init(self, key):
+        return super().init(key) | {"scale": jnp.ones(())}
+
+    def __call__(self, params, x, *rest):
+        output = super().__call__(params, x, *rest)
+        return output._replace(logits=params["scale"] * output.logits)
+
+
+def test_a_parameter_that_is_one_number_may_be_given():
+    network = Scaled(DIGITS.shape, width=4)
+    params = network.init(jax.random.key(0))
+    starts = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None, None], params)
+    assert starts["scale"].shape == (1, 1)
+    trained = train(network, DIGITS, KEYS, epochs=1, step_size=0.05, starts=starts)
+    assert np.isfinite(trained.metrics["train_loss"]).all()

@@ -105,20 +105,23 @@ def test_the_angles_at_both_ends(name):
     assert np.isfinite(ended).all()
 
 
-def test_the_extremes_are_those_of_the_jax_loop():
-    landscape = network("identity")
+@pytest.mark.parametrize("name", ["identity", "relu"])
+def test_the_extremes_are_those_of_the_jax_loop(name):
+    landscape = network(name)
     reduction, order = landscape.in_plane(), orders(landscape, starts(10))
     by_hand = PlaneReduction.of_sums(
         K, reduction.total_star, reduction.power_star,
-        StepQuadrature(ESTIMATORS["identity"].derivative, nodes=20),
+        StepQuadrature(ESTIMATORS[name].derivative, nodes=20),
     )  # fmt: skip
     found, expected = (
         simulate(one, GradientDescent(0.02), order, 300, extremes=("loss", "radius"))
         for one in (reduction, by_hand)
     )
-    for name in ("least_loss", "rise_loss", "least_radius", "rise_radius"):
-        np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=1e-9, err_msg=name)
+    for seen in ("least_loss", "rise_loss", "least_radius", "rise_radius"):
+        np.testing.assert_allclose(found[seen], expected[seen], rtol=0, atol=1e-9, err_msg=seen)
     assert (found.least_radius.values < 1.5).all()
+    if name == "relu":  # some grow again
+        assert (found.least_radius < np.hypot(found.final_x, found.final_y) - 1e-4).any()
 
 
 @pytest.mark.parametrize("name", ["loss", "gradient"])

@@ -219,6 +219,14 @@ def torch_models(torch):
             h = torch.relu(self.a(x))
             return self.head(h + torch.nn.functional.relu(self.b(h)))
 
+    class Gelu(nn.Module):
+        def __init__(self, **how):
+            super().__init__()
+            self.a, self.b, self.how = nn.Linear(5, 4), nn.Linear(4, 3), how
+
+        def forward(self, x):
+            return self.b(torch.nn.functional.gelu(self.a(x), **self.how))
+
     def images(*layers):
         body = nn.Sequential(*layers, nn.Flatten())
         size = body.eval()(torch.zeros(1, 2, 6, 6)).shape[1]
@@ -231,6 +239,8 @@ def torch_models(torch):
         "relu": (vectors(nn.ReLU(), nn.Dropout(0.5)), VECTORS, "relu"),
         "tanh": (vectors(nn.Tanh()), VECTORS, "tanh"),
         "gelu": (vectors(nn.GELU()), VECTORS, "gelu"),
+        "gelu, called": (Gelu(), VECTORS, "gelu"),
+        "gelu by tanh, called": (Gelu(approximate="tanh"), VECTORS, "gelu_tanh"),
         "leaky": (vectors(nn.LeakyReLU(0.1)), VECTORS, "leaky_relu(0.1)"),
         "silu": (vectors(nn.SiLU()), VECTORS, "silu"),
         "elu": (vectors(nn.ELU()), VECTORS, "elu"),
