@@ -3,7 +3,8 @@
 Operators are exchanged, signs and roots dropped, comparisons turned or shifted, whole numbers moved
 by one and others by 2 %, functions exchanged, conditions and truth values negated, neighboring
 arguments swapped. Docstrings, annotations, messages, decorators, abstract methods and what only
-type checkers read stay.
+type checkers read stay; so do planted faults, which may be of any size that is refused, and what is
+drawn: a picture is looked at.
 """
 
 import ast
@@ -145,7 +146,7 @@ class _Finder(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-        if name == "warn":
+        if name in ("warn", "Fault") or _draws(node.func):
             return
         line, stop = self.stop(node.func)
         if name in DROPPED and len(node.args) == 1:
@@ -182,6 +183,8 @@ class _Finder(ast.NodeVisitor):
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         if any(ast.unparse(one).endswith("abstractmethod") for one in node.decorator_list):
             return
+        if any(_draws(one) for one in ast.walk(node)):
+            return
         for part in [*node.args.defaults, *filter(None, node.args.kw_defaults), *node.body]:
             self.visit(part)
 
@@ -197,3 +200,8 @@ class _Finder(ast.NodeVisitor):
         """Messages are left alone."""
 
     visit_JoinedStr = visit_Raise = _stay  # noqa: N815
+
+
+def _draws(node: ast.AST) -> bool:
+    """Whether it is something of the module that draws figures."""
+    return isinstance(node, ast.Attribute) and ast.unparse(node).startswith("draw.")

@@ -40,6 +40,11 @@ class A(f(1)):
     y = field(static=True)
     @abstractmethod
     def f(self, x=1): return 1
+place = draw.Box("a", 1 + 1)
+fault = lab.Fault("larger by 2", lab.added("x", 2 * 3))
+def picture(cells):
+    x = cells[0] + 1
+    return draw.lines([draw.Panel(x)])
 @cache(1)
 def f(x: tuple[1], y: 1 | 2) -> 1:
     """1 + 1."""
