@@ -366,3 +366,9 @@ def test_few_or_alike_values_bound_no_median():
     assert estimate_median([2.0] * 50).interval == UNBOUNDED
     with pytest.raises(UserError, match="1 of 3 are not"):
         estimate_median([1.0, 2.0, math.nan])
+
+
+def test_no_spread_at_all_is_no_interval_of_a_slope():
+    for y in ([0.0, 0, 0, 0], [1.0, 2, 3, 4]):
+        found = estimate_slope([0.0, 1, 2, 3], y)
+        assert (found.low, found.high) == (-math.inf, math.inf)
