@@ -1,15 +1,10 @@
 """The model in one picture, its letters, and what to take home."""
 
-from typing import TYPE_CHECKING
-
 from whytrain.lab import Conclusion, Model
 from whytrain.report import figures as draw
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
-
-def _draw() -> "Figure":
+def _draw():
     boxes = (
         draw.Box("x", 0.6, 2.4, "input\n$x$"),
         draw.Box("l1", 1.75, 2.4, "layer\n1"),

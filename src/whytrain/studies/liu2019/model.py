@@ -1,15 +1,10 @@
 """The model in one picture, its letters, and what to take home."""
 
-from typing import TYPE_CHECKING
-
 from whytrain.lab import Conclusion, Model
 from whytrain.report import figures as draw
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
-
-def _draw() -> "Figure":
+def _draw():
     boxes = (
         draw.Box("Z", 0.75, 2.0, "patches\n$Z_1, …, Z_k$"),
         draw.Box("v", 2.3, 2.0, "one filter\n$v^⊤Z_j$"),

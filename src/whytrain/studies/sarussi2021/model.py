@@ -1,15 +1,10 @@
 """The model in one picture, its letters, and what to take home."""
 
-from typing import TYPE_CHECKING
-
 from whytrain.lab import Conclusion, Model
 from whytrain.report import figures as draw
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
-
-def _draw() -> "Figure":
+def _draw():
     boxes = (
         draw.Box("x", 0.7, 1.7, "input $x$\nlabel $y = ±1$"),
         draw.Box("w", 2.7, 2.6, "units $w_1, …, w_k$\nleaky ReLU", "blue"),

@@ -1,15 +1,10 @@
 """The model in one picture, its letters, and what to take home."""
 
-from typing import TYPE_CHECKING
-
 from whytrain.lab import Conclusion, Model
 from whytrain.report import figures as draw
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
-
-def _draw() -> "Figure":
+def _draw():
     boxes = (
         draw.Box("feature", 1.25, 2.6, "patch 1: the feature\n$y e_0$", "blue"),
         draw.Box(
