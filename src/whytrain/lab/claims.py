@@ -52,6 +52,14 @@ class Cell:
         """How many runs."""
         return self.data.sizes["run"]
 
+    def at(self, **settings: Any) -> bool:
+        """Whether it is at these settings.
+
+        Args:
+            **settings: Values by the name of a setting.
+        """
+        return all(getattr(self.settings, name) == value for name, value in settings.items())
+
     def assign(self, **variables: Any) -> "Cell":
         """The cell with other numbers: arrays of the shape of what they replace.
 
@@ -87,10 +95,7 @@ class Cells(Sequence[Cell]):
         Args:
             **settings: Values by the name of a setting.
         """
-        return Cells([
-            cell for cell in self
-            if all(getattr(cell.settings, name) == value for name, value in settings.items())
-        ])  # fmt: skip
+        return Cells([cell for cell in self if cell.at(**settings)])
 
     def by(self, name: str) -> "dict[Any, Cells]":
         """Those at each value of a setting, in the order of appearance.
@@ -369,23 +374,35 @@ def moved(name: str, size: str, share: float) -> Callable[[Cells], Cells]:
         size: The variable that holds the closed form in standard errors.
         share: How much of itself.
     """
-
-    def one(cell: Cell) -> Cell:
-        return cell.assign(**{name: cell.data[name].values - share * cell.data[size].values})
-
-    return lambda cells: cells.change(one)
+    return changed(
+        lambda cell: cell.assign(**{name: cell.data[name].values - share * cell.data[size].values})
+    )
 
 
-def altered(name: str, function: Callable[[np.ndarray], np.ndarray]) -> Callable[[Cells], Cells]:
+def changed(function: Callable[..., Cell], *args: Any, **settings: Any) -> Callable[[Cells], Cells]:
+    """A planted fault: each cell is another one.
+
+    Args:
+        function: Gives the wrong cell from the right one, and from `args`.
+        args: What else it takes.
+        **settings: Values by the name of a setting: only the cells there are changed.
+    """
+    return lambda cells: cells.change(
+        lambda cell: function(cell, *args) if cell.at(**settings) else cell
+    )
+
+
+def altered(
+    name: str, function: Callable[[np.ndarray], np.ndarray], **settings: Any
+) -> Callable[[Cells], Cells]:
     """A planted fault: one variable is another function of what was measured.
 
     Args:
-        name: The variable.
+        name: The variable; cells without it stay as they are.
         function: Gives its wrong values from the right ones.
+        **settings: Values by the name of a setting: only the cells there are changed.
     """
-    return lambda cells: cells.change(
-        lambda cell: cell.assign(**{name: function(cell.data[name].values)})
-    )
+    return changed(_with_other, name, function, **settings)
 
 
 def added(name: str, size: float) -> Callable[[Cells], Cells]:
@@ -395,9 +412,41 @@ def added(name: str, size: float) -> Callable[[Cells], Cells]:
         name: The variable.
         size: How much.
     """
-    return lambda cells: cells.change(
-        lambda cell: cell.assign(**{name: cell.data[name].values + size})
-    )
+    return altered(name, lambda values: values + size)
+
+
+def scaled(
+    name: str, factor: float | Callable[[Any], float], **settings: Any
+) -> Callable[[Cells], Cells]:
+    """A planted fault: every value of a variable is so many times as large.
+
+    Args:
+        name: The variable.
+        factor: How many times; a function gives it from the settings of a cell.
+        **settings: As for `altered`.
+    """
+
+    def one(cell: Cell) -> Cell:
+        size = factor(cell.settings) if callable(factor) else factor
+        return _with_other(cell, name, lambda values: values * size)
+
+    return changed(one, **settings)
+
+
+def grown(name: str, setting: str, power: float) -> Callable[[Cells], Cells]:
+    """A planted fault: a variable grows with a setting by another power of it.
+
+    Args:
+        name: The variable.
+        setting: The setting.
+        power: How much larger the power is.
+    """
+    return scaled(name, lambda settings: getattr(settings, setting) ** power)
+
+
+def _with_other(cell: Cell, name: str, function: Callable[[np.ndarray], np.ndarray]) -> Cell:
+    known = name in cell.data
+    return cell.assign(**{name: function(cell.data[name].values)}) if known else cell
 
 
 def in_one_run(name: str, value: float) -> Callable[[Cells], Cells]:

@@ -4,9 +4,8 @@ import numpy as np
 from numpy.testing import assert_allclose
 
 from made_up import gate
-from whytrain.lab import Runs
+from whytrain.lab import Runs, scaled
 from whytrain.studies.neyshabur2019 import complexity
-from whytrain.studies.neyshabur2019.trends import times
 from worlds_of_width import UNKNOWN, trained
 
 TINY = {
@@ -23,14 +22,14 @@ test_claims = gate(
     complexity.TOPIC,
     {"tiny": tiny, "width": trained},
     {
-        "N-T1": [times("no_loss", 1.3), times("ramp_loss", 11), times("by_norms", 0.7)],
+        "N-T1": [scaled("no_loss", 1.3), scaled("ramp_loss", 11), scaled("by_norms", 0.7)],
         "N-T2": [
-            times("test_error", 1e9),
-            times("test_error", UNKNOWN),
-            times("covering", 1.31),
+            scaled("test_error", 1e9),
+            scaled("test_error", UNKNOWN),
+            scaled("covering", 1.31),
         ],
-        "N-D2": [times("margin_slope", 1.5)],
-        "N-D3": [times("ramp_slope", 5.0), times("ramp_slope", UNKNOWN)],
+        "N-D2": [scaled("margin_slope", 1.5)],
+        "N-D3": [scaled("ramp_slope", 5.0), scaled("ramp_slope", UNKNOWN)],
     },
 )
 

@@ -1,9 +1,9 @@
 """The claims on units and layers, where they are true and false."""
 
 from made_up import gate, world
-from whytrain.lab import Cell, Cells, altered
+from whytrain.lab import Cell, Cells, altered, scaled
 from whytrain.studies.neyshabur2019.layers import TOPIC
-from whytrain.studies.neyshabur2019.trends import reversed_widths, shifted, times
+from whytrain.studies.neyshabur2019.trends import reversed_widths, shifted
 from whytrain.studies.neyshabur2019.width import WIDTHS
 from worlds_of_width import narrow, trained
 
@@ -14,7 +14,7 @@ test_claims = gate(
     TOPIC,
     KINDS,
     {
-        "N-D1": [times("sum_of_squares_error", 1e12)],
+        "N-D1": [scaled("sum_of_squares_error", 1e12)],
         "N-E2": [shifted("unit_impact", 0.2), shifted("unit_capacity", 0.6), narrow("fits", 0.0)],
         "N-E3": [shifted("V_frobenius", 0.2), shifted("V_distance_frobenius", 0.2)],
         "N-E4": [
@@ -31,9 +31,9 @@ test_claims = gate(
             shifted("unit_capacity", 1.0),
         ],
         "N-CMP": [
-            times("U_distance_1_2", 1.2),
-            times("U_distance_1_2", 0.5),
-            times("V_frobenius", 2.0),
+            scaled("U_distance_1_2", 1.2),
+            scaled("U_distance_1_2", 0.5),
+            scaled("V_frobenius", 2.0),
         ],
     },
 )

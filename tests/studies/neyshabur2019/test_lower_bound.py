@@ -5,9 +5,8 @@ import pytest
 
 from made_up import gate, world
 from whytrain import UserError
-from whytrain.lab import Runs
+from whytrain.lab import Runs, scaled
 from whytrain.studies.neyshabur2019 import lower_bound, study
-from whytrain.studies.neyshabur2019.trends import scaled, times
 
 FLOOR = lower_bound.FLOOR
 
@@ -24,9 +23,9 @@ test_claims = gate(
     lower_bound.TOPIC,
     {"witness": witness},
     {
-        "N-T3": [times("ratio", (FLOOR - 0.01) / 0.2), times("spectral", 1.01)],
-        "N-T3b": [times("initial_ratio", 0.8)],
-        "N-C4": [scaled("over_linear", lambda s: s.h**-0.5), times("over_linear", 0.1)],
+        "N-T3": [scaled("ratio", (FLOOR - 0.01) / 0.2), scaled("spectral", 1.01)],
+        "N-T3b": [scaled("initial_ratio", 0.8)],
+        "N-C4": [scaled("over_linear", lambda s: s.h**-0.5), scaled("over_linear", 0.1)],
     },
 )
 

@@ -15,7 +15,7 @@ from whytrain.studies.sarussi2021 import (
     scale,
     study,
 )
-from whytrain.studies.sarussi2021.scale import _changed
+from whytrain.studies.sarussi2021.scale import changed_at
 
 
 def near(rng, shape, value, size=0.05):
@@ -118,8 +118,8 @@ test_scale = gate(
     {"init-scale": sweep},
     {
         "C-T6": [
-            _changed("linear", 0, lambda share: share - 0.02),
-            _changed("ratio", -1, lambda ratio: ratio / 10),
+            changed_at("linear", 0, lambda share: share - 0.02),
+            changed_at("ratio", -1, lambda ratio: ratio / 10),
             altered("reached", np.zeros_like),
         ]
     },

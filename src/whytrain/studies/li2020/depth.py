@@ -84,13 +84,7 @@ def _growth(network: str, *names: str) -> Callable[[lab.Cells], list[lab.Estimat
 
 def _deeper(name: str, network: str, factor: float) -> Callable[[lab.Cells], lab.Cells]:
     """A fault: from layer to layer a number grows by a factor."""
-
-    def one(cell: lab.Cell) -> lab.Cell:
-        if cell.settings.network != network:
-            return cell
-        return cell.assign(**{name: cell.data[name].values * factor**cell.settings.depth})
-
-    return lambda cells: cells.change(one)
+    return lab.scaled(name, lambda settings: factor**settings.depth, network=network)
 
 
 def _draw(cells: lab.Cells) -> tuple:

@@ -132,6 +132,19 @@ def _draw_spectra(cells: lab.Cells) -> tuple:
     )
 
 
+def _mean_rate(cell: lab.Cell) -> lab.Cell:
+    """What the loss would promise if it fell at the mean eigenvalue's rate: too much, by Jensen."""
+    mean = cell.data.spectrum.values.mean(axis=2).min(axis=1, keepdims=True)
+    time, risk = cell.data.time.values, cell.data.risk.values
+    promised = risk[:, :1] * np.exp(-2 * mean * time / cell.settings.examples)
+    return cell.assign(over_promise=(risk / promised).max(axis=1))
+
+
+def _other_network(cell: lab.Cell) -> lab.Cell:
+    swapped = {"residual": "connected", "connected": "residual"}[cell.settings.network]
+    return lab.Cell(cell.settings.but(network=swapped), cell.data)
+
+
 CLAIMS = (
     lab.Claim(
         id="A-4", title="The kernel drifts like $1/m$", group="dynamics",
@@ -164,10 +177,7 @@ CLAIMS = (
                          what="largest $R(t)$ over $exp(−2λt/n) R(0)$, $λ$ looked up at the "
                               "times"),
         ),
-        faults=(
-            lab.Fault("the rate is that of the mean eigenvalue",
-                      lambda cells: cells.change(_mean_rate)),
-        ),
+        faults=(lab.Fault("the rate is that of the mean eigenvalue", lab.changed(_mean_rate)),),
         does_not_show="That $λ$ stays away from 0 for all times: see A-4 and A-6.",
         figures=("spectra",),
     ),
@@ -181,27 +191,11 @@ CLAIMS = (
             lab.Part("logarithm of the connected network's drift over the residual one's, at the "
                      "greatest width", _ratio, lab.above(0.0, resolution=0.1)),
         ),
-        faults=(
-            lab.Fault("the networks change places", lambda cells: cells.change(_other_network)),
-        ),
+        faults=(lab.Fault("the networks change places", lab.changed(_other_network)),),
         does_not_show="That the shortcut is the reason: the layers' scales differ too.",
         figures=("drift",),
     ),
 )  # fmt: skip
-
-
-def _mean_rate(cell: lab.Cell) -> lab.Cell:
-    """What the loss would promise if it fell at the mean eigenvalue's rate: too much, by Jensen."""
-    mean = cell.data.spectrum.values.mean(axis=2).min(axis=1, keepdims=True)
-    time, risk = cell.data.time.values, cell.data.risk.values
-    promised = risk[:, :1] * np.exp(-2 * mean * time / cell.settings.examples)
-    return cell.assign(over_promise=(risk / promised).max(axis=1))
-
-
-def _other_network(cell: lab.Cell) -> lab.Cell:
-    swapped = {"residual": "connected", "connected": "residual"}[cell.settings.network]
-    return lab.Cell(cell.settings.but(network=swapped), cell.data)
-
 
 TOPIC = lab.Topic((DRIFT,), CLAIMS, (
     lab.Figure("drift", "The kernel's drift over the width", WIDTHS, _draw_drift),

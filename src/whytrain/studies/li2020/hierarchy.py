@@ -110,7 +110,7 @@ CLAIMS = (
         faults=(
             lab.Fault("the derivative of $K_3$ is off by $2·10⁻⁵$", lab.added("K3", 2e-5)),
             lab.Fault("the derivative of f has 1/(n+1) in place of 1/n",
-                      lambda cells: cells.change(lambda cell: cell.assign(
+                      lab.changed(lambda cell: cell.assign(
                           f=cell.data.f.values + 1 / (cell.settings.examples + 1)))),
         ),
         does_not_show="Orders above 4.",

@@ -94,11 +94,7 @@ def powers(name: str, *networks: str) -> Callable[[lab.Cells], list[lab.Estimate
 
 def grown(name: str, by: float) -> Callable[[lab.Cells], lab.Cells]:
     """A fault: a number grows by another power of the width."""
-
-    def one(cell: lab.Cell) -> lab.Cell:
-        return cell.assign(**{name: cell.data[name].values * cell.settings.width**by})
-
-    return lambda cells: cells.change(one)
+    return lab.grown(name, "width", by)
 
 
 def mean_line(cells: lab.Cells, name: str, axis: str = "width") -> dict[str, Any]:

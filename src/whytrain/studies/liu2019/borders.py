@@ -224,10 +224,8 @@ def _beyond_the_prior(cells: lab.Cells) -> lab.Estimate:
     return lab.largest([min(saddle(cell.settings) for cell in cells) - math.pi / 3])
 
 
-def _turned_axis(cells: lab.Cells) -> lab.Cells:
-    return cells.change(
-        lambda cell: lab.Cell(cell.settings, cell.data.assign_coords(angle=cell.data.angle + 0.02))
-    )
+def _turned_axis(cell: lab.Cell) -> lab.Cell:
+    return lab.Cell(cell.settings, cell.data.assign_coords(angle=cell.data.angle + 0.02))
 
 
 def _draw_priors(cells: lab.Cells) -> tuple:
@@ -281,7 +279,7 @@ CLAIMS = (
             lab.Part("least angle of a saddle less $π/3$ (rad)",
                      _beyond_the_prior, lab.above(0.0)),
         ),
-        faults=(lab.Fault("the border is 0.02 rad past the saddle", _turned_axis),),
+        faults=(lab.Fault("the border is 0.02 rad past the saddle", lab.changed(_turned_axis)),),
         does_not_show="The border at larger $η_w/η_a$, which the figure has.",
         figures=("phase-prior",),
     ),

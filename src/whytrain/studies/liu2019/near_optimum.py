@@ -284,8 +284,7 @@ CLAIMS = (
         requests=NEAR_SPURIOUS,
         parts=(lab.Part("$δ_t |ũ| η_w t/2π$ after 200,000 steps", _slow, lab.equals(1.0, 0.02)),),
         faults=(
-            lab.Fault("the distance is 4 % larger",
-                      lab.altered("angle", lambda angle: 1.04 * angle)),
+            lab.Fault("the distance is 4 % larger", lab.scaled("angle", 1.04)),
             lab.Fault("the approach is geometric", lab.altered("angle", lambda angle: angle * 0.99
                                                                ** np.arange(angle.shape[1]))),
         ),

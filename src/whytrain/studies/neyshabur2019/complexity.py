@@ -11,7 +11,7 @@ import xarray as xr
 from whytrain import lab
 from whytrain.measures.bounds import covering_number_log, theorem1, theorem1_by_norms
 from whytrain.measures.sample import margins, ramp
-from whytrain.studies.neyshabur2019.trends import PAPER, gathered, times
+from whytrain.studies.neyshabur2019.trends import PAPER, gathered
 from whytrain.studies.neyshabur2019.width import WIDTHS
 
 _GRID = 61
@@ -158,9 +158,9 @@ CLAIMS = (
             lab.Part("how far (6) exceeds (7), over (6)", _order, lab.at_most(1e-12)),
         ),
         faults=(
-            lab.Fault("the bound (6) is half as large", lambda cells: times("ramp_loss", 2.0)(
-                times("no_loss", 2.0)(cells))),
-            lab.Fault("(7) is smaller by $10⁻⁹$ of itself", times("by_norms", 1 - 1e-9)),
+            lab.Fault("the bound (6) is half as large", lambda cells: lab.scaled("ramp_loss", 2.0)(
+                lab.scaled("no_loss", 2.0)(cells))),
+            lab.Fault("(7) is smaller by $10⁻⁹$ of itself", lab.scaled("by_norms", 1 - 1e-9)),
         ),
         note=_tightness,
         does_not_show="How tight the constant is: with the ramp loss, one unit and two classes "
@@ -178,8 +178,8 @@ CLAIMS = (
             lab.Part("largest $ln N/h$, for 2 to $10⁶$ units", _covering, lab.at_most(5.0)),
         ),
         faults=(
-            lab.Fault("$N$ is $N^{1.5}$", times("covering", 1.5)),
-            lab.Fault("the capacity is $10⁻⁸$ of what it is", times("C_neyshabur2019", 1e-8)),
+            lab.Fault("$N$ is $N^{1.5}$", lab.scaled("covering", 1.5)),
+            lab.Fault("the capacity is $10⁻⁸$ of what it is", lab.scaled("C_neyshabur2019", 1e-8)),
         ),
         does_not_show="Anything about the gap of these networks, for the bound is vacuous: see "
         "N-E8-vacuous.",
@@ -192,7 +192,7 @@ CLAIMS = (
         requests=CLASSES,
         parts=(lab.identity("margin_slope", tolerance=math.sqrt(2) + 1e-9,
                             what="largest difference quotient of the margin in the logits"),),
-        faults=(lab.Fault("the margin changes by 2 % more", times("margin_slope", 1.02)),),
+        faults=(lab.Fault("the margin changes by 2 % more", lab.scaled("margin_slope", 1.02)),),
         does_not_show="That the constant is the least: random changes come near it only.",
     ),
     lab.Claim(
@@ -203,7 +203,7 @@ CLAIMS = (
         requests=CLASSES,
         parts=(lab.identity("printed_slope", tolerance=1 + 1e-6,
                             what="largest slope times $γ$, over random margins"),),
-        faults=(lab.Fault("the middle branch is $1 − μ/γ$", lambda cells: cells.change(
+        faults=(lab.Fault("the middle branch is $1 − μ/γ$", lab.changed(
             lambda cell: cell.assign(printed_slope=cell.data.ramp_slope.values))),),
         does_not_show="What the authors' code uses.",
         expected="contradicted",
@@ -216,7 +216,7 @@ CLAIMS = (
         requests=CLASSES,
         parts=(lab.identity("ramp_slope", tolerance=1 + 1e-6,
                             what="largest slope times $γ$, over random margins"),),
-        faults=(lab.Fault("the slope is larger by $10⁻⁵$", times("ramp_slope", 1 + 1e-5)),),
+        faults=(lab.Fault("the slope is larger by $10⁻⁵$", lab.scaled("ramp_slope", 1 + 1e-5)),),
         does_not_show="Margins beyond those drawn, from $−γ/2$ to $3γ/2$.",
     ),
 )  # fmt: skip

@@ -227,10 +227,10 @@ CLAIMS = (
         ),
         faults=(
             lab.Fault("$‖U − U_0‖_{1,2}$ is a quarter smaller",
-                      trends.times("U_distance_1_2", 0.75)),
+                      lab.scaled("U_distance_1_2", 0.75)),
             lab.Fault("$‖U − U_0‖_{1,2}$ is a quarter larger",
-                      trends.times("U_distance_1_2", 1.25)),
-            lab.Fault("$‖V‖_F$ is twice as large", trends.times("V_frobenius", 2.0)),
+                      lab.scaled("U_distance_1_2", 1.25)),
+            lab.Fault("$‖V‖_F$ is twice as large", lab.scaled("V_frobenius", 2.0)),
         ),
         does_not_show="Networks whose units are not alike, such as pruned ones.",
         growth=2, figures=("layers",),

@@ -11,7 +11,7 @@ import xarray as xr
 
 from whytrain import lab
 from whytrain.errors import UserError
-from whytrain.studies.neyshabur2019.trends import PAPER, gathered, scaled, times, values
+from whytrain.studies.neyshabur2019.trends import PAPER, gathered, values
 
 FLOOR = 1 / (4 * math.sqrt(2))  # what the construction guarantees in the mean
 KNOWN = 0.005  # means over draws need not be known better
@@ -139,9 +139,8 @@ CLAIMS = (
             lab.Part("largest $‖U − U_0‖_2$ over $max_j β_j$", _spectral, lab.at_most(1 + 1e-9)),
         ),
         faults=(
-            lab.Fault("it falls like $h^{−1/10}$",
-                      scaled("ratio", lambda settings: settings.h**-0.1)),
-            lab.Fault("$‖U − U_0‖_2$ is larger by a millionth", times("spectral", 1 + 1e-6)),
+            lab.Fault("it falls like $h^{−1/10}$", lab.grown("ratio", "h", -0.1)),
+            lab.Fault("$‖U − U_0‖_2$ is larger by a millionth", lab.scaled("spectral", 1 + 1e-6)),
         ),
         does_not_show="Samples other than copies of unit vectors.",
     ),
@@ -153,7 +152,7 @@ CLAIMS = (
         requests=WITNESSES,
         parts=(lab.Part("mean of what is reached over $∑_j α_j ‖u^0_j X‖/m$, at every size",
                         _means("initial_ratio"), lab.above(0.5, resolution=KNOWN)),),
-        faults=(lab.Fault("it is a fifth lower", times("initial_ratio", 0.8)),),
+        faults=(lab.Fault("it is a fifth lower", lab.scaled("initial_ratio", 0.8)),),
         does_not_show="Samples that do not hold $−x$ with $x$.",
     ),
     lab.Claim(
@@ -170,9 +169,8 @@ CLAIMS = (
                      lab.above(1.0, resolution=KNOWN)),
         ),
         faults=(
-            lab.Fault("the ratio grows like $h^{2/5}$",
-                      scaled("over_linear", lambda settings: settings.h**-0.1)),
-            lab.Fault("it does not grow", scaled("over_linear", lambda settings: settings.h**-0.5)),
+            lab.Fault("the ratio grows like $h^{2/5}$", lab.grown("over_linear", "h", -0.1)),
+            lab.Fault("it does not grow", lab.grown("over_linear", "h", -0.5)),
         ),
         note=_growth,
         does_not_show="Networks found by training: the witness was constructed.",

@@ -179,34 +179,16 @@ def all_fit() -> lab.Part:
 # --- faults -------------------------------------------------------------------------------
 
 
-def scaled(name: str, factor: Callable[[Any], float]) -> Plant:
-    """A number times a function of the settings, where it was measured."""
-
-    def one(cell: lab.Cell) -> lab.Cell:
-        if name not in cell.data:
-            return cell
-        return cell.assign(**{name: cell.data[name].values * factor(cell.settings)})
-
-    return lambda cells: cells.change(one)
-
-
-def times(name: str, factor: float) -> Plant:
-    """A number times another one."""
-    return scaled(name, lambda settings: factor)
-
-
 def shifted(name: str, power: float) -> Plant:
     """A number times a power of the width."""
-    return scaled(name, lambda settings: settings.width**power)
+    return lab.grown(name, "width", power)
 
 
 def exchanged(one: str, other: str) -> Plant:
     """Two numbers change places."""
-    return lambda cells: cells.change(
-        lambda cell: cell.assign(
-            **{one: cell.data[other].values, other: cell.data[one].values}
-        )
-    )  # fmt: skip
+    return lab.changed(
+        lambda cell: cell.assign(**{one: cell.data[other].values, other: cell.data[one].values})
+    )
 
 
 def reversed_widths(cells: lab.Cells) -> lab.Cells:

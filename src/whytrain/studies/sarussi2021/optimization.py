@@ -180,7 +180,7 @@ CLAIMS = (
         faults=(
             lab.Fault("one run does not reach it", lab.in_one_run("reached", 0.0)),
             lab.Fault("100 times the width takes 15 % more steps",
-                      lab.altered("wide", lambda steps: 1.15 * steps)),
+                      lab.scaled("wide", 1.15)),
         ),
         does_not_show="Losses below the one asked for (C-T3 goes on to $10^{-96}$), and a rate.",
     ),

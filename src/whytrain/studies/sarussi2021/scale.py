@@ -148,17 +148,17 @@ def _means(
     ]
 
 
-def _changed(
+def changed_at(
     name: str, place: int, function: Callable[[np.ndarray], np.ndarray]
 ) -> Callable[[lab.Cells], lab.Cells]:
     """A fault: a number is another at one scale."""
 
-    def one(cell: lab.Cell) -> lab.Cell:
-        values = cell.data[name].values.copy()
+    def change(values: np.ndarray) -> np.ndarray:
+        values = values.copy()
         values[:, place] = function(values[:, place])
-        return cell.assign(**{name: values})
+        return values
 
-    return lambda cells: cells.change(one)
+    return lab.altered(name, change)
 
 
 def _lines(cells: lab.Cells, name: str, label: str, log: str) -> Any:
@@ -285,12 +285,12 @@ CLAIMS = (
         ),
         faults=(
             lab.Fault("small weights end 1 % less linear",
-                      _changed("linear", 0, lambda share: share - 0.01)),
+                      changed_at("linear", 0, lambda share: share - 0.01)),
             lab.Fault("large weights end 99 % linear",
-                      _changed("linear", -1, lambda share: 0.99 + 0.01 * share)),
-            lab.Fault("large weights cluster", _changed("ratio", -1, lambda ratio: ratio / 100)),
+                      changed_at("linear", -1, lambda share: 0.99 + 0.01 * share)),
+            lab.Fault("large weights cluster", changed_at("ratio", -1, lambda ratio: ratio / 100)),
             lab.Fault("small weights do not cluster",
-                      _changed("ratio", 0, lambda ratio: 3 + ratio)),
+                      changed_at("ratio", 0, lambda ratio: 3 + ratio)),
             lab.Fault("one run does not come to the loss", lab.in_one_run("reached", 0.0)),
         ),
         does_not_show="That a better linear rule than the one found does not exist.",

@@ -184,11 +184,9 @@ def worst(cells: lab.Cells, name: str) -> np.ndarray:
 
 def steeper(name: str, over: str, power: float) -> Callable[[lab.Cells], lab.Cells]:
     """A fault: the values have another power of the scale in them."""
-
-    def one(cell: lab.Cell) -> lab.Cell:
-        return cell.assign(**{name: cell.data[name].values * cell.data[over].values ** power})
-
-    return lambda cells: cells.change(one)
+    return lab.changed(
+        lambda cell: cell.assign(**{name: cell.data[name].values * cell.data[over].values ** power})
+    )
 
 
 def _growth(

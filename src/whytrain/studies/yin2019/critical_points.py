@@ -207,14 +207,10 @@ def _kind_as_stated(cells: lab.Cells) -> np.ndarray:
     return np.where(u < 0.5, rise > -1e-7, rise < -1e-7)
 
 
-def _border_at(u: float) -> Callable[[lab.Cells], lab.Cells]:
-    """A fault: saddle and spurious minimum end before u = 1/2."""
-
-    def one(cell: lab.Cell) -> lab.Cell:
-        gone = (cell.data.u.values > u) & (cell.data.u.values < 0.5)
-        return cell.assign(as_stated=cell.data.as_stated.values & ~gone)
-
-    return lambda cells: cells.change(one)
+def _border_at(cell: lab.Cell, u: float) -> lab.Cell:
+    """Saddle and spurious minimum end before u = 1/2."""
+    gone = (cell.data.u.values > u) & (cell.data.u.values < 0.5)
+    return cell.assign(as_stated=cell.data.as_stated.values & ~gone)
 
 
 def _lowest_falls(rises: np.ndarray) -> np.ndarray:
@@ -245,7 +241,7 @@ def _rests(id: str, name: str, title: str, source: str, statement: str, figures=
             lab.Fault("it is $2·10⁻¹²$ at a critical angle",
                       lab.added(f"{name}_at_critical", 2e-12)),
             lab.Fault("the search is not told of the saddle, and finds a zero elsewhere",
-                      lambda cells: cells.change(untold)),
+                      lab.changed(untold)),
         ),
         does_not_show="Zeros less than 0.02 rad from a critical angle.",
         figures=figures,
@@ -274,7 +270,7 @@ CLAIMS = (
                              "1/2$"),
         ),
         faults=(
-            lab.Fault("both exist up to $u = 0.42$ only", _border_at(0.42)),
+            lab.Fault("both exist up to $u = 0.42$ only", lab.changed(_border_at, 0.42)),
             lab.Fault("the saddle is $2·10⁻⁹$ rad elsewhere", lab.added("saddle_error", 2e-9)),
             lab.Fault("one critical point has a gradient of $2·10⁻¹²$",
                       lab.in_one_run("residual", 2e-12)),

@@ -1,7 +1,6 @@
 """What becomes of the identity estimator at the spurious minimum: trapped, or out of it?"""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
@@ -194,18 +193,14 @@ def _kappa_errors(cells: lab.Cells) -> lab.Estimate:
     return lab.largest(np.concatenate(errors))
 
 
-def _threshold_at(share: float) -> Callable[[lab.Cells], lab.Cells]:
-    """A fault: runs are trapped up to this share of `u_c`."""
-
-    def one(cell: lab.Cell) -> lab.Cell:
-        axis, border = cell.settings.axis, trapping_threshold(cell.settings.m)
-        low, high = sorted((border, share * border))
-        kind = Outcome.COLLAPSED if share > 1 else Outcome.GLOBAL
-        codes = cell.data.outcome.values
-        other = np.where((axis > low) & (axis < high), int(kind), codes)
-        return cell.assign(outcome=other.astype(codes.dtype))
-
-    return lambda cells: cells.change(one)
+def _threshold_at(cell: lab.Cell, share: float) -> lab.Cell:
+    """Runs are trapped up to this share of `u_c`."""
+    axis, border = cell.settings.axis, trapping_threshold(cell.settings.m)
+    low, high = sorted((border, share * border))
+    kind = Outcome.COLLAPSED if share > 1 else Outcome.GLOBAL
+    codes = cell.data.outcome.values
+    other = np.where((axis > low) & (axis < high), int(kind), codes)
+    return cell.assign(outcome=other.astype(codes.dtype))
 
 
 _COLLAPSES = lab.in_every_run(
@@ -243,7 +238,7 @@ CLAIMS = (
             _COLLAPSES,
         ),
         faults=(
-            lab.Fault("it takes 2 % longer", lab.altered("collapse", lambda time: 1.02 * time)),
+            lab.Fault("it takes 2 % longer", lab.scaled("collapse", 1.02)),
             _KEPT,
         ),
         does_not_show="Starts more than 0.001 rad from the spurious minimum.",
@@ -260,8 +255,8 @@ CLAIMS = (
                      lab.at_most(2e-3)),
         ),
         faults=(
-            lab.Fault("$u_c$ is 5 % larger", _threshold_at(1.05)),
-            lab.Fault("$u_c$ is 20 % smaller", _threshold_at(0.8)),
+            lab.Fault("$u_c$ is 5 % larger", lab.changed(_threshold_at, 1.05)),
+            lab.Fault("$u_c$ is 20 % smaller", lab.changed(_threshold_at, 0.8)),
             lab.Fault("the mean $κ$ is off by 0.004", lab.added("kappa", 0.004)),
         ),
         does_not_show="Where $u_c$ lies between two of the alignments that were tried.",

@@ -152,7 +152,7 @@ def _planted(name: str, more: float) -> lab.Fault:
 
     what = f"{name.replace('_', ' ')} of Adam is {abs(more):g}"
     return lab.Fault(f"{what} {'above' if more > 0 else 'below'} that of descent",
-                     lambda cells: cells.change(one))  # fmt: skip
+                     lab.changed(one))  # fmt: skip
 
 
 def _draw(cells: lab.Cells) -> tuple:

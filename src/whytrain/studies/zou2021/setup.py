@@ -363,15 +363,12 @@ def mean(name: str, **settings: Any) -> Callable[[lab.Cells], lab.Estimate]:
 def planted(name: str, value: float, **settings: Any) -> lab.Fault:
     """A fault: a number has this value in the runs at some settings."""
 
-    def one(cell: lab.Cell) -> lab.Cell:
-        there = all(getattr(cell.settings, key) == v for key, v in settings.items())
-        values = cell.data[name].values
+    def near(values: np.ndarray) -> np.ndarray:
         # Nearly: values that are all alike would bound nothing.
-        near = value + 1e-3 * np.linspace(-1, 1, values.size).reshape(values.shape)
-        return cell.assign(**{name: near}) if there else cell
+        return value + 1e-3 * np.linspace(-1, 1, values.size).reshape(values.shape)
 
     what = f"{WORDS.get(name, name)} is {value:g}, {at_settings(settings)}"
-    return lab.Fault(what, lambda cells: cells.change(one))
+    return lab.Fault(what, lab.altered(name, near, **settings))
 
 
 WORDS = {

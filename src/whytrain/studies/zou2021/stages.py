@@ -149,8 +149,9 @@ def _flat(cells: lab.Cells) -> np.ndarray:
     return (most.max(axis=1) < 0.1) & (last(cells, "feature_least") > 1)
 
 
-def _scaled(name: str, factor: float) -> Callable[[lab.Cells], lab.Cells]:
-    return lab.altered(name, lambda values: factor * values)
+def _faster(cell: lab.Cell) -> lab.Cell:
+    rate = cell.settings.learning_rate
+    return lab.Cell(cell.settings.but(learning_rate=1.2 * rate), cell.data)
 
 
 def _draw(cells: lab.Cells) -> tuple:
@@ -185,9 +186,9 @@ CLAIMS = (
             lab.Part("and again, Adam", _growth("adam"), lab.below(0.1 / math.sqrt(0.001))),
         ),
         faults=(
-            lab.Fault("$Γ$ grows by a fifth less", _scaled("growth", 0.8)),
-            lab.Fault("$Γ$ grows by a half less", _scaled("growth", 0.5)),
-            lab.Fault("$Γ$ grows 3 times as fast", _scaled("growth", 3.0)),
+            lab.Fault("$Γ$ grows by a fifth less", lab.scaled("growth", 0.8)),
+            lab.Fault("$Γ$ grows by a half less", lab.scaled("growth", 0.5)),
+            lab.Fault("$Γ$ grows 3 times as fast", lab.scaled("growth", 3.0)),
         ),
         does_not_show="Overlapping supports, where sign descent ends elsewhere than Adam.",
         figures=("turns",),
@@ -198,9 +199,7 @@ CLAIMS = (
         statement="While the loss is $log 2$, $Λ^{2−q}$ falls by $(q−2)ηq/4$ a step.",
         requests=DESCENT,
         parts=(lab.Part("measured fall over the predicted one", _law, lab.equals(1.0, 0.1)),),
-        faults=(
-            lab.Fault("the step size is a fifth larger", lambda cells: cells.change(_faster)),
-        ),
+        faults=(lab.Fault("the step size is a fifth larger", lab.changed(_faster)),),
         does_not_show="Unbalanced classes, and much feature noise.",
         figures=("separation",),
     ),
@@ -247,19 +246,13 @@ CLAIMS = (
         ),
         faults=(
             lab.Fault("$Λ$ stays at 0.01", lab.altered("feature_most", lambda x: 0.01 + 0 * x)),
-            lab.Fault("the least $Γ$ is a third", _scaled("memory_least", 1 / 3)),
+            lab.Fault("the least $Γ$ is a third", lab.scaled("memory_least", 1 / 3)),
         ),
         does_not_show="How far below 0 $Λ$ goes with time.",
         growth=2,
         figures=("separation",),
     ),
 )  # fmt: skip
-
-
-def _faster(cell: lab.Cell) -> lab.Cell:
-    rate = cell.settings.learning_rate
-    return lab.Cell(cell.settings.but(learning_rate=1.2 * rate), cell.data)
-
 
 TOPIC = lab.Topic((STAGES,), CLAIMS, (
     lab.Figure("turns", "Turning steps", FIRST, _draw),
