@@ -9,6 +9,7 @@ from safetensors.numpy import save_file
 from whytrain.cli import main
 from whytrain.errors import UserError
 from whytrain.kernels import kernel_regime, network_regime
+from whytrain.measures import Dense, forward
 from whytrain.networks import FullyConnected
 
 RNG = np.random.default_rng(0)
@@ -138,6 +139,16 @@ def test_the_command_measures_the_network_in_a_file(files, capsys):
     again = json.loads(capsys.readouterr().out)
     assert again["deciding"] == pytest.approx(found["deciding"])
     assert again["drift"] == pytest.approx(found["drift"])
+
+
+def test_one_output_is_held_against_the_models():
+    before, after = (
+        [Dense(RNG.normal(size=(5, 4))), Dense(RNG.normal(size=(1, 5)))] for _ in range(2)
+    )
+    values = np.asarray(forward(after, X))
+    assert network_regime(before, after, X, X[:, 0], outputs=values).checked
+    with pytest.raises(UserError, match="is not the model"):
+        network_regime(before, after, X, X[:, 0], outputs=values + 1)
 
 
 def test_the_command_prints_a_sentence_and_tables_that_fit(files, capsys):

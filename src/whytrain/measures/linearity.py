@@ -24,7 +24,7 @@ from whytrain.measures.clusters import (
 from whytrain.measures.linear import LinearAgreement, linear_agreement, linear_svm
 from whytrain.measures.network import Network, TwoLayerWeights
 from whytrain.measures.reading import layer_order, two_layer
-from whytrain.measures.sources import COMPARED, Expected, expected, source
+from whytrain.measures.sources import COMPARED, Expected, centered, expected, source
 from whytrain.measures.two_layers import two_layers
 
 PROBES = 20_000
@@ -406,10 +406,10 @@ def _slope(
             f"each of {len(x)} examples; outputs are those of the first ones, in their order"
         )
     z = x[:count] @ weights.U.T + weights.hidden_bias
-    A = _centered(np.maximum(z, 0) @ weights.V.T + weights.output_bias)
-    B = _centered(np.minimum(z, 0) @ weights.V.T)
+    A = centered(np.maximum(z, 0) @ weights.V.T + weights.output_bias)
+    B = centered(np.minimum(z, 0) @ weights.V.T)
     with np.errstate(divide="ignore"):
-        given = _centered(np.log(said.outputs) if said.softmax else said.outputs)
+        given = centered(np.log(said.outputs) if said.softmax else said.outputs)
     size = np.abs(given).max()
     if not np.isfinite(given).all() or not size:
         raise UserError("the outputs of the model are all alike, or not finite: nothing to compare")
@@ -427,11 +427,6 @@ def _slope(
         f"the outputs on {count} examples are not those of this network: off by {off:.2g} of the "
         f"largest (allowed: {said.tolerance:g}){more}"
     )
-
-
-def _centered(logits: np.ndarray) -> np.ndarray:
-    """Without what is added to all logits of an example; one output stays as it is."""
-    return logits - logits.mean(axis=1, keepdims=True) if logits.shape[1] > 1 else logits
 
 
 def _signed(
