@@ -302,7 +302,7 @@ def run_experiment(
         results = replace(results, store=store)
         tasks = results.tasks([request])
     tally = execute(tasks, results.store, executor or Inline(), progress or Silent())
-    piece = cell.piece(results([request])[0])
+    piece = cell.piece(results.cells([request])[0].data)
     results.store.put(cell.key, piece)
     return {
         "study": study.name,
