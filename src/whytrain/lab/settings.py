@@ -83,8 +83,8 @@ class Settings:
         _given: typing.ClassVar[dict[str, Any]]  # by whoever made it, without the derived ones
 
     def __post_init__(self) -> None:
-        for name, value in as_dict(self).items():
-            object.__setattr__(self, name, check_value(type(self), name, value))
+        for name in fields(type(self)):
+            object.__setattr__(self, name, check_value(type(self), name, getattr(self, name)))
         object.__setattr__(
             self, "_given", {k: v for k, v in as_dict(self).items() if v is not None}
         )
