@@ -1,6 +1,5 @@
 """Asking for runs at one setting or over a grid: in a few lines, from a file in TOML, on disk."""
 
-import itertools
 import math
 import time
 import tomllib
@@ -16,7 +15,7 @@ import xarray as xr
 
 import whytrain
 from whytrain.errors import UserError, nearest
-from whytrain.lab.directory import Axis, keep_record, provenance
+from whytrain.lab.directory import Axis, keep_record, points, provenance
 from whytrain.lab.execution import Failure, Progress, Results, Silent, Tally, execute
 from whytrain.lab.executors import Inline
 from whytrain.lab.experiment import Request
@@ -74,12 +73,7 @@ class Plan:
         cells = []
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            for point in itertools.product(*(axis.points for axis in self.axes)):
-                chosen = {
-                    name: value
-                    for axis, values in zip(self.axes, point, strict=True)
-                    for name, value in zip(axis.names, values, strict=True)
-                }
+            for chosen in points(self.axes):
                 request = Request(self.experiment, self._made(settings, chosen), self.runs)
                 cells.append(summary(self.source, study, request, self.seed, keep=keep))
         _warn_once(caught, len(cells))
@@ -302,7 +296,7 @@ def run_experiment(
         results = replace(results, store=store)
         tasks = results.tasks([request])
     tally = execute(tasks, results.store, executor or Inline(), progress or Silent())
-    piece = cell.piece(results([request])[0])
+    piece = cell.piece(results.cells([request])[0].data)
     results.store.put(cell.key, piece)
     return {
         "study": study.name,
