@@ -48,7 +48,7 @@ SMALL = {
         "tiny": [],
         "witness": ["h=4", "n=6"],
         "width": ["width=4", "examples=64", "epochs=4"],
-        "residual-width": ["width=2", "examples=64", "epochs=2"],
+        "residual-width": ["width=2", "examples=64", "epochs=3"],
     },
     "li2020": {
         "drift": [*_RESIDUAL, "time=1", "times=3"],
@@ -63,7 +63,7 @@ SMALL = {
         "separation": [*_PATCHES, "width=3", "times=4"],
         "stages": [*_PATCHES, "width=3"],
         "convex": _PATCHES,
-        "image-filters": ["examples=64", "tested=20", "epochs=1"],
+        "image-filters": ["examples=64", "tested=20", "epochs=3"],
     },
     "sarussi2021": {
         "optimization": [*_LINEAR, "level=0.4", "wider=2"],
