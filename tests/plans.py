@@ -1,5 +1,6 @@
 """What each claim asks for and how it is judged, a line each, as it was fixed before its numbers.
 
+Versions of experiments, too, by which stored numbers are found again.
 `tests/plans.txt` holds the lines; a threshold, a preset's size or a default that changes by
 oversight changes one of them. Who changes one on purpose writes the file anew, and says why:
 `python tests/plans.py`.
@@ -18,6 +19,8 @@ PRESETS = ("quick", "paper")
 def lines(name):
     """A study's claims with their rules, and its figures, each with hashes of what they ask for."""
     study = studies.load(name)
+    for experiment in study.experiments:
+        yield f"{name} experiment {experiment.name}: version {experiment.version}"
     for claim in study.claims:
         rules = "; ".join(str(part.rule) for part in claim.parts)
         fixed = (
