@@ -1,12 +1,12 @@
 """What each claim asks for and how it is judged, a line each, as it was fixed before its numbers.
 
-Versions of experiments, too, by which stored numbers are found again.
+Versions of experiments, too, by which stored numbers are found again, and their settings.
 `tests/plans.txt` holds the lines; a threshold, a preset's size or a default that changes by
 oversight changes one of them. Who changes one on purpose writes the file anew, and says why:
 `python tests/plans.py`.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 from whytrain import studies
@@ -20,7 +20,8 @@ def lines(name):
     """A study's claims with their rules, and its figures, each with hashes of what they ask for."""
     study = studies.load(name)
     for experiment in study.experiments:
-        yield f"{name} experiment {experiment.name}: version {experiment.version}"
+        declared = [_declared(one) for one in fields(experiment.settings)]
+        yield f"{name} experiment {experiment.name}: version {experiment.version}, {_hash(declared)}"
     for claim in study.claims:
         rules = "; ".join(str(part.rule) for part in claim.parts)
         fixed = (
@@ -32,6 +33,10 @@ def lines(name):
         yield f"{name} {claim.id}: {rules}; {_hash(fixed)}; {_asked(claim)}"
     for figure in study.figures:
         yield f"{name} figure {figure.name}: {_asked(figure)}"
+
+
+def _declared(setting):
+    return setting.name, repr(setting.default), repr(sorted(setting.metadata.items()))
 
 
 def _asked(part):
