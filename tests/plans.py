@@ -20,8 +20,8 @@ def lines(name):
     """A study's claims with their rules, and its figures, each with hashes of what they ask for."""
     study = studies.load(name)
     for experiment in study.experiments:
-        declared = [_declared(one) for one in fields(experiment.settings)]
-        yield f"{name} experiment {experiment.name}: version {experiment.version}, {_hash(declared)}"
+        declared = _hash([_declared(one) for one in fields(experiment.settings)])
+        yield f"{name} experiment {experiment.name}: version {experiment.version}, {declared}"
     for claim in study.claims:
         rules = "; ".join(str(part.rule) for part in claim.parts)
         fixed = (
