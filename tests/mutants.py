@@ -47,6 +47,8 @@ OPTIONS = (
     "-x", "-q", "-oaddopts=", "-mnot slow", "-pno:xdist", "-pno:cacheprovider", "--assert=plain",
     "--import-mode=importlib", "--doctest-modules", "--hypothesis-seed=0",
 )  # fmt: skip
+# Of a module alone only its examples: imported under its own name, or its classes were there twice.
+EXAMPLES = ("--import-mode=prepend", "-opython_functions=none")
 HEAVY = (
     "beartype", "diffrax", "equinox", "hypothesis", "jax", "matplotlib.pyplot", "numba", "optax",
     "pandas", "pytest", "scipy.integrate", "scipy.optimize", "scipy.stats", "sklearn.linear_model",
@@ -298,7 +300,9 @@ def run_tests(job: Job, tests: tuple[str, ...], cache: Path, pipe: Connection) -
     for hidden, test in [*(((), one) for one in tests), *((("--optional",), one) for one in needy)]:
         witness = Witness(pipe)
         collect = [] if isinstance(job, Mutation) or "::" in test else ["--collect-only"]
-        status = pytest.main([*OPTIONS, *hidden, *collect, test], plugins=[witness])
+        examples = EXAMPLES if test.startswith("src/") else ()
+        options = [*OPTIONS, *examples, *hidden, *collect]
+        status = pytest.main([*options, test], plugins=[witness])
         if witness.seen:
             return
         if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
