@@ -119,3 +119,17 @@ def test_what_blows_up_is_marked_and_stops():
     assert (ended.outcome == Outcome.DIVERGED).all()
     assert ended.steps.max() < 5000
     assert np.isnan(ended.overlap.values[:, -1]).all()
+
+
+def test_float64_takes_the_compiled_loop_and_float32_does_not(monkeypatch):
+    asked = []
+
+    def vector_step(self, *given):
+        asked.append(given)
+
+    monkeypatch.setattr(SphereReduction, "vector_step", vector_step)
+    method = NormalizedGradientDescent(0.05)
+    for dtype, often in ((np.float32, 0), (np.float64, 1)):
+        ended = simulate(reduction(), method, starts(3), 5, dtype=dtype)
+        assert ended.final_angle.dtype == dtype
+        assert len(asked) == often
