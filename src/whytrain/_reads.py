@@ -32,7 +32,7 @@ _PACKAGES = {
     "builtins", "math", "cmath", "functools", "itertools", "operator", "typing", "collections",
     "dataclasses", "abc", "types",
 }  # fmt: skip
-_BUILTINS = {
+_BUILTINS = {  # names that read nothing; of errors, those that code may raise
     "abs", "all", "any", "bool", "complex", "dict", "divmod", "enumerate", "filter", "float",
     "frozenset", "int", "isinstance", "issubclass", "len", "list", "map", "max", "min", "next",
     "iter", "pow", "range", "reversed", "round", "set", "slice", "sorted", "str", "sum", "super",

@@ -78,7 +78,7 @@ class Task:
         return store.has(self.key)
 
     def make(self, store: Pieces | None) -> Piece:
-        """Do it; the store is at hand where the piece goes."""
+        """Do it, as each kind does; the store is at hand where the piece goes."""
         raise NotImplementedError
 
     def loaded(self) -> tuple[Experiment, Settings]:

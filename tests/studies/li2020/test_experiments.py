@@ -6,21 +6,14 @@ import numpy as np
 import pytest
 import scipy.linalg
 
+from small_numbers import SMALL
 from small_runs import check_small_runs
 from whytrain.kernels import gradient_flow, hierarchy, tangent_kernel, truncated_flow
 from whytrain.lab import Runs, parse
 from whytrain.studies.li2020 import mean_kernel, study
 from whytrain.studies.li2020.setup import ACTIVATIONS, NETWORKS, NetworkSettings
 
-TINY = {
-    "drift": ["width=6", "examples=3", "inputs=4", "depth=2", "time=1", "times=3"],
-    "truncation": ["width=6", "examples=2", "inputs=4", "depth=2", "time=0.5"],
-    "hierarchy": ["width=6", "examples=2", "inputs=4", "depth=2"],
-    "depth": ["width=6", "examples=3", "inputs=4", "depth=2"],
-    "width-demand": ["width=6", "examples=3", "inputs=4", "depth=2", "horizon=0.2"],
-    "limit": ["examples=3", "inputs=4", "depth=2"],
-    "mean-kernel": ["width=5", "layers=3", "networks=20"],
-}
+TINY = SMALL["li2020"]
 RUNS = Runs(0, 1, 0, 3)
 KEYS = RUNS.keys()
 

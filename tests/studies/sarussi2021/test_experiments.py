@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from redrawn import check_figure
+from small_numbers import SMALL as SMALL_NUMBERS
 from small_runs import check_small_runs
 from whytrain.errors import UserError
 from whytrain.lab import Cell, Cells, Runs, parse
@@ -21,14 +22,7 @@ from whytrain.studies.sarussi2021.setup import (
 )
 
 SMALL = ["width=3", "examples=12", "dimension=4"]
-TINY = {
-    "optimization": [*SMALL, "level=0.4", "wider=2"],
-    "clustering": [*SMALL, "probes=200", "level=0.4"],
-    "kkt": [*SMALL, "steps=4000"],
-    "agreement": [*SMALL, "steps=40"],
-    "init-scale": [*SMALL, "level=0.4", "scales=2"],
-    "real-pairs": ["width=3", "examples=20", "level=0.4"],
-}
+TINY = {**SMALL_NUMBERS["sarussi2021"], "kkt": [*SMALL, "steps=4000"]}
 RUNS = Runs(0, 1, 0, 3)
 
 

@@ -5,22 +5,12 @@ import math
 import pytest
 import xarray as xr
 
+from small_numbers import SMALL
 from small_runs import check_small_runs
 from whytrain.lab import Runs, parse
 from whytrain.studies.yin2019 import study
 
-TINY = {
-    "descent": ["m=4", "steps=300"],
-    "trajectories": ["m=4", "steps=300", "times=5"],
-    "alignment-map": ["m=4", "angles=3", "overlaps=4"],
-    "identity-fate": ["m=4", "alignments=2", "times=100", "horizon=5", "step_size=0.02"],
-    "sample-size": ["m=2", "n=2", "grid=11"],
-    "rates": ["m=4", "times=40"],
-    "landscape": ["m=3", "n=2", "samples=50", "steps=20"],
-    "critical-points": ["m=3", "tries=20", "angles=21"],
-    "bounds": ["m=3", "tries=12"],
-    "zero-filter": ["m=3", "angles=9"],
-}
+TINY = {name: small for name, small in SMALL["yin2019"].items() if name != "networks"}
 
 
 def test_the_experiments():
