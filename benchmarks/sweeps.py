@@ -16,7 +16,7 @@ import xarray as xr
 
 import whytrain as wt
 from whytrain import lab, studies
-from whytrain.lab.executors import Processes, cluster
+from whytrain.lab.executors import cluster, processes
 
 TINY, LONG, SECONDS = 100, 16, 1.0  # settings an axis, long pieces, and how long one is
 TABLE_RUNS = 50_000
@@ -92,7 +92,7 @@ def executors(folder: Path) -> dict:
         return time.perf_counter() - begin
 
     found = {"inline": seconds("inline", None)}
-    with Processes(1) as executor:
+    with processes(1) as executor:
         found["process"] = seconds("process", executor)
     with cluster("local", 1) as executor:
         found["cluster"] = seconds("cluster", executor)
@@ -134,7 +134,7 @@ def whole_tables() -> list[float]:
         "zip": [{"architecture": ["resnet", "resnet", "cnn"], "warmup": [True, False, False]}],
     }  # fmt: skip
     times = []
-    with Processes(len(os.sched_getaffinity(0))) as executor:
+    with processes(len(os.sched_getaffinity(0))) as executor:
         for seed in (-3, -2, -1, 0, 1, 2):  # first, until all workers have compiled all programs
             plan = lab.make_plan(grid | {"seed": seed + 3}, studies.source)
             runs = 1000 if seed < 0 else TABLE_RUNS

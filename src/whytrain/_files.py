@@ -1,10 +1,4 @@
-"""Where a run directory lies: on a disk that processes share, or wherever fsspec reaches.
-
-Files are whole, by name, such as `pieces/KEY.json`, under one root. `write` puts a file there whole
-or not at all, also for readers who look meanwhile and after a power cut; the last of several
-writers wins. There is nothing else to coordinate: no lock, no append, no rename that anybody could
-see.
-"""
+"""Where a run directory lies: on a disk that processes share, or wherever fsspec reaches."""
 
 import contextlib
 import errno
@@ -14,7 +8,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from whytrain.errors import UserError
 
@@ -26,7 +20,47 @@ class StoreError(UserError):
     """A place that does not take what is written: no fault of the numbers, so everything stops."""
 
 
-def open_files(place: str | Path) -> "Files":
+@runtime_checkable
+class Files(Protocol):
+    """Whole files by name, such as `pieces/KEY.json`, under one root.
+
+    `write` puts a file there whole or not at all, also for readers who look meanwhile and after a
+    power cut; the last of several writers wins. There is nothing else to coordinate: no lock, no
+    append, no rename that anybody could see.
+    """
+
+    @property
+    def place(self) -> str:
+        """The root, as the user would write it."""
+        ...
+
+    @property
+    def shared(self) -> bool:
+        """Whether another process that is handed these files sees the same ones."""
+        ...
+
+    def prepare(self, *folders: str) -> None:
+        """Make the root and its folders, and remove what interrupted writes left behind."""
+        ...
+
+    def names(self, folder: str = "") -> list[str]:
+        """Give the names of what is in a folder; none if there is no such folder."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """Give the content of a file, or raise `FileNotFoundError`."""
+        ...
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put a file there, or raise `StoreError`."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Remove a file; it need not be there."""
+        ...
+
+
+def open_files(place: str | Path) -> Files:
     """Find the files of a run directory.
 
     Args:
@@ -69,7 +103,7 @@ class LocalFiles:
 
     @property
     def shared(self) -> bool:
-        """Whether other processes see the same files: all of them see a disk."""
+        """True: every process sees a disk."""
         return True
 
     def prepare(self, *folders: str) -> None:
@@ -80,7 +114,7 @@ class LocalFiles:
                 _sweep_up(self.path / folder)
 
     def names(self, folder: str = "") -> list[str]:
-        """Give the names in a folder, without temporary files; none if there is no such folder."""
+        """Give the names in a folder, without temporary files."""
         try:
             entries = os.listdir(self.path / folder)
         except (FileNotFoundError, NotADirectoryError):
@@ -88,16 +122,16 @@ class LocalFiles:
         return [name for name in entries if not name.startswith(_TEMPORARY)]
 
     def read(self, name: str) -> bytes:
-        """Give the content of a file, or raise `FileNotFoundError`."""
+        """Give the content of a file."""
         return (self.path / name).read_bytes()
 
     def write(self, name: str, content: bytes) -> None:
-        """Write to a temporary name, force to disk, rename; raise `StoreError` if it fails."""
+        """Write to a temporary name, force to disk, rename."""
         with writing_to(self.place):
             write_atomically(self.path / name, content)
 
     def remove(self, name: str) -> None:
-        """Remove a file; it need not be there."""
+        """Remove a file."""
         with writing_to(self.place):
             (self.path / name).unlink(missing_ok=True)
 
@@ -156,9 +190,6 @@ class RemoteFiles:
         """Remove an object."""
         with writing_to(self.place), contextlib.suppress(FileNotFoundError):
             self.system.rm_file(f"{self.root}/{name}")
-
-
-Files = LocalFiles | RemoteFiles
 
 
 def write_atomically(path: Path, content: bytes) -> None:

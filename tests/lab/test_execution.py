@@ -110,11 +110,11 @@ def test_what_is_wanted_often_is_read_once(tmp_path, monkeypatch):
     get = store.get
     monkeypatch.setattr(Store, "get", lambda self, key: asked.append(key) or get(key))
     read = results(store)
-    first, again = (read.cells([request()])[0].data for _ in range(2))
+    [first], [again] = read([request()]), read([request()])
     xr.testing.assert_identical(first, again)
     assert len(asked) == len(set(asked)) == 3
     first["more"] = first.end
-    assert "more" not in read.cells([request()])[0].data
+    assert "more" not in read([request()])[0]
 
 
 def test_another_version_or_edition_is_computed_anew(tmp_path):
@@ -156,7 +156,7 @@ def test_a_piece_asked_for_twice_is_computed_once():
 def test_pieces_join_along_runs_and_keep_what_is_common(tmp_path):
     store = Store.open(tmp_path)
     execute(results(store).tasks([request()]), store, Inline(), Silent())
-    [dataset] = [cell.data for cell in results(store).cells([request()])]
+    [dataset] = results(store)([request()])
     assert dataset.sizes == {"run": 250}
     assert dataset.steps == 4
 
@@ -175,8 +175,9 @@ def test_failures_can_be_collected():
     tasks = results(store).tasks([request(broken=True), request()])
     tally = execute(tasks, store, Inline(), Silent(), keep_going=True)
     assert (tally.computed, len(tally.failures)) == (3, 3)
+    failed = dataclasses.replace(results(store), failures=tally.failures)
     with pytest.raises(NotYetRun, match="RuntimeError: broken on purpose"):
-        results(store).cells([request(broken=True)])
+        failed([request(broken=True)])
 
 
 def test_a_failure_is_on_record(tmp_path):
@@ -194,7 +195,7 @@ def test_pieces_in_memory_come_back_from_other_threads():
     store = MemoryStore()
     with ThreadPoolExecutor(2) as threads:
         execute(results(store).tasks([request()]), store, threads, Silent())
-    assert results(store).cells([request()])[0].data.sizes == {"run": 250}
+    assert results(store)([request()])[0].sizes == {"run": 250}
 
 
 def test_reduced_blocks_add_up_to_the_same_results():
@@ -227,7 +228,7 @@ def test_a_broken_executor_is_told():
 
 def test_missing_pieces_are_counted():
     with pytest.raises(NotYetRun, match="3 of 3 pieces are missing"):
-        results(MemoryStore()).cells([request()])
+        results(MemoryStore())([request()])
 
 
 def test_an_experiment_must_give_the_runs_it_was_asked_for():

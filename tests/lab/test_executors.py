@@ -18,7 +18,7 @@ from whytrain import studies
 from whytrain._process import cores
 from whytrain.errors import UserError
 from whytrain.lab import open_executor, run_experiment
-from whytrain.lab.executors import Inline, Processes, WorkerDied, _Call, _Calls
+from whytrain.lab.executors import Inline, Processes, WorkerDied, _Call, _Calls, processes
 
 TOY = str(Path(__file__).parents[1] / "toy.py")
 
@@ -29,7 +29,7 @@ def test_inline_computes_now_and_keeps_errors_in_the_future():
 
 
 def test_processes_share_the_cores_and_send_their_results_back():
-    with Processes(2) as pool:
+    with processes(2) as pool:
         threads = pool.submit(os.getenv, "WHYTRAIN_THREADS").result()
         there = run_experiment(studies.source(TOY), "walk", toy.Walk(), runs=250, executor=pool)
     here = run_experiment(studies.source(TOY), "walk", toy.Walk(), runs=250)
@@ -39,7 +39,7 @@ def test_processes_share_the_cores_and_send_their_results_back():
 
 def test_leaving_by_an_exception_ends_the_processes_at_once():
     start = time.monotonic()
-    with contextlib.suppress(KeyboardInterrupt), Processes(1) as pool:
+    with contextlib.suppress(KeyboardInterrupt), processes(1) as pool:
         pool.submit(abs, 1).result()
         pool.submit(time.sleep, 60)
         raise KeyboardInterrupt
@@ -57,14 +57,14 @@ def die_once(path):
 
 
 def test_a_call_survives_the_death_of_its_worker(tmp_path):
-    with Processes(2) as pool:
+    with processes(2) as pool:
         others = [pool.submit(abs, -number) for number in range(20)]
         assert pool.submit(die_once, tmp_path / "died").result() == "alive"
         assert [other.result() for other in others] == list(range(20))
 
 
 def test_a_call_that_kills_every_worker_fails_and_no_other_does():
-    with Processes(1) as pool:
+    with processes(1) as pool:
         deadly, harmless = pool.submit(os._exit, 1), pool.submit(abs, -1)
         with pytest.raises(WorkerDied, match="its worker died 5 times"):
             deadly.result()
@@ -81,7 +81,7 @@ def fail():
 
 
 def test_calls_and_outcomes_that_cannot_travel_are_told():
-    with Processes(1) as pool:
+    with processes(1) as pool:
         with pytest.raises(Exception, match=r"pickle|local object"):
             pool.submit(lambda: 1).result()
         with pytest.raises(RuntimeError, match="cannot send back"):

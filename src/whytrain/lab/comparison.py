@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from whytrain._json import jsonable
 from whytrain._lazy import later
 from whytrain._tables import Documented
 from whytrain.errors import UserError
@@ -77,11 +76,6 @@ class Trial:
         """Whether there is no number to compare."""
         return self.setting is None or any(math.isinf(curve.end) for curve in self.curves)
 
-    @property
-    def end(self) -> float:
-        """The mean last score; infinite where a training broke down."""
-        return math.inf if self.fails else float(np.mean([curve.end for curve in self.curves]))
-
 
 @dataclass(frozen=True)
 class Pair:
@@ -140,7 +134,7 @@ class Comparison(Documented):
 
     def _pair(self, first: str, second: str, level: float) -> Pair:
         both = list(zip(self.trials[first], self.trials[second], strict=True))
-        ends = np.array([[trial.end for trial in pair] for pair in both])
+        ends = np.array([[_end(trial) for trial in pair] for pair in both])
         wins, losses = (int(np.sum(d)) for d in (ends[:, 0] < ends[:, 1], ends[:, 0] > ends[:, 1]))
         won = estimate_rate(wins, wins + losses, level) if wins + losses else Estimate.unknown(0)
         if any(trial.fails for pair in both for trial in pair):
@@ -208,7 +202,7 @@ class Comparison(Documented):
         rates, decays = zip(*settings, strict=True) if settings else ((), ())
         seed, search = self.spread(name)
         broken = self.failures(name)
-        ends = [trial.end for trial in trials if not trial.fails]
+        ends = [_end(trial) for trial in trials if not trial.fails]
         return {
             "score": float(np.mean(ends)) if ends else None,
             "broke_down": broken,
@@ -468,6 +462,11 @@ def _numbers(what: str, given: Any) -> np.ndarray:
     return values
 
 
+def _end(trial: Trial) -> float:
+    """The mean last score; infinite where a training broke down."""
+    return math.inf if trial.fails else float(np.mean([curve.end for curve in trial.curves]))
+
+
 def _matched(one: Trial, other: Trial) -> float:
     """The mean difference of the scores, seed by seed, at the lowest loss that both reach."""
     found = []
@@ -490,12 +489,16 @@ def _listed(words: Sequence[str]) -> str:
 
 
 def _told(pair: Pair) -> dict[str, Any]:
+    def interval(estimate: Estimate) -> dict[str, float | None]:
+        ends = estimate.document().items()
+        return {key: value if math.isfinite(value) else None for key, value in ends}
+
     return {
         "first": pair.first,
         "second": pair.second,
         "first_is": pair.word,
-        "difference": jsonable(pair.difference.document()),
-        "at_end": jsonable(pair.at_end.document()),
-        "first_won": jsonable(pair.first_won.document()),
+        "difference": interval(pair.difference),
+        "at_end": interval(pair.at_end),
+        "first_won": interval(pair.first_won),
         "level": pair.difference.level,
     }

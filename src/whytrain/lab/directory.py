@@ -48,13 +48,6 @@ class Axis:
     points: tuple[tuple[Scalar, ...], ...]
 
 
-def points(axes: Sequence[Axis]) -> Iterator[dict[str, Scalar]]:
-    """Give the settings at every place of a grid, the last axis moving fastest."""
-    names = [name for axis in axes for name in axis.names]
-    for place in itertools.product(*(axis.points for axis in axes)):
-        yield dict(zip(names, itertools.chain(*place), strict=True))
-
-
 def provenance(source: Source, seed: int) -> dict[str, Any]:
     """Say which study and seed this is, when it began, and on which versions.
 
@@ -164,7 +157,12 @@ class Sweep:
 
     def settings(self) -> Iterator[dict[str, Any]]:
         """Give the settings of the axes at every cell, in the order of `keys`."""
-        return points(self.axes)
+        for point in itertools.product(*(axis.points for axis in self.axes)):
+            yield {
+                name: value
+                for axis, values in zip(self.axes, point, strict=True)
+                for name, value in zip(axis.names, values, strict=True)
+            }
 
     def results(self, key: str) -> dict[str, Any] | None:
         """Read the results of a cell; `None` if there are none yet."""

@@ -13,7 +13,7 @@ from whytrain._files import StoreError
 from whytrain.errors import UserError
 from whytrain.lab.claims import Cell, Cells
 from whytrain.lab.experiment import Request
-from whytrain.lab.store import Piece, Pieces
+from whytrain.lab.store import Piece, Pieces, Store
 from whytrain.lab.study import Study
 from whytrain.lab.tasks import Block, Extents, Source, Task, join, split
 
@@ -56,16 +56,28 @@ class Progress(Protocol):
 
     def start(self, counts: Counts) -> None:
         """Say what there is to do."""
+        ...
 
     def show(self, counts: Counts, label: str) -> None:
         """Say how far it is, at an experiment of this name."""
+        ...
 
     def stop(self) -> None:
         """Say that the work is over, whatever its end."""
+        ...
 
 
-class Silent(Progress):
+class Silent:
     """Progress that nobody watches."""
+
+    def start(self, counts: Counts) -> None:
+        """Do nothing."""
+
+    def show(self, counts: Counts, label: str) -> None:
+        """Do nothing."""
+
+    def stop(self) -> None:
+        """Do nothing."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +146,8 @@ def execute(
         for task, done, running in _in_order_of_completion(missing, store, executor):
             if task is not None and isinstance(done, Failure):
                 failures[task.key] = done
-                store.fail(task.key, {**task.describe(), **asdict(done)})
+                if isinstance(store, Store):
+                    store.fail(task.key, {**task.describe(), **asdict(done)})
                 if not keep_going:
                     error = UserError(f"experiment {task.experiment!r} failed: {done.error}")
                     error.add_note(done.trace)  # for --traceback: where it arose, in a worker too
@@ -162,6 +175,7 @@ class Results:
         study: The study.
         seed: The seed.
         store: Where the pieces are.
+        failures: Why pieces could not be computed, by key.
         reduced: Whether sums over the runs will do, where the experiment has a `reduce`.
     """
 
@@ -169,6 +183,7 @@ class Results:
     study: Study
     seed: int
     store: Pieces
+    failures: Mapping[str, Failure] = field(default_factory=dict)
     reduced: bool = False
     _read: dict[tuple[str, ...], xr.Dataset] = field(default_factory=dict, init=False, repr=False)
 
@@ -185,6 +200,20 @@ class Results:
     def _known(self) -> Extents:
         return Extents(self.store.keys())
 
+    def __call__(self, requests: Sequence[Request]) -> list[xr.Dataset]:
+        """Give the datasets of requests, in their order.
+
+        Args:
+            requests: What is asked for.
+
+        Returns:
+            One dataset a request, of all its runs.
+
+        Raises:
+            NotYetRun: If a piece is missing; `PieceFailed` if it could not be computed.
+        """
+        return [self._dataset(request) for request in requests]
+
     def cells(self, requests: Sequence[Request]) -> Cells:
         """Give the numbers of requests with their settings, in their order.
 
@@ -192,9 +221,10 @@ class Results:
             requests: What is asked for.
 
         Raises:
-            NotYetRun: If a piece is missing; `PieceFailed` if it could not be computed.
+            NotYetRun: As in a call.
         """
-        return Cells([Cell(request.settings, self._dataset(request)) for request in requests])
+        found = zip(requests, self(requests), strict=True)
+        return Cells([Cell(request.settings, dataset) for request, dataset in found])
 
     def _dataset(self, request: Request) -> xr.Dataset:
         tasks = self.tasks([request])
@@ -216,10 +246,12 @@ class Results:
         return sum(count for key, count in counts.items() if key in present)
 
     def _raise_failure(self, tasks: Sequence[Block]) -> None:
-        """Say what failed, in this call or in an earlier one."""
+        """Say what failed, in this call or in one that left its failure on record."""
         for task in tasks:
-            if record := self.store.failure(task.key):
-                raise PieceFailed(record["error"])
+            failure = self.failures.get(task.key)
+            record = self.store.failure(task.key) if isinstance(self.store, Store) else None
+            if failure or record:
+                raise PieceFailed(failure.error if failure else (record or {})["error"])
 
 
 Done = Piece | Failure | None
@@ -232,7 +264,7 @@ def _in_order_of_completion(
 
     Now and then, while nothing gets done, there is no task.
     """
-    target = store if store.shared else None
+    target = store if isinstance(store, Store) and store.shared else None
     pending: dict[Future, Task] = {}
 
     def finished(at_most: int) -> Iterator[tuple[Task | None, Done, int]]:
@@ -266,7 +298,7 @@ def _result(future: Future) -> Done:
     return Failure(f"{type(error).__name__}: {error}")
 
 
-def _fill(task: Task, store: Pieces | None) -> Done:
+def _fill(task: Task, store: Store | None) -> Done:
     """Do a task where it was sent; a store that is shared is filled from there.
 
     An error comes back as words: not every exception survives the way between processes.

@@ -166,10 +166,6 @@ class Processes(Executor):
         for lane in self._lanes:
             lane.join()
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """End the workers; at once where an exception (Ctrl-C above all) leaves the block."""
-        self.shutdown(wait=kind is None)
-
     def _serve(self) -> None:
         """One lane: hand one call after the other to a worker."""
         lane: tuple[BaseProcess, Connection] | None = None
@@ -253,6 +249,25 @@ def _send(connection: Connection, outcome: tuple[bool, Any]) -> None:
 
 
 @contextlib.contextmanager
+def processes(workers: int) -> Iterator[Executor]:
+    """Open a pool of processes that share the cores among them.
+
+    Args:
+        workers: How many processes.
+
+    Yields:
+        The pool. Leaving by an exception (Ctrl-C above all) ends its processes at once.
+    """
+    pool = Processes(workers)
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False)
+        raise
+    pool.shutdown()
+
+
+@contextlib.contextmanager
 def cluster(address: str, workers: int | None = None) -> Iterator[Executor]:
     """Connect to a Dask cluster whose workers see the same files.
 
@@ -331,7 +346,7 @@ def open_executor(workers: int | None = None, scheduler: str | None = None) -> I
     if scheduler is not None:
         chosen = cluster(scheduler, workers)
     elif workers is not None and workers > 1:
-        chosen = Processes(workers)
+        chosen = processes(workers)
     else:
         chosen = contextlib.nullcontext(Inline())
     with chosen as executor:

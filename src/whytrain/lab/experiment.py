@@ -1,5 +1,6 @@
 """An experiment: from settings and random keys to labeled numbers; and the grids it is asked at."""
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ from numpy.typing import ArrayLike
 from whytrain._tables import Shown, Table, in_words
 from whytrain.errors import UserError
 from whytrain.lab.randomness import Runs
-from whytrain.lab.settings import Settings, fields, meaning, read_value
+from whytrain.lab.settings import Settings, meaning, read_value
 
 RUNS = "runs"  # what stands among the settings of a grid for how many runs there are
 FEW = 64  # places along an axis that are told one by one
@@ -104,15 +105,6 @@ class Request:
     settings: Any  # of the experiment's own subclass of Settings
     runs: int
 
-    def set(self, written: Mapping[str, str]) -> "Request":
-        """The same with these values, where the experiment has the setting, and so many runs.
-
-        Args:
-            written: What is written for a setting, or for `runs`, by its name.
-        """
-        values, runs = _read(type(self.settings), written)
-        return replace(self, settings=self.settings.but(**values), **runs)
-
 
 @dataclass(frozen=True, repr=False)
 class Experiment(Shown):
@@ -147,9 +139,9 @@ class Experiment(Shown):
 
     def shown(self) -> Table:
         """The settings: default, meaning and what is allowed."""
+        fields = dataclasses.fields(self.settings)
         rows = [
-            (name, in_words(field.default), meaning(self.settings, field))
-            for name, field in fields(self.settings).items()
+            (field.name, in_words(field.default), meaning(self.settings, field)) for field in fields
         ]
         return Table(self.name, ("setting", "default", "meaning"), rows, about=self.doc)
 
@@ -276,24 +268,28 @@ class _Places:
 
         return replace(self, where=kept)
 
-    def set(self, written: Mapping[str, str]) -> "_Places":
-        values, runs = _read(self.experiment.settings, written)
-        return replace(self, fixed={**self.fixed, **values, **runs})
+    def set(self, settings: Mapping[str, str]) -> "_Places":
+        cls = self.experiment.settings
+        known = {field.name for field in dataclasses.fields(cls)}
+        read = {k: read_value(cls, k, text) for k, text in settings.items() if k in known}
+        if RUNS in settings and RUNS not in known:
+            read[RUNS] = read_runs(settings[RUNS])
+        return replace(self, fixed={**self.fixed, **read})
 
 
 def _axis(value: Any) -> Sequence[Any]:
     return value if isinstance(value, tuple | list | range) else (value,)
 
 
-def _read(cls: type[Settings], written: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, int]]:
-    """Those of the values that the class has, and `runs`, unless that is a setting of its own."""
-    known = fields(cls)
-    values = {name: read_value(cls, name, text) for name, text in written.items() if name in known}
-    more = RUNS in written and RUNS not in known
-    return values, {RUNS: _read_runs(written[RUNS])} if more else {}
+def read_runs(text: str) -> int:
+    """Read a number of runs.
 
+    Args:
+        text: What was written.
 
-def _read_runs(text: str) -> int:
+    Raises:
+        UserError: If it is no whole number from 1 on.
+    """
     if not text.isdecimal() or int(text) < 1:
         raise UserError(f"the number of runs must be an integer >= 1, got {text!r}")
     return int(text)

@@ -108,7 +108,8 @@ def normals(keys: jax.Array, count: int) -> Float[np.ndarray, "key count"]:
         >>> bool((few == many[:, :20]).all())
         True
     """
-    return _first(jax.random.normal, keys, count, least=16)
+    with jax.enable_x64(True):
+        return np.asarray(_normals(keys, max(16, 1 << (count - 1).bit_length())))[:, :count]
 
 
 def uniforms(keys: jax.Array, count: int) -> Float[np.ndarray, "key count"]:
@@ -129,18 +130,18 @@ def uniforms(keys: jax.Array, count: int) -> Float[np.ndarray, "key count"]:
         >>> bool((few == many[:, :3]).all())
         True
     """
-    return _first(jax.random.uniform, keys, count)
-
-
-def _first(draw: Callable[..., Any], keys: jax.Array, count: int, least: int = 1) -> np.ndarray:
-    """The first numbers of a power of two of them."""
     with jax.enable_x64(True):
-        return np.asarray(_drawn(draw, keys, max(least, 1 << (count - 1).bit_length())))[:, :count]
+        return np.asarray(_uniforms(keys, 1 << (count - 1).bit_length()))[:, :count]
 
 
-@functools.partial(jax.jit, static_argnums=(0, 2))
-def _drawn(draw: Callable[..., Any], keys: jax.Array, count: int) -> jax.Array:
-    return jax.vmap(lambda key: draw(key, (count,)))(keys)
+@functools.partial(jax.jit, static_argnums=1)
+def _uniforms(keys: jax.Array, count: int) -> jax.Array:
+    return jax.vmap(lambda key: jax.random.uniform(key, (count,)))(keys)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _normals(keys: jax.Array, count: int) -> jax.Array:
+    return jax.vmap(lambda key: jax.random.normal(key, (count,)))(keys)
 
 
 @jax.jit

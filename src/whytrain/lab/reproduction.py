@@ -357,13 +357,13 @@ def reproduce(
     write_record(store, record | {"seconds": None, "computed": 0, "reused": 0})
     execution = (store, executor or Inline(), progress or Silent())
     tally = execute(planned, *execution, keep_going=True)
-    results = Results(source, study, seed, store)
-    while more := _missing(results, undecided(those, results), tally):
+    results = Results(source, study, seed, store, tally.failures)
+    while more := _missing(results, undecided(those, results)):
         further = execute(more, *execution, keep_going=True)
         tally = Tally(
             tally.computed + further.computed, tally.reused, {**tally.failures, **further.failures}
         )
-        results = Results(source, study, seed, store)
+        results = Results(source, study, seed, store, tally.failures)
     _report_failures(tally)
     done = {"computed": tally.computed, "reused": tally.reused}
     done |= {"seconds": round(time.perf_counter() - clock, 3)}
@@ -420,9 +420,9 @@ def _first(study: Study, preset: str) -> list[Request]:
     ]
 
 
-def _missing(results: Results, asked: Sequence[Request], tally: Tally) -> list[Any]:
+def _missing(results: Results, asked: Sequence[Request]) -> list[Any]:
     """The tasks whose pieces are neither there nor known to fail."""
-    present = results.store.keys() | set(tally.failures)
+    present = results.store.keys() | set(results.failures)
     return [task for task in results.tasks(asked) if task.key not in present]
 
 

@@ -8,7 +8,6 @@ import hashlib
 import json
 import math
 import numbers
-import operator
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -83,8 +82,9 @@ class Settings:
         _given: typing.ClassVar[dict[str, Any]]  # by whoever made it, without the derived ones
 
     def __post_init__(self) -> None:
-        for name in fields(type(self)):
-            object.__setattr__(self, name, check_value(type(self), name, getattr(self, name)))
+        for field in dataclasses.fields(self):
+            value = _checked(type(self), field, getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
         object.__setattr__(
             self, "_given", {k: v for k, v in as_dict(self).items() if v is not None}
         )
@@ -169,15 +169,7 @@ def read_value(cls: type[Settings], name: str, text: str) -> Scalar | None:
     Raises:
         UserError: If there is no such field, or the value is not allowed.
     """
-    field, text = check_name(cls, name), text.strip()
-    kind, optional = value_type(cls, name)
-    if optional and text.lower() == "none":
-        return None
-    try:
-        value = _READ[kind](text)
-    except (ValueError, KeyError):
-        raise _refuse(cls, field, text) from None
-    return check_value(cls, name, value)
+    return check_value(cls, name, _read(cls, check_name(cls, name), text.strip()))
 
 
 def check_value(cls: type[Settings], name: str, value: Any) -> Scalar | None:
@@ -194,14 +186,7 @@ def check_value(cls: type[Settings], name: str, value: Any) -> Scalar | None:
     Raises:
         UserError: If there is no such field, or the value is not allowed.
     """
-    field = check_name(cls, name)
-    kind, optional = value_type(cls, name)
-    if value is None and optional:
-        return None
-    converted = _CONVERT[kind](value)
-    if converted is None or not _within(field.metadata, converted):
-        raise _refuse(cls, field, value)
-    return converted
+    return _checked(cls, check_name(cls, name), value)
 
 
 def check_name(cls: type[Settings], name: str) -> dataclasses.Field:
@@ -217,17 +202,11 @@ def check_name(cls: type[Settings], name: str) -> dataclasses.Field:
     Raises:
         UserError: If there is no such field.
     """
-    known = fields(cls)
-    if name not in known:
-        hint = nearest(name, known) or f"; the settings are {', '.join(known)}"
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    if name not in fields:
+        hint = nearest(name, fields) or f"; the settings are {', '.join(fields)}"
         raise UserError(f"unknown setting {name!r}{hint}")
-    return known[name]
-
-
-@functools.cache
-def fields(cls: type[Settings]) -> dict[str, dataclasses.Field]:
-    """Give the settings of a class by name, in the order of declaration."""
-    return {field.name: field for field in dataclasses.fields(cls)}
+    return fields[name]
 
 
 def as_dict(settings: Settings) -> dict[str, Scalar | None]:
@@ -239,7 +218,7 @@ def as_dict(settings: Settings) -> dict[str, Scalar | None]:
     Returns:
         A new dictionary from field name to value.
     """
-    return {name: getattr(settings, name) for name in fields(type(settings))}
+    return {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
 
 
 def fingerprint(*parts: Any) -> str:
@@ -333,6 +312,17 @@ def _refuse(cls: type[Settings], field: dataclasses.Field, value: Any) -> UserEr
     return UserError(f"setting {field.name!r} must be {allowed(cls, field)}, got {shown}")
 
 
+def _checked(cls: type[Settings], field: dataclasses.Field, value: Any) -> Scalar | None:
+    """Bring a value to its field's own type, or refuse it."""
+    kind, optional = value_type(cls, field.name)
+    if value is None and optional:
+        return None
+    converted = _CONVERT[kind](value)
+    if converted is None or not _within(field.metadata, converted):
+        raise _refuse(cls, field, value)
+    return converted
+
+
 def _is_bool(value: Any) -> bool:
     return isinstance(value, bool) or type(value).__name__ == "bool"  # NumPy's own bool too
 
@@ -377,8 +367,20 @@ def _within(rule: Mapping[str, Any], value: Scalar) -> bool:
     if isinstance(value, str):
         return True
     low, high = rule.get("low"), rule.get("high")
-    before = operator.lt if rule.get("exclusive") else operator.le
-    return (low is None or before(low, value)) and (high is None or before(value, high))
+    if rule.get("exclusive"):
+        return (low is None or value > low) and (high is None or value < high)
+    return (low is None or value >= low) and (high is None or value <= high)
+
+
+def _read(cls: type[Settings], field: dataclasses.Field, text: str) -> Scalar | None:
+    """Read one value of the command line."""
+    kind, optional = value_type(cls, field.name)
+    if optional and text.lower() == "none":
+        return None
+    try:
+        return _READ[kind](text)
+    except (ValueError, KeyError):
+        raise _refuse(cls, field, text) from None
 
 
 def _read_int(text: str) -> int | float:

@@ -26,7 +26,7 @@ import warnings
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import xarray as xr
@@ -61,12 +61,37 @@ class Piece:
     dataset: xr.Dataset | None = None
 
 
+@runtime_checkable
+class Pieces(Protocol):
+    """Where finished pieces are kept."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether a piece that another process puts is found here."""
+        ...
+
+    def keys(self) -> set[str]:
+        """Give the names of all pieces, whole or not."""
+        ...
+
+    def has(self, key: str) -> bool:
+        """Say whether a piece is there, whole."""
+        ...
+
+    def get(self, key: str) -> Piece | None:
+        """Give a piece, or `None` if it is missing or damaged."""
+        ...
+
+    def put(self, key: str, piece: Piece) -> None:
+        """Keep a piece under its key."""
+        ...
+
+
 @dataclass(frozen=True)
 class MemoryStore:
     """Pieces that live as long as the process."""
 
     pieces: dict[str, Piece] = field(default_factory=dict)
-    failed: dict[str, Record] = field(default_factory=dict)
     shared: bool = False
 
     def keys(self) -> set[str]:
@@ -84,18 +109,6 @@ class MemoryStore:
     def put(self, key: str, piece: Piece) -> None:
         """Keep a piece."""
         self.pieces[key] = piece
-
-    def fail(self, key: str, record: Record) -> None:
-        """Keep why a piece could not be computed."""
-        self.failed[key] = record
-
-    def failure(self, key: str) -> Record | None:
-        """Give why a piece could not be computed, or `None`."""
-        return self.failed.get(key)
-
-    def checkpoints(self, key: str) -> "Checkpoints":
-        """Give the place of a piece's checkpoints, which is nowhere."""
-        return Checkpoints()
 
 
 @dataclass(frozen=True)
@@ -327,9 +340,6 @@ class Store:
             return record, archive
         _report_damage(key, "its checksum is wrong")
         return None
-
-
-Pieces = Store | MemoryStore
 
 
 def piece_files(key: str, piece: Piece) -> dict[str, bytes]:

@@ -1,5 +1,6 @@
 """A study: one paper, made executable."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
@@ -7,8 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 from whytrain._tables import Shown, Table
 from whytrain.errors import UserError, nearest
 from whytrain.lab.claims import Cells, Claim
-from whytrain.lab.experiment import RUNS, Experiment, Grid, Request
-from whytrain.lab.settings import fields
+from whytrain.lab.experiment import RUNS, Experiment, Grid, Request, read_runs
+from whytrain.lab.settings import read_value
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -224,10 +225,7 @@ class Study(Shown):
         figures = [figure for figure in self.figures if not claims or figure.name in shown]
         if settings:
             chosen = [self._at(claim, settings) for claim in chosen]
-            figures = [
-                replace(figure, requests=self._asked(figure.requests, settings))
-                for figure in figures
-            ]
+            figures = [self._figure_at(figure, settings) for figure in figures]
         return replace(self, claims=tuple(chosen), figures=tuple(figures))
 
     def _at(self, claim: Claim, settings: Mapping[str, str]) -> Claim:
@@ -240,13 +238,16 @@ class Study(Shown):
         ]
         return replace(claim, requests=asked, faults=tuple(faults))
 
+    def _figure_at(self, figure: Figure, settings: Mapping[str, str]) -> Figure:
+        return replace(figure, requests=self._asked(figure.requests, settings))
+
     def _checked(self, who: str, requests: Asking, settings: Mapping[str, str]) -> Asking:
         """Other requests, made once at each preset, so that nothing is refused half way."""
         before = {r.experiment for preset in self.presets for r in requests(preset)}
         for name in settings:
             classes = [self.experiment(one).settings for one in sorted(before)]
-            known = [one for cls in classes for one in fields(cls)]
-            find(f"setting of {who}", name, dict.fromkeys([*known, RUNS]))
+            fields = {f.name for cls in classes for f in dataclasses.fields(cls)}
+            find(f"setting of {who}", name, dict.fromkeys([*fields, RUNS]))
         asked = self._asked(requests, settings)
         if not any(asked(preset) for preset in self.presets):
             told = ", ".join(f"{name}={value}" for name, value in settings.items())
@@ -259,9 +260,17 @@ class Study(Shown):
             return requests.set(settings)
 
         def asked(preset: str) -> list[Request]:
-            return list(dict.fromkeys(request.set(settings) for request in requests(preset)))
+            return list(dict.fromkeys(self._moved(r, settings) for r in requests(preset)))
 
         return asked
+
+    def _moved(self, request: Request, settings: Mapping[str, str]) -> Request:
+        cls = type(request.settings)
+        fields = {field.name for field in dataclasses.fields(cls)}
+        values = {k: read_value(cls, k, text) for k, text in settings.items() if k in fields}
+        more = RUNS in settings and RUNS not in fields
+        runs = read_runs(settings[RUNS]) if more else request.runs
+        return replace(request, settings=request.settings.but(**values), runs=runs)
 
 
 Found = TypeVar("Found")

@@ -1,5 +1,6 @@
 """Asking for runs at one setting or over a grid: in a few lines, from a file in TOML, on disk."""
 
+import itertools
 import math
 import time
 import tomllib
@@ -15,7 +16,7 @@ import xarray as xr
 
 import whytrain
 from whytrain.errors import UserError, nearest
-from whytrain.lab.directory import Axis, keep_record, points, provenance
+from whytrain.lab.directory import Axis, keep_record, provenance
 from whytrain.lab.execution import Failure, Progress, Results, Silent, Tally, execute
 from whytrain.lab.executors import Inline
 from whytrain.lab.experiment import Request
@@ -73,7 +74,12 @@ class Plan:
         cells = []
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            for chosen in points(self.axes):
+            for point in itertools.product(*(axis.points for axis in self.axes)):
+                chosen = {
+                    name: value
+                    for axis, values in zip(self.axes, point, strict=True)
+                    for name, value in zip(axis.names, values, strict=True)
+                }
                 request = Request(self.experiment, self._made(settings, chosen), self.runs)
                 cells.append(summary(self.source, study, request, self.seed, keep=keep))
         _warn_once(caught, len(cells))
@@ -296,7 +302,7 @@ def run_experiment(
         results = replace(results, store=store)
         tasks = results.tasks([request])
     tally = execute(tasks, results.store, executor or Inline(), progress or Silent())
-    piece = cell.piece(results.cells([request])[0].data)
+    piece = cell.piece(results([request])[0])
     results.store.put(cell.key, piece)
     return {
         "study": study.name,

@@ -4,7 +4,7 @@ import functools
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import xarray as xr
 
@@ -13,7 +13,7 @@ from whytrain.errors import UnstableStepWarning, UserError
 from whytrain.lab.experiment import Experiment, Request
 from whytrain.lab.randomness import Runs
 from whytrain.lab.settings import Settings, as_dict, fingerprint
-from whytrain.lab.store import FORMAT, Piece, Pieces, Record
+from whytrain.lab.store import FORMAT, Piece, Pieces, Record, Store
 from whytrain.lab.study import Study
 
 _MOST_RUNS = 2**32  # a run's number is folded into its key as 32 bits
@@ -39,71 +39,71 @@ class Source:
         return self.load(self.reference)
 
 
+@runtime_checkable
+class Task(Protocol):
+    """What can be done anywhere, and leaves one piece."""
+
+    @property
+    def key(self) -> str:
+        """The name of the piece."""
+        ...
+
+    @property
+    def experiment(self) -> str:
+        """The name of the experiment."""
+        ...
+
+    @property
+    def kind(self) -> Hashable:
+        """What it has in common with the tasks for which the same programs are compiled."""
+        ...
+
+    def describe(self) -> Record:
+        """Say what the piece is: enough to compute it again."""
+        ...
+
+    def found(self, store: Pieces) -> bool:
+        """Whether nothing is left to do."""
+        ...
+
+    def make(self, store: Pieces | None) -> Piece:
+        """Do it; the store is at hand where the piece goes."""
+        ...
+
+
 @dataclass(frozen=True)
-class Task:
-    """An experiment at one setting: what can be done anywhere, and leaves one piece.
+class Block:
+    """Consecutive runs of one setting, or what `reduce` makes of them.
 
     Attributes:
         source: The study.
         experiment: The name of the experiment.
         settings: Its settings by name; a user's class of settings may not be importable elsewhere.
+        runs: The runs.
+        reduced: Whether the piece holds sums over the runs in place of the runs.
         key: The name of the piece.
     """
 
     source: Source
     experiment: str
     settings: dict[str, Any]
+    runs: Runs
+    reduced: bool
     key: str
 
     @property
     def kind(self) -> Hashable:
-        """What it has in common with the tasks for which the same programs are compiled.
-
-        Words choose what is computed, numbers with what.
-        """
-        words = {name: value for name, value in self.settings.items() if isinstance(value, str)}
-        return self.experiment, *words.items()
-
-    def describe(self) -> Record:
-        """Say what the piece is: enough to compute it again."""
-        return {
-            "study": self.source.reference,
-            "edition": self.source.edition,
-            "experiment": self.experiment,
-            "settings": self.settings,
-        }
-
-    def found(self, store: Pieces) -> bool:
-        """Whether nothing is left to do."""
-        return store.has(self.key)
-
-    def make(self, store: Pieces | None) -> Piece:
-        """Do it, as each kind does; the store is at hand where the piece goes."""
-        raise NotImplementedError
-
-    def loaded(self) -> tuple[Experiment, Settings]:
-        """The experiment and its settings, in this process."""
-        experiment = self.source.study().experiment(self.experiment)
-        return experiment, _made(experiment.settings, tuple(self.settings.items()))
-
-
-@dataclass(frozen=True)
-class Block(Task):
-    """Consecutive runs of one setting, or what `reduce` makes of them.
-
-    Attributes:
-        runs: The runs.
-        reduced: Whether the piece holds sums over the runs in place of the runs.
-    """
-
-    runs: Runs
-    reduced: bool
+        """The experiment and what its settings say in words."""
+        return _kind(self)
 
     def describe(self) -> Record:
         """Say what the piece is."""
-        kind = {"kind": "reduced block" if self.reduced else "block"}
         runs = {"seed": self.runs.seed, "first": self.runs.first, "count": self.runs.count}
-        return kind | super().describe() | runs
+        return _described(self, "reduced block" if self.reduced else "block") | runs
+
+    def found(self, store: Pieces) -> bool:
+        """Whether the piece is there."""
+        return store.has(self.key)
 
     def make(self, store: Pieces | None = None, *, keep: bool = True) -> Piece:
         """Compute the runs.
@@ -118,12 +118,12 @@ class Block(Task):
         Raises:
             ValueError: If the experiment gives another number of runs than it was asked for.
         """
-        experiment, settings = self.loaded()
+        experiment = self.source.study().experiment(self.experiment)
         runs = self.runs
-        if store is not None:
+        if isinstance(store, Store):
             runs = replace(runs, checkpoints=store.checkpoints(self.key))
         with warnings.catch_warnings(action="ignore", category=UnstableStepWarning):
-            dataset = experiment.compute(settings, runs)
+            dataset = experiment.compute(_settings(self, experiment), runs)
         if not keep:
             runs.checkpoints.clear()
         if dataset.sizes.get("run") != len(self.runs):
@@ -138,40 +138,55 @@ class Block(Task):
 
 
 @dataclass(frozen=True)
-class Summary(Task):
+class Summary:
     """All runs of one setting, summarized where they are computed.
 
     Attributes:
+        source: The study.
+        experiment: The name of the experiment.
+        settings: Its settings by name.
         seed: The user's seed.
         runs: How many runs.
         keep: Whether the blocks of runs are kept too.
+        key: The name of the piece.
     """
 
+    source: Source
+    experiment: str
+    settings: dict[str, Any]
     seed: int
     runs: int
     keep: bool
+    key: str
+
+    @property
+    def kind(self) -> Hashable:
+        """The experiment and what its settings say in words."""
+        return _kind(self)
 
     def describe(self) -> Record:
         """Say what the piece is."""
-        return {"kind": "cell"} | super().describe() | {"seed": self.seed, "runs": self.runs}
+        return _described(self, "cell") | {"seed": self.seed, "runs": self.runs}
 
     def found(self, store: Pieces) -> bool:
         """Whether the summary is there, and the blocks if they are to be kept."""
-        return super().found(store) and all(
-            block.found(store) for block in (self.blocks() if self.keep else ())
+        return store.has(self.key) and all(
+            store.has(block.key) for block in (self.blocks() if self.keep else ())
         )
 
-    def blocks(self) -> list[Block]:
+    def blocks(self) -> "list[Block]":
         """The runs, block by block."""
-        request = Request(self.experiment, self.loaded()[1], self.runs)
+        study = self.source.study()
+        settings = _settings(self, study.experiment(self.experiment))
         return split(
-            self.source, self.source.study(), request, self.seed, reduced=not self.keep
+            self.source, study, Request(self.experiment, settings, self.runs), self.seed,
+            reduced=not self.keep,
         )  # fmt: skip
 
     def make(self, store: Pieces | None) -> Piece:
         """Compute the runs, a block at a time, and summarize them."""
         parts = []
-        experiment, _ = self.loaded()
+        experiment = self.source.study().experiment(self.experiment)
         for block in self.blocks():
             piece = self._block(block, store)
             if experiment.reduce is not None and not block.reduced:
@@ -185,8 +200,8 @@ class Summary(Task):
         Args:
             dataset: All of them, or what `reduce` made of them.
         """
-        experiment, settings = self.loaded()
-        results = experiment.summarize(dataset, settings)
+        experiment = self.source.study().experiment(self.experiment)
+        results = experiment.summarize(dataset, _settings(self, experiment))
         return Piece({**self.describe(), "results": jsonable(results)})
 
     def _block(self, block: Block, store: Pieces | None) -> xr.Dataset:
@@ -220,12 +235,16 @@ def split(
     Raises:
         UserError: If there is no such experiment, or the seed or the number of runs is not allowed.
     """
-    experiment, settings = _checked(study, request, seed)
-    named = (source, study, experiment, settings, seed, reduced and experiment.reduce is not None)
+    check_seed(seed)
+    check_runs(request.runs)
+    experiment = study.experiment(request.experiment)
+    settings = as_dict(request.settings)
+    reduced = reduced and experiment.reduce is not None
+    stem = _stem(source, study, experiment, settings, seed, reduced)
     known = known if known is not None else Extents()
     return [
-        _block(*named, first, count)
-        for first, count in known.cut(_stem(*named), request.runs, experiment.block)
+        _block(source, study, experiment, settings, seed, first, count, reduced)
+        for first, count in known.cut(stem, request.runs, experiment.block)
     ]
 
 
@@ -284,11 +303,11 @@ def _stem(
 
 def _block(
     source: Source, study: Study, experiment: Experiment, settings: dict[str, Any], seed: int,
-    reduced: bool, first: int, count: int,
+    first: int, count: int, reduced: bool,
 ) -> Block:  # fmt: skip
     stream = int(fingerprint(study.name, experiment.name, settings)[:8], 16)
     key = f"{_stem(source, study, experiment, settings, seed, reduced)}-{first}-{count}"
-    return Block(source, experiment.name, settings, key, Runs(seed, stream, first, count), reduced)
+    return Block(source, experiment.name, settings, Runs(seed, stream, first, count), reduced, key)
 
 
 def summary(
@@ -309,10 +328,13 @@ def summary(
     Raises:
         UserError: If there is no such experiment, or the seed or the number of runs is not allowed.
     """
-    experiment, settings = _checked(study, request, seed)
+    check_seed(seed)
+    check_runs(request.runs)
+    experiment = study.experiment(request.experiment)
+    settings = as_dict(request.settings)
     identity = [study.name, experiment.name, settings, seed, request.runs]
     key = fingerprint("cell", *identity, experiment.version, source.edition, FORMAT)
-    return Summary(source, experiment.name, settings, key, seed, request.runs, keep)
+    return Summary(source, experiment.name, settings, seed, request.runs, keep, key)
 
 
 def from_record(record: Record, source: Source) -> Block | Summary:
@@ -334,8 +356,8 @@ def from_record(record: Record, source: Source) -> Block | Summary:
             source, study, Request(experiment.name, settings, record["runs"]), record["seed"]
         )
     return _block(
-        source, study, experiment, record["settings"], record["seed"],
-        record["kind"] == "reduced block", record["first"], record["count"],
+        source, study, experiment, record["settings"], record["seed"], record["first"],
+        record["count"], record["kind"] == "reduced block",
     )  # fmt: skip
 
 
@@ -390,11 +412,24 @@ def check_runs(runs: int) -> None:
         raise UserError(f"the number of runs must be an integer from 1 to 2**32, got {runs!r}")
 
 
-def _checked(study: Study, request: Request, seed: int) -> tuple[Experiment, dict[str, Any]]:
-    """The experiment and the settings that are asked for, by name."""
-    check_seed(seed)
-    check_runs(request.runs)
-    return study.experiment(request.experiment), as_dict(request.settings)
+def _kind(task: Block | Summary) -> Hashable:
+    """Words choose what is computed, numbers with what."""
+    words = {name: value for name, value in task.settings.items() if isinstance(value, str)}
+    return task.experiment, *words.items()
+
+
+def _described(task: Block | Summary, kind: str) -> Record:
+    return {
+        "kind": kind,
+        "study": task.source.reference,
+        "edition": task.source.edition,
+        "experiment": task.experiment,
+        "settings": task.settings,
+    }
+
+
+def _settings(task: Block | Summary, experiment: Experiment) -> Settings:
+    return _made(experiment.settings, tuple(task.settings.items()))
 
 
 @functools.lru_cache
