@@ -188,14 +188,19 @@ def judged(faults: list[Mutation], memory: Memory, workers: int, limit: float) -
 
 def check(witnesses: list[str], memory: Memory, workers: int, limit: float) -> None:
     """A test that fails also without a fault has caught nothing."""
-    jobs = {name: (name,) for name in witnesses if not memory.find(name)}
-    for name, word, *_ in run(jobs, workers, limit):
+    jobs: dict[Job, tuple[str, ...]] = {}
+    for name in witnesses:
+        if not memory.find(name):
+            path = name.partition("::")[0]
+            jobs[path] = (*jobs.get(path, ()), name)
+    for path, word, witness, _ in run(jobs, workers, limit):
         if word != "SURVIVED":
-            raise SystemExit(f"this fails without any fault: {name}")
-        memory.keep(name, word="sound")
+            raise SystemExit(f"without any fault, in {path}: {word}: {witness}")
+        for name in jobs[path]:
+            memory.keep(name, word="sound")
 
 
-Job = Mutation | str
+Job = Mutation | str  # a fault and the files of tests, or a file and the names of its tests
 Outcome = tuple[Job, str, str, float]
 
 
@@ -279,6 +284,16 @@ class Witness:
     pytest_collectreport = pytest_runtest_logreport
 
 
+class Only:
+    """Of the tests of a file those with these names, which pytest cannot always be asked for."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+
+    def pytest_collection_modifyitems(self, items):
+        items[:] = [item for item in items if item.nodeid in self.names]
+
+
 def run_tests(job: Job, tests: tuple[str, ...], cache: Path, pipe: Connection) -> None:
     """In the child: run the tests, a file after the other, with the fault planted."""
     import jax
@@ -292,21 +307,20 @@ def run_tests(job: Job, tests: tuple[str, ...], cache: Path, pipe: Connection) -
     os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(cache / "hypothesis")
     jax.config.update("jax_compilation_cache_dir", str(cache / "jax"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    sys.path[:0] = [str(ROOT / "src")]
+    sys.path[:0] = [str(ROOT / "src"), str(ROOT)]  # tests, too: their workers import them by name
     if isinstance(job, Mutation):
         plant(job)
     install_import_hook(["whytrain"], "typechecker.check")
-    needy = [test for test in tests if "optional" in Path(test.partition("::")[0]).read_text()]
-    for hidden, test in [*(((), one) for one in tests), *((("--optional",), one) for one in needy)]:
+    files, only = (tests, []) if isinstance(job, Mutation) else ((job,), [Only(tests)])
+    needy = [file for file in files if "optional" in Path(file).read_text()]
+    for hidden, file in [*(((), one) for one in files), *((("--optional",), one) for one in needy)]:
         witness = Witness(pipe)
-        collect = [] if isinstance(job, Mutation) or "::" in test else ["--collect-only"]
-        examples = EXAMPLES if test.startswith("src/") else ()
-        options = [*OPTIONS, *examples, *hidden, *collect]
-        status = pytest.main([*options, test], plugins=[witness])
+        examples = EXAMPLES if file.startswith("src/") else ()
+        status = pytest.main([*OPTIONS, *examples, *hidden, file], plugins=[witness, *only])
         if witness.seen:
             return
         if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
-            pipe.send(("not run", f"{test} ends with {status!r}"))  # the fault is not to blame
+            pipe.send(("not run", f"{file} ends with {status!r}"))  # the fault is not to blame
             return
     pipe.send(("SURVIVED", ""))
 
