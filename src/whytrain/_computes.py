@@ -32,8 +32,8 @@ def computes(function: Callable[..., Any], *given: Any) -> bytes:
     """
     arrays, rest = eqx.partition(given, _is_array)
     with contextlib.suppress(UnsureError):
-        shapes = tuple((one.shape, str(one.dtype)) for one in jax.tree.leaves(arrays))
-        return read(function, rest, shapes)
+        shapes = [(one.shape, str(one.dtype)) for one in jax.tree.leaves(arrays)]
+        return read(function, rest, str(shapes))
 
     def traced(arrays: Any) -> Any:  # a new function each time, or JAX would give what it knows
         return eqx.filter(function(*eqx.combine(arrays, rest)), eqx.is_array_like)

@@ -15,7 +15,6 @@ from jaxtyping import PyTree
 
 from whytrain._computes import computes
 from whytrain.errors import UserError
-from whytrain.kernels.channels import channels_last
 from whytrain.kernels.pytorch import Module, is_module, module
 from whytrain.measures.arrays import a, in_one_line, words
 from whytrain.measures.trained import trained
@@ -228,8 +227,7 @@ def _check_alone(call: Callable, leaves: list, x: np.ndarray) -> None:
 @lru_cache(maxsize=64)  # a static argument would be kept for good, and all that it holds
 def _together(call: Callable) -> Callable[[list, Any], tuple[Any, Any]]:
     def run(leaves: list, x: Any) -> tuple[Any, Any]:
-        alone = channels_last(lambda one: call(leaves, one[None])[0])
-        return call(leaves, x), jax.lax.map(alone, x)
+        return call(leaves, x), jax.vmap(lambda one: call(leaves, one[None])[0])(x)
 
     return jax.jit(run)
 

@@ -272,7 +272,7 @@ def _is_trained(name: str, leaf: Any, in_module: bool) -> bool:
 
 def _check_values(name: str, leaf: Any) -> None:
     with told():
-        finite = np.isfinite(np.asarray(leaf, np.float64))
+        finite = np.isfinite(np.asarray(leaf))
     if not finite.all():
         raise UserError(
             f"the parameter {name!r} is not finite in {int((~finite).sum())} of {finite.size} "
