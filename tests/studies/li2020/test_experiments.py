@@ -10,7 +10,7 @@ from small_numbers import SMALL
 from small_runs import check_small_runs
 from whytrain.kernels import gradient_flow, hierarchy, tangent_kernel, truncated_flow
 from whytrain.lab import Runs, parse
-from whytrain.studies.li2020 import mean_kernel, study
+from whytrain.studies.li2020 import mean_kernel, study, truncation
 from whytrain.studies.li2020.setup import ACTIVATIONS, NETWORKS, NetworkSettings
 
 TINY = SMALL["li2020"]
@@ -119,3 +119,18 @@ def test_the_mean_on_the_diagonal_has_no_correction(width, layers):
     x = mean_kernel.INPUTS[0]
     said = layers * (x @ x) / 2
     np.testing.assert_allclose(found.kernel / found.diagonal, said, rtol=1e-5)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_singular_kernel_has_no_width_at_which_it_would_move_enough(network):
+    more = [f"network={network}", "width=1", "depth=1", "inputs=2", "examples=16"]
+    _, found = computed("width-demand", *more)
+    assert (np.abs(found.least) < 1e-12).all()
+    assert np.isnan(found.demand).all()
+
+
+def test_the_bound_of_a_singular_kernel_is_that_of_the_time():
+    K3, K4 = np.ones((1, 2, 2, 2)), np.zeros((1, 2, 2, 2, 2))
+    for least in (0.0, 1e-17, -1e-17):
+        K2 = np.diag([1.0, least])[None]
+        assert truncation._bound(np.ones((1, 2)), K2, K3, K4, 3.0) == pytest.approx(9 / 2)

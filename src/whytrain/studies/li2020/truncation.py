@@ -101,7 +101,8 @@ def _bound(
     """The bound of A-8 on the error of order 2, with largest entries B3 of K3 and B4 of K4."""
     R, n = np.sqrt(np.mean(residual**2, axis=1)), residual.shape[1]
     B3, B4 = (np.abs(each).max(axis=tuple(range(1, each.ndim))) for each in (K3, K4))
-    slow = (R**2 * B3 * T + R**3 * B4 * T**2 / 2) * np.minimum(T, n / np.linalg.eigvalsh(K2)[:, 0])
+    least = np.maximum(np.linalg.eigvalsh(K2)[:, 0], 1e-300)  # of more examples than parameters 0
+    slow = (R**2 * B3 * T + R**3 * B4 * T**2 / 2) * np.minimum(T, n / least)
     return np.minimum(slow, R**2 * B3 * T**2 / 2 + R**3 * B4 * T**3 / 6)
 
 

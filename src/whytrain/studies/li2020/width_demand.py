@@ -41,11 +41,14 @@ def compute(settings: DemandSettings, runs: lab.Runs) -> xr.Dataset:
 def _demands(settings: DemandSettings, keys: Array, horizon: Array) -> dict[str, Array]:
     def one(key: Array) -> dict[str, Array]:
         params, x, y = settings.draw(key)
-        least = jnp.linalg.eigvalsh(kernels(settings.model, params, x, 2)[0])[0]
-        times = jnp.array([0.0, 1.0]) * horizon * settings.examples / least
+        values = jnp.linalg.eigvalsh(kernels(settings.model, params, x, 2)[0])
+        least, rounding = values[0], len(values) * jnp.finfo(values.dtype).eps * values[-1]
+        # Of more examples than parameters it is 0, and there is no such width.
+        slowest = jnp.where(least > rounding, least, jnp.nan)
+        times = jnp.array([0.0, 1.0]) * horizon * settings.examples / slowest
         path = flow(settings.model, params, x, y, times, kernel=True).kernel
         moved = jnp.abs(jnp.linalg.eigvalsh(path[-1] - path[0])).max()
-        return {"demand": settings.width * moved / (least / 2), "least": least}
+        return {"demand": settings.width * moved / (slowest / 2), "least": least}
 
     return jax.lax.map(one, keys)
 
