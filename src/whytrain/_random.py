@@ -1,10 +1,12 @@
-"""Random arrays of several axes, from programs that compile fast."""
+"""Random arrays, from programs that compile fast and seldom."""
 
+import functools
 import math
 from typing import Any
 
 import jax
-from jaxtyping import Array
+import numpy as np
+from jaxtyping import Array, Float
 
 
 def normal(key: Array, shape: tuple[int, ...], dtype: Any = float) -> Array:
@@ -33,3 +35,58 @@ def normal(key: Array, shape: tuple[int, ...], dtype: Any = float) -> Array:
 def uniform(key: Array, shape: tuple[int, ...], dtype: Any, low: float, high: float) -> Array:
     """`jax.random.uniform(key, shape, dtype, low, high)`, to the bit; see `normal`."""
     return jax.random.uniform(key, (math.prod(shape),), dtype, low, high).reshape(shape)
+
+
+def normals(keys: jax.Array, count: int) -> Float[np.ndarray, "key count"]:
+    """Standard normal numbers of each key, in float64.
+
+    The first ones of a power of two of them: to compile a program for every `count` would take
+    longer than to draw.
+
+    Args:
+        keys: Keys.
+        count: How many numbers each gives.
+
+    Returns:
+        The numbers.
+
+    Example:
+        >>> keys = jax.random.split(jax.random.key(0), 3)
+        >>> few, many = normals(keys, 20), normals(keys, 30)
+        >>> bool((few == many[:, :20]).all())
+        True
+    """
+    with jax.enable_x64(True):
+        return np.asarray(_normals(keys, max(16, 1 << (count - 1).bit_length())))[:, :count]
+
+
+def uniforms(keys: jax.Array, count: int) -> Float[np.ndarray, "key count"]:
+    """Numbers of each key, uniform in [0, 1), in float64.
+
+    The first ones of a power of two of them, as for `normals`.
+
+    Args:
+        keys: Keys.
+        count: How many numbers each gives.
+
+    Returns:
+        The numbers.
+
+    Example:
+        >>> keys = jax.random.split(jax.random.key(0), 3)
+        >>> few, many = uniforms(keys, 3), uniforms(keys, 9)
+        >>> bool((few == many[:, :3]).all())
+        True
+    """
+    with jax.enable_x64(True):
+        return np.asarray(_uniforms(keys, 1 << (count - 1).bit_length()))[:, :count]
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _uniforms(keys: jax.Array, count: int) -> jax.Array:
+    return jax.vmap(lambda key: jax.random.uniform(key, (count,)))(keys)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _normals(keys: jax.Array, count: int) -> jax.Array:
+    return jax.vmap(lambda key: jax.random.normal(key, (count,)))(keys)

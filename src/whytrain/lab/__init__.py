@@ -1,6 +1,7 @@
 """Running it: experiments, executors, the store of results, claims and verdicts."""
 
 from whytrain._json import jsonable
+from whytrain._random import normals, uniforms
 from whytrain.lab.claims import (
     Cell,
     Cells,
@@ -28,8 +29,7 @@ from whytrain.lab.comparison import (
 from whytrain.lab.directory import Sweep, export, open, query, table, verify
 from whytrain.lab.execution import Counts, NotYetRun, PieceFailed, Progress
 from whytrain.lab.executors import open_executor
-from whytrain.lab.experiment import Experiment, Grid, Request, summarize, told
-from whytrain.lab.randomness import Runs, normals, uniforms
+from whytrain.lab.experiment import Experiment, Grid, Request, Runs, summarize, told
 from whytrain.lab.reproduction import Reproduction, reopen, reproduce
 from whytrain.lab.settings import Derived, Settings, as_dict, fingerprint, parse, setting
 from whytrain.lab.statistics import (

@@ -19,8 +19,7 @@ from whytrain.errors import UserError, nearest
 from whytrain.lab.directory import Axis, keep_record, provenance
 from whytrain.lab.execution import Failure, Progress, Results, Silent, Tally, execute
 from whytrain.lab.executors import Inline
-from whytrain.lab.experiment import Request
-from whytrain.lab.randomness import Runs
+from whytrain.lab.experiment import Request, Runs
 from whytrain.lab.settings import (
     Scalar,
     Settings,

@@ -10,8 +10,7 @@ import xarray as xr
 
 from whytrain._json import jsonable
 from whytrain.errors import UnstableStepWarning, UserError
-from whytrain.lab.experiment import Experiment, Request
-from whytrain.lab.randomness import Runs
+from whytrain.lab.experiment import Experiment, Request, Runs
 from whytrain.lab.settings import Settings, as_dict, fingerprint
 from whytrain.lab.store import FORMAT, Piece, Pieces, Record, Store
 from whytrain.lab.study import Study
