@@ -106,9 +106,9 @@ from pathlib import Path
 import mutants
 mutants.KEPT = Path("kept")
 (fault,) = [f for f in mutants.faults_of("gaussian/relu.py") if f.after == "        return 2"]
-seen, silent = sys.argv[1:]
-found = list(mutants.run({fault: (seen,), seen: (seen,)}, 1, 300))
-found += mutants.run({silent: (silent,)}, 1, 2)
+[file] = sys.argv[1:]
+found = list(mutants.run({fault: (file,), file: ("test_it.py::test_degree",)}, 1, 300))
+found += mutants.run({file: ("test_it.py::test_that_hangs",)}, 1, 2)
 found += mutants.run({fault: ("tests/test_errors.py", "tests/test_lazy.py")}, 1, 300)
 print(json.dumps([one[1:3] for one in found]))
 """
@@ -119,7 +119,7 @@ def test_a_child_imports_the_fault_and_nobody_else_does(tmp_path):
     file.write_text(TEST)
     (tmp_path / "pytest.ini").touch()  # names of tests begin here, whatever lies above
     told = subprocess.run(
-        [sys.executable, "-c", PLANT, f"{file}::test_degree", f"{file}::test_that_hangs"],
+        [sys.executable, "-c", PLANT, str(file)],
         env={**os.environ, "PYTHONPATH": str(mutants.ROOT / "tests")},
         cwd=tmp_path, check=True, capture_output=True, text=True,
     )  # fmt: skip
