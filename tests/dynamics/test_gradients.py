@@ -18,7 +18,7 @@ from whytrain.dynamics import (
     arguments,
     simulate,
 )
-from whytrain.dynamics.simulate import _engine
+from whytrain.dynamics.engines import engine_of
 from whytrain.errors import UserError
 from whytrain.landscapes import Landscape, Outcome
 from whytrain.networks import EmpiricalRisk, Network, logistic, square
@@ -244,7 +244,7 @@ def test_orders_of_many_examples_make_tiles_small():
     method = OptaxMethod(optax.sgd(0.1), gradient=Epochs(4))
     with jax.enable_x64(True):
         lanes = [
-            _engine(risk, risk, method, STARTS, 5, np.array([]), False, (), {}).lanes(STARTS)
+            engine_of(risk, risk, method, STARTS, 5, np.array([]), False, (), {}).lanes(STARTS)
             for risk in (SQUARES, many)
         ]
     assert lanes == [64, 1]

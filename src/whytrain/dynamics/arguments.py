@@ -111,11 +111,6 @@ def checked_starts(landscape: Landscape, starts: PyTree, dtype: Any = np.float64
     return starts
 
 
-def count(starts: PyTree) -> int:
-    """The number of runs."""
-    return len(jax.tree.leaves(starts)[0])
-
-
 def checked_steps(steps: Any, flow: bool) -> Any:
     """A whole number of steps, or the end of a flow."""
     number = not isinstance(steps, bool) and isinstance(steps, int | float | np.number)

@@ -13,6 +13,7 @@ from jaxtyping import Array, Int, PyTree, UInt32
 
 from whytrain._computes import computes
 from whytrain._types import Numeric
+from whytrain.dynamics.batches import count
 from whytrain.dynamics.extremes import WithExtremes
 from whytrain.dynamics.methods import Method, State
 from whytrain.dynamics.own import Landscapes
@@ -41,15 +42,15 @@ def start_block(
         return method.init(landscapes.of(own), params)
 
     state = each(start)(params, landscapes.own)
-    count = len(jax.tree.leaves(params)[0])
-    return Block(state, np.zeros(count, np.int8), np.zeros(count, np.int64))
+    runs = count(params)
+    return Block(state, np.zeros(runs, np.int8), np.zeros(runs, np.int64))
 
 
 def each(function: Callable) -> Callable:
     """`jax.vmap`, but for a large run that goes alone: it compiles faster without a batch axis."""
 
     def mapped(batch: PyTree, *others: PyTree) -> PyTree:
-        alone = len(jax.tree.leaves(batch)[0]) == 1 and size_of_one(batch) > LARGE
+        alone = count(batch) == 1 and size_of_one(batch) > LARGE
         if not alone:
             return jax.vmap(function)(batch, *others)
         first = jax.tree.map(lambda leaf: leaf[0], (batch, *others))

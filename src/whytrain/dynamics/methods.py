@@ -99,7 +99,26 @@ def sizes_at(step_size: StepSize, step: Int[Numeric, ""]) -> PyTree:
     )
 
 
-class GradientDescent(Method):
+class _Descent(Method):
+    """Steps by a rule, which a subclass gives."""
+
+    step_size: StepSize
+
+    def __check_init__(self) -> None:
+        check_sizes("step_size", self.step_size)
+
+    def step_sizes(self) -> StepSize:
+        """`step_size`."""
+        return self.step_size
+
+    def step(self, landscape: Landscape, state: State, step: Int[Array, ""], key: Array) -> State:
+        """One step by the rule."""
+        del key
+        assert self.rule is not None
+        return State(landscape.advance(self.rule, state.params, sizes_at(self.step_sizes(), step)))
+
+
+class GradientDescent(_Descent):
     """`params <- params - step_size * grad(params)`.
 
     Args:
@@ -112,23 +131,8 @@ class GradientDescent(Method):
 
     rule: ClassVar[Rule | None] = DESCENT
 
-    step_size: StepSize
 
-    def __check_init__(self) -> None:
-        check_sizes("step_size", self.step_size)
-
-    def step_sizes(self) -> StepSize:
-        """`step_size`."""
-        return self.step_size
-
-    def step(self, landscape: Landscape, state: State, step: Int[Array, ""], key: Array) -> State:
-        """One plain step."""
-        del key
-        sizes = sizes_at(self.step_sizes(), step)
-        return State(landscape.advance(DESCENT, state.params, sizes))
-
-
-class NormalizedGradientDescent(Method):
+class NormalizedGradientDescent(_Descent):
     """`params <- retract(params - step_size * tangent(grad(params)))`: descent on the manifold.
 
     For a `SharedFilter` the filter goes back to length one after every step (Du et al. 2018, Liu
@@ -139,21 +143,6 @@ class NormalizedGradientDescent(Method):
     """
 
     rule: ClassVar[Rule | None] = NORMALIZED_DESCENT
-
-    step_size: StepSize
-
-    def __check_init__(self) -> None:
-        check_sizes("step_size", self.step_size)
-
-    def step_sizes(self) -> StepSize:
-        """`step_size`."""
-        return self.step_size
-
-    def step(self, landscape: Landscape, state: State, step: Int[Array, ""], key: Array) -> State:
-        """One step along the manifold."""
-        del key
-        sizes = sizes_at(self.step_sizes(), step)
-        return State(landscape.advance(NORMALIZED_DESCENT, state.params, sizes))
 
 
 class StochasticGradientDescent(Method):
