@@ -14,7 +14,6 @@ from whytrain._tables import rich_table as _table
 from whytrain.commands import Result
 from whytrain.lab import Experiment, Reproduction, Study
 from whytrain.lab.sweep import Cost
-from whytrain.lab.tables import faults_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +44,7 @@ def show_faults(reproduction: Reproduction) -> None:
     Args:
         reproduction: The study, with its faults tried.
     """
-    faults_table(reproduction).print(_console())
+    reproduction.faults_shown().print(_console())
 
 
 def show_result(result: Result) -> None:

@@ -30,7 +30,7 @@ from whytrain.lab.experiment import Request
 from whytrain.lab.settings import as_dict, fingerprint
 from whytrain.lab.store import MemoryStore, Store
 from whytrain.lab.study import Study
-from whytrain.lab.tables import claims_table
+from whytrain.lab.tables import claims_table, faults_table
 from whytrain.lab.tasks import Source
 from whytrain.lab.verdicts import Finding, Verdict, Word, corrected
 
@@ -196,7 +196,11 @@ class Reproduction(Shown):
 
     def shown(self) -> Table:
         """The verdicts."""
-        return claims_table(self)
+        return claims_table(self.study, self.outcomes, self.settings)
+
+    def faults_shown(self) -> Table:
+        """Which planted faults turned the verdicts of their claims."""
+        return faults_table(self.study, self._tried())
 
     def status(self) -> dict[str, Any]:
         """Say how far it is.
@@ -275,6 +279,10 @@ class Reproduction(Shown):
             Values that JSON can hold.
         """
         found = zip(self.outcomes, self.corrected, strict=True)
+        tried: dict[str, list] = {claim.id: [] for claim in self.study.claims}
+        for claim, fault, verdict, turned in self._tried():
+            said = {"fault": fault.what, "verdict": verdict.word, "turned": turned}
+            tried[claim.id].append(said)
         return {
             "study": self.study.name,
             "preset": self.preset,
@@ -283,7 +291,7 @@ class Reproduction(Shown):
             "seconds": jsonable(self.seconds),
             "report": report,
             "claims": [
-                claim_document(claim, verdict) | {"corrected": word, "faults": self._tried(claim)}
+                claim_document(claim, verdict) | {"corrected": word, "faults": tried[claim.id]}
                 for (claim, verdict), word in found
             ],
             "as_expected": self.as_expected,
@@ -294,11 +302,12 @@ class Reproduction(Shown):
             "versions": self.versions,
         }
 
-    def _tried(self, claim: Claim) -> list[dict[str, Any]]:
+    def _tried(self) -> list[tuple[Claim, Fault, Verdict, bool]]:
+        """Of each planted fault its claim, itself, the verdict on that, and whether it turned."""
         return [
-            {"fault": fault.what, "verdict": verdict.word, "turned": trial.turned(verdict)}
+            (trial.claim, trial.fault, verdict, trial.turned(verdict))
             for trial, verdict in self.faults
-            if trial.claim is claim and (fault := trial.fault) is not None
+            if trial.fault is not None
         ]
 
 

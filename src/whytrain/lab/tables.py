@@ -1,71 +1,76 @@
 """The verdicts of a study and the results of an experiment, as people see them."""
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
 
 from whytrain._mathematics import plain
 from whytrain._tables import Table, Word
-from whytrain.lab.claims import Claim
-from whytrain.lab.verdicts import SIGNS, Finding, Verdict
+from whytrain.lab.claims import Claim, Fault
+from whytrain.lab.study import Study
+from whytrain.lab.verdicts import SIGNS, Finding, Verdict, corrected
 
-if TYPE_CHECKING:
-    from whytrain.lab.reproduction import Reproduction
+Outcomes = Sequence[tuple[Claim, Verdict]]
 
 
-def claims_table(found: "Reproduction") -> Table:
+def claims_table(study: Study, outcomes: Outcomes, settings: Mapping[str, str]) -> Table:
     """The verdicts, and what is unexpected about them.
 
     Args:
-        found: The study, with its verdicts.
+        study: The study.
+        outcomes: Its claims, each with its verdict.
+        settings: What the user set, by name.
     """
-    about = found.study.title
-    if found.settings:
-        told = ", ".join(f"{name} = {value}" for name, value in found.settings.items())
+    about = study.title
+    if settings:
+        told = ", ".join(f"{name} = {value}" for name, value in settings.items())
         about += f"\nat your settings, {told}, for which the study expects nothing"
     return Table(
-        title=found.study.name,
+        title=study.name,
         columns=("claim", "verdict", ">measured", ">%", "rule"),
-        rows=[_claim_row(claim, verdict) for claim, verdict in found.outcomes],
-        notes=(_legend([verdict.deciding for _, verdict in found.outcomes]), *_remarks(found)),
+        rows=[_claim_row(claim, verdict) for claim, verdict in outcomes],
+        notes=(
+            _legend([verdict.deciding for _, verdict in outcomes]),
+            *_remarks(outcomes, expected=not settings),
+        ),
         about=about,
         whole=(1, 2),
     )
 
 
-def faults_table(found: "Reproduction") -> Table:
+def faults_table(study: Study, tried: Iterable[tuple[Claim, Fault, Verdict, bool]]) -> Table:
     """Which planted faults turned the verdicts of their claims.
 
     Args:
-        found: The study, with its faults tried.
+        study: The study.
+        tried: Of each fault its claim, itself, the verdict on that, and whether it turned.
     """
-    turned = [trial.turned(verdict) for trial, verdict in found.faults]
+    tried = list(tried)
     rows = [
-        (trial.claim.id, plain(trial.fault.what), f"{SIGNS[verdict.word]} {verdict.word}",
-         "yes" if yes else Word("no", "bad"))
-        for (trial, verdict), yes in zip(found.faults, turned, strict=True)
-        if trial.fault is not None
+        (claim.id, plain(fault.what), f"{SIGNS[verdict.word]} {verdict.word}",
+         "yes" if turned else Word("no", "bad"))
+        for claim, fault, verdict, turned in tried
     ]  # fmt: skip
     without = [
         f"{claim.id}: no fault, {claim.no_fault or 'none is planted'}"
-        for claim in found.study.claims
+        for claim in study.claims
         if not claim.faults
     ]
-    score = f"{sum(turned)} of {len(turned)} planted faults turned the verdict"
+    count = sum(turned for *_, turned in tried)
+    score = f"{count} of {len(tried)} planted faults turned the verdict"
     columns = ("claim", "planted fault", "verdict", "turned")
-    return Table(found.study.name, columns, rows, (*without, score), "planted faults")
+    return Table(study.name, columns, rows, (*without, score), "planted faults")
 
 
-def _remarks(found: "Reproduction") -> list[str]:
-    """What is unexpected, and what would not survive a correction."""
+def _remarks(outcomes: Outcomes, expected: bool) -> list[str]:
+    """What is unexpected, where anything is expected, and what would not survive a correction."""
     remarks = []
-    for (claim, verdict), kept in zip(found.outcomes, found.corrected, strict=True):
-        if verdict.word != claim.expected and not found.settings:
+    survive = corrected([verdict for _, verdict in outcomes])
+    for (claim, verdict), kept in zip(outcomes, survive, strict=True):
+        if verdict.word != claim.expected and expected:
             remarks.append(f"{claim.id}: {_why(claim, verdict)}")
         elif kept != verdict.word:
             remarks.append(
-                f"{claim.id}: {verdict.word}, but not after correction for "
-                f"{len(found.outcomes)} claims"
+                f"{claim.id}: {verdict.word}, but not after correction for {len(outcomes)} claims"
             )
     return remarks
 
