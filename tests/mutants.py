@@ -316,13 +316,21 @@ def run_tests(job: Job, tests: tuple[str, ...], cache: Path, pipe: Connection) -
     for hidden, file in [*(((), one) for one in files), *((("--optional",), one) for one in needy)]:
         witness = Witness(pipe)
         examples = EXAMPLES if file.startswith("src/") else ()
-        status = pytest.main([*OPTIONS, *examples, *hidden, file], plugins=[witness, *only])
+        status = pytest.main(
+            [*OPTIONS, *examples, *hidden, *narrowed(job, file), file], plugins=[witness, *only]
+        )
         if witness.seen:
             return
         if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             pipe.send(("not run", f"{file} ends with {status!r}"))  # the fault is not to blame
             return
     pipe.send(("SURVIVED", ""))
+
+
+def narrowed(job: Job, file: str) -> tuple[str, ...]:
+    """Of tests of all studies, each under its name, those of the study with the fault."""
+    of_all = isinstance(job, Mutation) and Path(file).parent == Path("tests/studies")
+    return ("-k", Path(job.module).parts[1]) if of_all else ()
 
 
 def plant(fault: Mutation) -> None:

@@ -13,7 +13,8 @@ FAR = 2  # imports between a module and a test of another package
 def tests_of(module: str) -> tuple[str, ...]:
     """The module's doctests, the test of its name, those of its package, and others that are near.
 
-    Not those of the command line: they start processes.
+    Of a study also those of all studies, which are loaded by their names. Not those of the command
+    line: they start processes.
     """
     path, folder = SRC / "whytrain" / module, TESTS / Path(module).parent
     ranked = []
@@ -22,7 +23,10 @@ def tests_of(module: str) -> tuple[str, ...]:
         if far and (far <= FAR or not other) and "e2e" not in test.parts:
             ranked.append((other or not named, other, far, str(test.relative_to(ROOT))))
     doctests = [str(path.relative_to(ROOT))] if ">>>" in path.read_text() else []
-    return (*doctests, *(test for *_, test in sorted(ranked)))
+    of_all = [str(test.relative_to(ROOT)) for test in folder.parent.glob("test_*.py")]
+    # Backwards: plans are read in a second, numbers are computed for minutes.
+    named = sorted(of_all, reverse=True) if folder.parent == TESTS / "studies" else []
+    return (*doctests, *(test for *_, test in sorted(ranked)), *named)
 
 
 def distance(test: Path, module: Path) -> int | None:

@@ -84,6 +84,11 @@ def test_near_tests_come_first_and_none_of_the_command_line():
     assert not any("e2e" in test for test in found)
 
 
+def test_what_is_fixed_of_all_studies_is_a_test_of_each():
+    assert "tests/studies/test_plans.py" in reaching("studies/liu2019/sampling.py")
+    assert "tests/studies/test_plans.py" not in reaching("studies/__init__.py")
+
+
 def test_what_is_listed_as_no_fault_can_still_be_planted():
     listed = mutants.equivalents()
     possible = {mutants.key(f) for module, *_ in listed for f in mutants.faults_of(module)}
