@@ -9,7 +9,7 @@ import toy
 from whytrain.errors import UserError
 from whytrain.lab import MemoryStore, NotYetRun, Request, Source, Store, run_experiment
 from whytrain.lab.execution import Results, Silent, execute
-from whytrain.lab.executors import Inline
+from whytrain.lab.executors import Inline, WorkerDied
 
 
 class Recorder:
@@ -189,6 +189,22 @@ def test_a_failure_is_on_record(tmp_path):
     assert store.failure(first)["error"].startswith("RuntimeError: broken on purpose (toy.py")
     assert "Traceback" in store.failure(first)["trace"]
     assert store.failure(first)["settings"]["broken"] is True
+
+
+def test_what_is_lost_with_its_worker_is_no_failure_on_record(tmp_path):
+    class Deadly(ThreadPoolExecutor):
+        def submit(self, fn, /, *args, **kwargs):
+            return super().submit(killed)
+
+    def killed():
+        raise WorkerDied("its worker died")
+
+    store = Store.open(tmp_path)
+    tasks = results(store).tasks([request()])
+    with Deadly(1) as executor:
+        tally = execute(tasks, store, executor, Silent(), keep_going=True)
+    assert {one.error for one in tally.failures.values()} == {"WorkerDied: its worker died"}
+    assert store.failures() == set()
 
 
 def test_pieces_in_memory_come_back_from_other_threads():

@@ -93,6 +93,10 @@ class Failure:
     trace: str = ""
 
 
+class Lost(Failure):
+    """Why whoever was to compute a piece did not: the fault is not the piece's own."""
+
+
 @dataclass(frozen=True)
 class Tally:
     """What an execution did.
@@ -120,7 +124,7 @@ def execute(
 
     Pieces go from whoever computes them to the store, if it is one that both see. The executor is
     the caller's, and so is what it holds when this ends by an exception. Failures are put on record
-    in the store.
+    in the store, but for those of the executor, such as a killed worker: the next call tries again.
 
     Args:
         tasks: What is wanted; the same task may come several times.
@@ -146,7 +150,7 @@ def execute(
         for task, done, running in _in_order_of_completion(missing, store, executor):
             if task is not None and isinstance(done, Failure):
                 failures[task.key] = done
-                if isinstance(store, Store):
+                if isinstance(store, Store) and not isinstance(done, Lost):
                     store.fail(task.key, {**task.describe(), **asdict(done)})
                 if not keep_going:
                     error = UserError(f"experiment {task.experiment!r} failed: {done.error}")
@@ -287,7 +291,7 @@ def _in_order_of_completion(
 
 
 def _result(future: Future) -> Done:
-    """Give what a future holds; an error of the executor's is a failure of the task."""
+    """Give what a future holds, or how it was lost: an error of the executor's."""
     error = future.exception()
     if error is None:
         return future.result()
@@ -295,7 +299,7 @@ def _result(future: Future) -> Done:
         raise error
     if isinstance(error, BrokenExecutor):
         raise UserError(f"the executor broke: {error}") from error
-    return Failure(f"{type(error).__name__}: {error}")
+    return Lost(f"{type(error).__name__}: {error}")
 
 
 def _fill(task: Task, store: Store | None) -> Done:
