@@ -108,6 +108,7 @@ def _bound(
 
 TRUNCATION = lab.Experiment(
     name="truncation",
+    version=2,
     doc="flows of the hierarchy cut off at orders 2, 3 and 4, beside the true one",
     settings=TruncationSettings,
     compute=compute,

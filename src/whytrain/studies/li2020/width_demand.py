@@ -55,6 +55,7 @@ def _demands(settings: DemandSettings, keys: Array, horizon: Array) -> dict[str,
 
 DEMAND = lab.Experiment(
     name="width-demand",
+    version=2,
     doc="the width at which the kernel would move by half its least eigenvalue",
     settings=DemandSettings,
     compute=compute,
