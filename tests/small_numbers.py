@@ -77,11 +77,15 @@ SMALL = {
 
 
 def numbers(study, experiment):
-    """By variable: how much is finite, and its mean, root of the mean square, first and last."""
+    """Of its first two runs: see `told`."""
     found = studies.load(study).experiment(experiment)
     settings = parse(found.settings, SMALL[study][experiment])
     with jax.enable_x64(True):
-        dataset = found.compute(settings, Runs(0, 1, 0, 2))
+        return told(found.compute(settings, Runs(0, 1, 0, 2)))
+
+
+def told(dataset):
+    """By variable: how much is finite, and its mean, root of the mean square, first and last."""
     return {
         str(name): _told(np.ravel(values.values).astype(float))
         for name, values in {**dataset.data_vars, **dataset.coords}.items()

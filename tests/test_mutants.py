@@ -119,6 +119,7 @@ print(json.dumps([one[1:3] for one in found]))
 """
 
 
+@pytest.mark.slow  # a minute, of a tool that tells itself what it does
 def test_a_child_imports_the_fault_and_nobody_else_does(tmp_path):
     file = tmp_path / "test_it.py"
     file.write_text(TEST)

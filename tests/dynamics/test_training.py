@@ -85,7 +85,10 @@ def test_a_step_size_may_be_any_schedule():
     jax.tree.map(np.testing.assert_array_equal, trained.params, half.params)
 
 
-@pytest.mark.parametrize("network", [SMALL, LeNet5((16, 16, 1)), ResNet8((16, 16, 1), width=4)])
+RESIDUAL = pytest.param(ResNet8((16, 16, 1), width=4), marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("network", [SMALL, LeNet5((16, 16, 1)), RESIDUAL])
 def test_a_run_does_not_depend_on_the_other_runs(network):
     data = DIGITS if network is SMALL else FRAMED
     activations = jax.nn.relu if network is SMALL else VARIANTS
@@ -99,7 +102,7 @@ def test_a_run_does_not_depend_on_the_other_runs(network):
     )
 
 
-@pytest.mark.parametrize("network", [LeNet5((16, 16, 1)), ResNet8((16, 16, 1), width=4)])
+@pytest.mark.parametrize("network", [LeNet5((16, 16, 1)), RESIDUAL])
 def test_a_variant_does_not_depend_on_the_other_variants(network):
     def go(activations):
         return train(network, FRAMED, KEYS, epochs=1, step_size=0.05, activations=activations)

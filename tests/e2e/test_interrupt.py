@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from whytrain.cli import main
+
 # A shell that starts us in the background makes us, and all we start, deaf to Ctrl-C.
 LISTEN = """
 import signal, sys
@@ -29,11 +31,9 @@ def start(out, *words):
     )
 
 
-def finish(out):
-    process = start(out)
-    output, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
-    return json.loads(output)
+def finish(out, capsys):
+    assert main(["reproduce", STUDY, "--json", "--out", str(out)]) == 0
+    return json.loads(capsys.readouterr().out)
 
 
 def wait_for_pieces(out, count):
@@ -44,7 +44,7 @@ def wait_for_pieces(out, count):
 
 
 @pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.slow), "2"])
-def test_interrupted_and_resumed_is_as_undisturbed(workers, tmp_path):
+def test_interrupted_and_resumed_is_as_undisturbed(workers, tmp_path, capsys):
     out = tmp_path / "interrupted"
     process = start(out, "--workers", workers)
     wait_for_pieces(out, 2)
@@ -59,7 +59,7 @@ def test_interrupted_and_resumed_is_as_undisturbed(workers, tmp_path):
     assert f"whytrain reproduce {STUDY} --json --out {out} --workers {workers}" in line
     assert 2 <= kept < 8
 
-    resumed, undisturbed = finish(out), finish(tmp_path / "undisturbed")
+    resumed, undisturbed = finish(out, capsys), finish(tmp_path / "undisturbed", capsys)
     assert resumed["pieces"] == {"computed": 8 - kept, "reused": kept, "wanted": 8}
     assert undisturbed["pieces"]["computed"] == 8
     assert resumed["claims"] == undisturbed["claims"]

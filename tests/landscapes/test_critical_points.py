@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import quick
 from landscapes.cases import teacher
 from whytrain.dynamics import NormalizedGradientDescent, simulate
 from whytrain.gaussian import Quadrature, ReLU
@@ -159,7 +160,7 @@ def test_the_saddle_s_angle_is_the_formula_s(k):
         assert landscape.settled(landscape.saddle_angle).overlap == pytest.approx(0, abs=1e-13)
 
 
-@pytest.mark.parametrize("k", [4, 25, 100])
+@pytest.mark.parametrize("k", quick.only([4, 25, 100], [4, 100]))
 def test_the_threshold_by_bisection_of_runs(k):
     """Runs that start close to the opposite filter fall back to it, or leave."""
 

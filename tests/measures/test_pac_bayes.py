@@ -147,6 +147,7 @@ def test_a_trained_network_s_bound_is_not_vacuous():
     assert 0.2 < found.error < found.error_bound < found.bound < 0.7
 
 
+@pytest.mark.slow
 def test_a_prior_from_other_digits_gives_a_bound_that_is_not_vacuous():
     """Half of the digits train the prior's weights, which may then be any; the rest counts."""
     digits = load("digits")

@@ -9,6 +9,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.special import ndtr
 
+import quick
 from whytrain.cli import main
 from whytrain.errors import UserError
 from whytrain.gaussian import ESTIMATORS, Estimator, PiecewiseConstant
@@ -22,7 +23,10 @@ def points(found):
     return {point.kind: point for point in found.points}
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
+PAPERS = {"identity", "relu", "clipped_relu"}
+
+
+@pytest.mark.parametrize("name", quick.only(ESTIMATORS, PAPERS | {"approx_sign"}))
 def test_every_registered_estimator(name):
     found = measure_ste(ESTIMATORS[name])
     assert found.verdict == VERDICTS.get(name, "unstable")
@@ -59,8 +63,7 @@ def test_an_estimator_that_goes_uphill():
     assert measure_ste(wrong).verdict == "uphill"
 
 
-@pytest.mark.parametrize("scale", [1e-290, 1e30])
-@pytest.mark.parametrize("name", ["relu", "identity"])
+@pytest.mark.parametrize(("name", "scale"), [("relu", 1e30), ("identity", 1e-290)])
 def test_the_scale_of_a_derivative_changes_no_verdict(name, scale):
     """A factor of the derivative is one of the filter's step size."""
     one = ESTIMATORS[name]
@@ -90,7 +93,7 @@ HIDDEN = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", HIDDEN)
+@pytest.mark.parametrize("name", quick.only(HIDDEN, {"rounded", "kink", "spike"}))
 def test_what_nobody_declared_is_found(name):
     derivative, expected = HIDDEN[name]
     found = measure_ste(Estimator(name, derivative, (), "", ""))
@@ -106,13 +109,7 @@ def test_what_cannot_be_integrated_is_refused():
         measure_ste(pole)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        one if one in ("relu", "clipped_relu") else pytest.param(one, marks=pytest.mark.slow)
-        for one in ESTIMATORS
-    ],
-)
+@pytest.mark.parametrize("name", quick.only(ESTIMATORS, {"relu", "clipped_relu"}))
 def test_nothing_is_found_where_all_is_declared(name):
     """So that the numbers of registered estimators are those of their declared kinks."""
     assert measure_ste(ESTIMATORS[name]).found == ()

@@ -7,7 +7,6 @@ import pytest
 import scipy.linalg
 
 from small_numbers import SMALL
-from small_runs import check_small_runs
 from whytrain.kernels import gradient_flow, hierarchy, tangent_kernel, truncated_flow
 from whytrain.lab import Runs, parse
 from whytrain.studies.li2020 import mean_kernel, study, truncation
@@ -28,15 +27,6 @@ def problems(settings):
     """The draws of the runs once more, with NumPy's arrays."""
     with jax.enable_x64(True):
         return [jax.tree.map(np.asarray, settings.draw(key)) for key in KEYS]
-
-
-@pytest.mark.parametrize("name", TINY)
-def test_every_experiment_runs_and_summarizes(name):
-    check_small_runs(study.experiment(name), TINY[name])
-
-
-def test_these_are_all_experiments():
-    assert {experiment.name for experiment in study.experiments} == set(TINY)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

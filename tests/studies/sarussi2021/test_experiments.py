@@ -6,7 +6,6 @@ import pytest
 
 from redrawn import check_figure
 from small_numbers import SMALL as SMALL_NUMBERS
-from small_runs import check_small_runs
 from whytrain.errors import UserError
 from whytrain.lab import Cell, Cells, Runs, parse
 from whytrain.measures import normalized_margin
@@ -52,15 +51,6 @@ def descended(settings, problem, hinge=False):
             for units in (w, u)
         )
         w, u = w + settings.step_size * dw, u - settings.step_size * du
-
-
-@pytest.mark.parametrize("name", TINY)
-def test_every_experiment_runs_and_summarizes(name):
-    check_small_runs(study.experiment(name), TINY[name])
-
-
-def test_these_are_all_experiments():
-    assert {experiment.name for experiment in study.experiments} == set(TINY)
 
 
 @pytest.mark.parametrize("hinge", [0.0, 1.0])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import quick
 from whytrain.errors import UnstableStepWarning, UserError
 from whytrain.gaussian import ESTIMATORS
 from whytrain.lab import Cell, Cells, Runs, parse, summarize
@@ -14,8 +15,10 @@ from whytrain.landscapes.rule import DESCENT
 from whytrain.studies.yin2019 import descent
 from whytrain.studies.yin2019.descent import DescentSettings, draw_orders
 
+PAPERS = ("identity", "relu", "clipped_relu")
 
-@pytest.mark.parametrize("ste", ESTIMATORS)
+
+@pytest.mark.parametrize("ste", quick.only(ESTIMATORS, PAPERS))
 def test_descent_takes_every_estimator(ste):
     settings = DescentSettings(ste=ste, m=3, steps=5)
     results = summarize(descent.ends(settings, Runs(0, 1, 0, 2)))

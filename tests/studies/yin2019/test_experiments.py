@@ -1,4 +1,4 @@
-"""Every experiment runs, small, whoever computes which run, and tells its results in JSON."""
+"""What experiments tell of their runs."""
 
 import math
 
@@ -6,30 +6,14 @@ import pytest
 import xarray as xr
 
 from small_numbers import SMALL
-from small_runs import check_small_runs
 from whytrain.lab import Runs, parse
 from whytrain.studies.yin2019 import study
-
-TINY = {name: small for name, small in SMALL["yin2019"].items() if name != "networks"}
-
-
-def test_the_experiments():
-    names = {experiment.name for experiment in study.experiments}
-    assert names == {*TINY, "networks"}  # that one: test_networks.py
-
-
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(one, marks=pytest.mark.slow) if one == "landscape" else one for one in TINY],
-)
-def test_every_experiment_runs_and_summarizes(name):
-    check_small_runs(study.experiment(name), TINY[name])
 
 
 def test_results_tell_what_theory_says_beside_what_was_found():
     for name in ("identity-fate", "rates"):
         experiment = study.experiment(name)
-        settings = parse(experiment.settings, TINY[name])
+        settings = parse(experiment.settings, SMALL["yin2019"][name])
         said = experiment.summarize(experiment.compute(settings, Runs(0, 1, 0, 2)), settings)
         if name == "rates":
             assert said["ratio"]["mean"] == pytest.approx(1, abs=0.01)
