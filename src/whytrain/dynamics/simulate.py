@@ -2,6 +2,7 @@
 
 import functools
 import math
+import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -149,9 +150,13 @@ def _ended(
         with jax.enable_x64(wide):  # the setting belongs to a thread
             return engine.run(picked(starts, part), own.pick(range(runs)[part]), observe)
 
-    with ThreadPoolExecutor(threads or _process.threads()) as pool:
-        pool.submit(_wake_xarray)
-        parts = list(pool.map(one_block, range(0, runs, lanes)))
+    _wake_xarray()
+    firsts = range(0, runs, lanes)
+    if len(firsts) == 1:  # to start threads would take as long as some steps of a small network
+        parts = [one_block(0)]
+    else:
+        with ThreadPoolExecutor(threads or _process.threads()) as pool:
+            parts = list(pool.map(one_block, firsts))
     final, codes, taken, saved = joined(parts)
     codes = np.where(codes == STOPPED, Outcome.UNDECIDED, codes)
     codes = np.where(codes == Outcome.UNDECIDED, _settled(landscape, own, final, codes), codes)
@@ -247,4 +252,4 @@ def _word(part: Any) -> str:
 @functools.cache
 def _wake_xarray() -> None:
     """Let xarray look for other packages, for a second, while the first block compiles."""
-    xr.Variable("run", [0])
+    threading.Thread(target=xr.Variable, args=("run", [0])).start()

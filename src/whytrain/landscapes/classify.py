@@ -131,18 +131,23 @@ def _in_tiles(
 def _evaluate(function: Callable, landscape: Any, tile: PyTree) -> PyTree:
     numbers, rest = eqx.partition(landscape, eqx.is_array)
     leaves, shape = jax.tree.flatten(rest)
-    return _quickly_compiled(function, tuple(leaves), shape, numbers, tile)
+    alone = len(jax.tree.leaves(tile)[0]) == 1
+    compute = _of_one if alone else _of_many
+    return compute(function, tuple(leaves), shape, numbers, tile)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _of_one(function: Callable, leaves: tuple, shape: Any, numbers: Any, tile: PyTree) -> PyTree:
+    """Of a large run, without an axis of runs; compiled well, as its steps are."""
+    landscape = eqx.combine(jax.tree.unflatten(shape, leaves), numbers)
+    alone = function(landscape, jax.tree.map(lambda leaf: leaf[0], tile))
+    return jax.tree.map(lambda leaf: leaf[None], alone)
 
 
 # Each run goes through it once: to compile it well would take longer than all of them.
 @functools.partial(
     jax.jit, static_argnums=(0, 1, 2), compiler_options={"xla_backend_optimization_level": 0}
 )
-def _quickly_compiled(
-    function: Callable, leaves: tuple, shape: Any, numbers: Any, tile: PyTree
-) -> PyTree:
+def _of_many(function: Callable, leaves: tuple, shape: Any, numbers: Any, tile: PyTree) -> PyTree:
     landscape = eqx.combine(jax.tree.unflatten(shape, leaves), numbers)
-    if len(jax.tree.leaves(tile)[0]) > 1:
-        return jax.vmap(lambda params: function(landscape, params))(tile)
-    alone = function(landscape, jax.tree.map(lambda leaf: leaf[0], tile))
-    return jax.tree.map(lambda leaf: leaf[None], alone)
+    return jax.vmap(lambda params: function(landscape, params))(tile)
