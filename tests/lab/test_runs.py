@@ -1,4 +1,5 @@
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -63,3 +64,11 @@ def test_memory_is_bounded_by_how_many_runs_draw_together(numbers, together):
         lambda keys: sizes.append(len(keys)) or np.zeros(len(keys)), numbers=numbers
     )
     assert set(sizes) == {together}
+
+
+def test_what_has_no_memory_is_an_error_and_no_end_of_the_process():
+    def many(keys):
+        return jnp.cumsum(jnp.broadcast_to(jax.random.uniform(keys[0]), (10**13,)))
+
+    with pytest.raises(Exception, match=r"Out of memory"):
+        Runs(0, 1, 0, 1).draw(jax.jit(many))

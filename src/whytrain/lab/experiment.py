@@ -87,7 +87,9 @@ class Runs:
         with jax.enable_x64(True):
             for first in range(0, len(self), together):
                 some = np.minimum(np.arange(first, first + together), len(self) - 1)
-                parts.append(jax.tree.map(np.asarray, function(self._keys(some), *args)))
+                # Or that there is no memory is met where NumPy reads it, and ends the process.
+                drawn = jax.block_until_ready(function(self._keys(some), *args))
+                parts.append(jax.tree.map(np.asarray, drawn))
         return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(self)], *parts)
 
     def _keys(self, numbers: np.ndarray) -> jax.Array:

@@ -7,6 +7,7 @@ import pytest
 import scipy.linalg
 
 from small_numbers import SMALL
+from whytrain.errors import UserError
 from whytrain.kernels import gradient_flow, hierarchy, tangent_kernel, truncated_flow
 from whytrain.lab import Runs, parse
 from whytrain.studies.li2020 import mean_kernel, study, truncation
@@ -124,3 +125,17 @@ def test_the_bound_of_a_singular_kernel_is_that_of_the_time():
     for least in (0.0, 1e-17, -1e-17):
         K2 = np.diag([1.0, least])[None]
         assert truncation._bound(np.ones((1, 2)), K2, K3, K4, 3.0) == pytest.approx(9 / 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "pairs", "message"),
+    [
+        ("drift", ["width=100000"], r"width 100000 have 2.0e\+10 parameters, and at most 1e\+08"),
+        ("mean-kernel", ["width=10000"], "3 hidden layers of width 10000"),
+        ("mean-kernel", ["variance=1e-13"], "is of order 1e-40, too far for float32"),
+        ("mean-kernel", ["variance=3", "layers=200"], r"is of order 1e\+35"),
+    ],
+)
+def test_what_has_no_memory_or_no_number_is_refused(name, pairs, message):
+    with pytest.raises(UserError, match=message):
+        parse(study.experiment(name).settings, pairs)

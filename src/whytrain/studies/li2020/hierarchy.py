@@ -20,9 +20,9 @@ ORDERS = ("f", "K2", "K3")
 class HierarchySettings(NetworkSettings):
     """Few points: the kernel of order 4 has n to the 4 entries."""
 
-    width: int = lab.setting(48, "units m of each hidden layer", low=1)
+    width: int = lab.setting(48, "units m of each hidden layer", low=1, high=100_000)
     examples: int = lab.setting(4, "training examples n", low=2, high=12)
-    inputs: int = lab.setting(8, "length d of an input", low=2)
+    inputs: int = lab.setting(8, "length d of an input", low=2, high=100_000)
     step: float = lab.setting(
         1e-4, "of the central difference along the flow", low=0, exclusive=True
     )

@@ -11,25 +11,38 @@ import xarray as xr
 from jaxtyping import Array, Float
 
 from whytrain import lab
+from whytrain.errors import UserError
 from whytrain.kernels import infinite_kernel
 from whytrain.networks import FullyConnected
 from whytrain.report import figures as draw
-from whytrain.studies.li2020.setup import compiled
+from whytrain.studies.li2020.setup import check_size, compiled
 
 INPUTS = np.array([[-0.9895229, -0.5992491], [0.3, 1.1]])
 LIMIT = "limit of infinite width"
+DECADES = 25  # of a kernel: those of float32, and room for networks far from the mean
 
 
 @dataclass(frozen=True, kw_only=True)
 class MeanSettings(lab.Settings):
     """Networks without biases; a run is the mean over some of them."""
 
-    width: int = lab.setting(20, "units of each hidden layer", low=1)
-    layers: int = lab.setting(4, "matrices of weights, the last a vector", low=2)
+    width: int = lab.setting(20, "units of each hidden layer", low=1, high=100_000)
+    layers: int = lab.setting(4, "matrices of weights, the last a vector", low=2, high=1000)
     variance: float = lab.setting(
         2.0, "of a unit's weights times its inputs", low=0, exclusive=True
     )
     networks: int = lab.setting(1000, "networks in a run", low=1)
+
+    def check(self) -> None:
+        """The kernel, of order `(variance / 2)^(layers - 1)`, is a number in float32."""
+        check_size(2, self.width, self.layers - 1)
+        decades = (self.layers - 1) * math.log10(self.variance / 2)
+        if abs(decades) > DECADES:
+            raise UserError(
+                f"with variance {self.variance:g} and {self.layers} layers the kernel is of order "
+                f"1e{decades:+.0f}, too far for float32; take a variance nearer to 2, or fewer "
+                "layers"
+            )
 
     @property
     def network(self) -> FullyConnected:

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from whytrain import lab
+from whytrain.errors import UserError
 from whytrain.networks import FullyConnected, Network, ResidualDense
 
 LLY = "Li, Luo and Yip 2022"
@@ -19,6 +20,7 @@ HY = "Huang and Yau 2020"
 NETWORKS = {"residual": "with shortcuts", "connected": "fully connected"}
 COLORS = {"residual": "residual", "connected": "plain"}
 TOGETHER = 4  # runs that are computed at a time
+MOST = 10**8  # parameters of a network: beyond its memory XLA ends the process
 # Each with 1 / E s(z)^2, with which units keep their mean square from layer to layer.
 ACTIVATIONS: dict[str, tuple[Callable, float]] = {
     "tanh": (jnp.tanh, 2.536175),
@@ -39,16 +41,34 @@ class Problem(NamedTuple):
     y: Float[Array, " n"]
 
 
+def check_size(inputs: int, width: int, depth: int) -> None:
+    """Refuse a network of more parameters than can be computed with.
+
+    Raises:
+        UserError: It has more than `MOST`.
+    """
+    size = width * (inputs + width * (depth - 1))
+    if size > MOST:
+        raise UserError(
+            f"{depth} hidden layers of width {width} have {size:.1e} parameters, and at most "
+            f"{MOST:.0e} can be computed with; take a smaller width or fewer layers"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class NetworkSettings(lab.Settings):
     """A network at random parameters, and random data: one draw of both a run."""
 
     network: str = lab.setting("residual", "architecture", choices=tuple(NETWORKS))
-    width: int = lab.setting(64, "units m of each hidden layer", low=1)
-    depth: int = lab.setting(3, "hidden layers L", low=1)
+    width: int = lab.setting(64, "units m of each hidden layer", low=1, high=100_000)
+    depth: int = lab.setting(3, "hidden layers L", low=1, high=1000)
     activation: str = lab.setting("tanh", "activation", choices=tuple(ACTIVATIONS))
-    examples: int = lab.setting(8, "training examples n", low=2)
-    inputs: int = lab.setting(10, "length d of an input", low=2)
+    examples: int = lab.setting(8, "training examples n", low=2, high=100_000)
+    inputs: int = lab.setting(10, "length d of an input", low=2, high=100_000)
+
+    def check(self) -> None:
+        """There are not too many parameters."""
+        check_size(self.inputs, self.width, self.depth)
 
     @property
     def model(self) -> Network:

@@ -37,7 +37,7 @@ class TruncationSettings(NetworkSettings):
     """Few points, and a time to end."""
 
     examples: int = lab.setting(3, "training examples n", low=2, high=12)
-    inputs: int = lab.setting(8, "length d of an input", low=2)
+    inputs: int = lab.setting(8, "length d of an input", low=2, high=100_000)
     time: float = lab.setting(1.0, "time at which flows end", low=0, exclusive=True)
 
 

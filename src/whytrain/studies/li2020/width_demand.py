@@ -27,7 +27,7 @@ from whytrain.studies.li2020.setup import (
 class DemandSettings(NetworkSettings):
     """The flow up to four times the slowest direction's time."""
 
-    inputs: int = lab.setting(64, "length d of an input", low=2)
+    inputs: int = lab.setting(64, "length d of an input", low=2, high=100_000)
     horizon: float = lab.setting(4.0, "end of the flow, in n / λ", low=0, exclusive=True)
 
 

@@ -26,7 +26,9 @@ class ResidualSettings(lab.Settings):
     """A residual network, its data, and the protocol of the paper without its augmentation."""
 
     data: str = lab.setting("digits", "image set", choices=KINDS)
-    width: int = lab.setting(8, "channels k of the first blocks; the last have 8 k", low=1)
+    width: int = lab.setting(
+        8, "channels k of the first blocks; the last have 8 k", low=1, high=10_000
+    )
     examples: lab.Derived[int] = lab.setting(
         None, "training examples m; default 600 of digits, 1000 of the others", low=64
     )

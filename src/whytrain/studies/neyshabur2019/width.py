@@ -28,7 +28,7 @@ class WidthSettings(lab.Settings):
     labels: str = lab.setting(
         "true", "the images' own classes, or drawn", choices=("true", "random")
     )
-    width: int = lab.setting(256, "hidden units h", low=1)
+    width: int = lab.setting(256, "hidden units h", low=1, high=100_000)
     examples: lab.Derived[int] = lab.setting(
         None, "training examples m; default 600 of digits, 2000 of the others", low=64
     )

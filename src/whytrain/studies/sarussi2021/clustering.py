@@ -48,7 +48,9 @@ class Clusters(NamedTuple):
 class ClusteringSettings(NetworkSettings, LevelSettings):
     """How many points a boundary is probed at."""
 
-    probes: int = lab.setting(40_000, "points at which each boundary is probed", low=10)
+    probes: int = lab.setting(
+        40_000, "points at which each boundary is probed", low=10, high=10_000_000
+    )
 
     def clusters(self, key: Array) -> Clusters:
         """Random centers, and units at a distance from them of up to half of theirs."""

@@ -30,7 +30,7 @@ class LongSettings(NetworkSettings):
     """Long training, with steps that grow as the loss falls."""
 
     data: str = lab.setting("balls", "where examples come from", choices=DATA)
-    width: int = lab.setting(20, "units k of each sign", low=1)
+    width: int = lab.setting(20, "units k of each sign", low=1, high=100_000)
     steps: int = lab.setting(40_000, "most steps between two losses", low=1)
 
 

@@ -80,7 +80,7 @@ class Accounted(Method):
 class OptimizationSettings(NetworkSettings, LevelSettings):
     """A rule of descent, and perhaps a wider network on the same examples."""
 
-    width: int = lab.setting(5, "units k of each sign", low=1)
+    width: int = lab.setting(5, "units k of each sign", low=1, high=100_000)
     init_scale: float = lab.setting(
         0.01, "standard deviation of the initial weights", low=0, high=1e50, exclusive=True
     )

@@ -37,7 +37,7 @@ class PairSettings(TrainSettings, LevelSettings):
     images: str = lab.setting("digits", "which images", choices=tuple(SIDES))
     one: int = lab.setting(0, "class with the sign 1", low=0, high=9)
     other: int = lab.setting(1, "class with the sign -1", low=0, high=9)
-    examples: int = lab.setting(200, "training examples n", low=2)
+    examples: int = lab.setting(200, "training examples n", low=2, high=100_000)
 
     largest: float = lab.setting(
         10.0, "the other standard deviation", low=0, high=1e50, exclusive=True

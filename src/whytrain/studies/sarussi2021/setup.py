@@ -102,12 +102,12 @@ class TeacherLoss(Landscape):
 class TrainSettings(lab.Settings, abc.ABC):
     """A network, and how it is trained; a subclass says on what, and gives `inputs`."""
 
-    width: int = lab.setting(50, "units k of each sign", low=1)
+    width: int = lab.setting(50, "units k of each sign", low=1, high=100_000)
     slope: float = lab.setting(0.3, "slope of the activation below 0", low=0.001, high=0.999)
     init_scale: float = lab.setting(
         1e-4, "standard deviation of the initial weights", low=0, high=1e50, exclusive=True
     )
-    examples: int = lab.setting(100, "training examples n", low=2)
+    examples: int = lab.setting(100, "training examples n", low=2, high=100_000)
     step_size: float = lab.setting(4.0, "step size", low=0, high=1e50, exclusive=True)
     steps: int = lab.setting(20_000, "most steps", low=1)
 
@@ -138,7 +138,7 @@ class NetworkSettings(TrainSettings):
     """A network at small random weights, and data that a linear rule separates: a draw of both."""
 
     data: str = lab.setting("margin", "where examples come from", choices=DATA)
-    dimension: int = lab.setting(20, "length d of an example", low=2)
+    dimension: int = lab.setting(20, "length d of an example", low=2, high=100_000)
     margin: float = lab.setting(0.1, "of margin data: the least |x_1|", low=0.001, high=0.9)
     separation: float = lab.setting(
         3.0, "of gaussians: the distance of a center from 0, in their deviation", low=0.1

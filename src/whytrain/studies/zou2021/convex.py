@@ -45,9 +45,9 @@ class ConvexSettings(setup.DataSettings):
     """Logistic regression on the sum of both patches."""
 
     weight_decay: float = lab.setting(1e-2, "weight decay lambda", low=0)
-    samples: int = lab.setting(50, "training examples n, half of each class", low=2)
-    dimension: int = lab.setting(400, "length d of a patch", low=3)
-    sparsity: int = lab.setting(40, "coordinates s of a noise patch", low=1)
+    samples: int = lab.setting(50, "training examples n, half of each class", low=2, high=100_000)
+    dimension: int = lab.setting(400, "length d of a patch", low=3, high=100_000)
+    sparsity: int = lab.setting(40, "coordinates s of a noise patch", low=1, high=100_000)
     noise_size: lab.Derived[float] = lab.setting(0.6, "sigma_p", low=0)
     init_size: float = lab.setting(0.01, "sigma_0 of Adam's start; descent starts at 0", low=0)
     width: int = lab.setting(1, "one linear unit", low=1, high=1)

@@ -166,14 +166,14 @@ class DataSettings(lab.Settings):
 
     weight_decay: float = lab.setting(1e-5, "weight decay lambda", low=0)
     feature_noise: float = lab.setting(0.2, "alpha, of the feature in the noise", low=0, high=1)
-    samples: int = lab.setting(200, "training examples n, half of each class", low=2)
-    dimension: int = lab.setting(1000, "length d of a patch", low=3)
-    sparsity: int = lab.setting(100, "coordinates s of a noise patch", low=1)
+    samples: int = lab.setting(200, "training examples n, half of each class", low=2, high=100_000)
+    dimension: int = lab.setting(1000, "length d of a patch", low=3, high=100_000)
+    sparsity: int = lab.setting(100, "coordinates s of a noise patch", low=1, high=100_000)
     noise_size: lab.Derived[float] = lab.setting(None, "sigma_p; default 1/sqrt(s)", low=0)
     init_size: float = lab.setting(0.01, "sigma_0, of the initial weights", low=0, exclusive=True)
-    width: int = lab.setting(20, "neurons m of each class", low=1)
+    width: int = lab.setting(20, "neurons m of each class", low=1, high=100_000)
     steps: int = lab.setting(10_000, "number of steps", low=2)
-    test_samples: int = lab.setting(2000, "fresh examples of the test error", low=2)
+    test_samples: int = lab.setting(2000, "fresh examples of the test error", low=2, high=100_000)
 
     def check(self) -> None:
         """The default of the noise, and rules of several settings."""

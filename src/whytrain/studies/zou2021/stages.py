@@ -55,12 +55,12 @@ class StageSettings(MethodSettings):
     """The first steps, where supports of noise patches are nearly disjoint."""
 
     optimizer: str = lab.setting("sign", "how it moves", choices=("sign", "adam"))
-    samples: int = lab.setting(10, "training examples n, half of each class", low=2)
-    dimension: int = lab.setting(2000, "length d of a patch", low=3)
-    sparsity: int = lab.setting(40, "coordinates s of a noise patch", low=1)
-    width: int = lab.setting(4, "neurons m of each class", low=1)
+    samples: int = lab.setting(10, "training examples n, half of each class", low=2, high=100_000)
+    dimension: int = lab.setting(2000, "length d of a patch", low=3, high=100_000)
+    sparsity: int = lab.setting(40, "coordinates s of a noise patch", low=1, high=100_000)
+    width: int = lab.setting(4, "neurons m of each class", low=1, high=100_000)
     steps: int = lab.setting(500, "number of steps", low=100)
-    test_samples: int = lab.setting(2, "no test error is looked at", low=2)
+    test_samples: int = lab.setting(2, "no test error is looked at", low=2, high=100_000)
 
 
 def compute(settings: StageSettings, runs: lab.Runs) -> xr.Dataset:
