@@ -153,6 +153,7 @@ def test_kinks_must_be_declared():
         (ResidualDense(4, 3, 2), X[0], "rows of 4 numbers"),
         (FullyConnected((4, 3)), X[:0], "rows of 4 numbers"),
         (FullyConnected((4, 3)), X * np.nan, "finite"),
+        (FullyConnected((4, 3)), X * 1e200, "the kernel is not finite at these inputs"),
     ],
 )
 def test_mistakes_are_told_in_one_line(network, x, words):

@@ -93,12 +93,45 @@ def test_many_examples_are_measured_in_part_and_it_is_said():
     [
         (np.arange(40), "classes from 0 to 1"),
         (np.ones((40, 3)), "one number for each of 2 outputs"),
-        (np.ones(39), "one target an input"),
+        (np.ones(39), "one target an example: 40 training examples"),
     ],
 )
 def test_targets_that_do_not_fit_are_refused(targets, words):
     with pytest.raises(UserError, match=words):
         kernel_regime(lambda w, x: x @ w, np.ones((4, 2)), np.zeros((4, 2)), X, targets)
+
+
+@pytest.mark.parametrize(
+    ("targets", "more", "words"),
+    [
+        (3, {}, "one target an example"),
+        (None, {}, "training targets must be real numbers, got object"),
+        (1j * SIGNS, {}, "training targets must be real numbers, got complex128"),
+        (SIGNS * 1e300, {}, r"finite numbers, below 1e\+100"),
+        (SIGNS * np.nan, {}, "finite numbers"),
+        (np.arange(40), {}, "the sign of one output tells two classes, .*, got 0 to 39"),
+        (1 + (SIGNS > 0), {}, "the sign of one output tells two classes, .*, got 1 to 2"),
+        (SIGNS, {"points": True}, "points must be a whole number from 10 on, got True"),
+        (SIGNS, {"points": 0}, "points must be a whole number from 10 on, got 0"),
+        (SIGNS, {"test": (X[:3], SIGNS[:2])}, r"3 test examples, and targets of the shape \(2,\)"),
+        (SIGNS, {"test": (X[:, :2], SIGNS)}, r"of shape \(4,\), got \(2,\)"),
+    ],
+)
+def test_what_is_no_target_of_one_output_is_refused(targets, more, words):
+    with pytest.raises(UserError, match=words) as told:
+        kernel_regime(lambda w, x: x @ w, np.ones(4), np.zeros(4), X, targets, **more)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("classes", [SIGNS > 0, (SIGNS > 0) * 1], ids=["bool", "0, 1"])
+def test_two_classes_of_one_output_may_have_other_names(classes):
+    w = np.ones(4)
+    found, known = (
+        kernel_regime(lambda w, x: x @ w, w, 2 * w, X, targets).predictions
+        for targets in (classes, SIGNS.astype(int))
+    )
+    assert found == known
+    assert found.classes
 
 
 # -- a network that is read from a file -------------------------------------------------------

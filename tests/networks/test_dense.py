@@ -102,6 +102,10 @@ def test_sizes_that_make_no_network_are_refused():
         FullyConnected((3, 4), parametrization="mup")
     with pytest.raises(UserError, match="outputs must be 1 or more, or None for one number, got 0"):
         FullyConnected((3, 4), outputs=0)
+    with pytest.raises(UserError, match="gain must be a finite number above 0, got -1"):
+        FullyConnected((3, 4), gain=-1.0)
+    with pytest.raises(UserError, match="first must be a finite number above 0, got 0"):
+        ResidualDense(3, width=2, depth=2, first=0.0)
     with pytest.raises(UserError, match="slope must lie between 0 and 1, got 1"):
         LeakyTwoLayer(3, width=2, slope=1.0)
     with pytest.raises(UserError, match="inputs and width must be 1 or more, got 3 and 0"):

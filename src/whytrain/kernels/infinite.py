@@ -73,7 +73,8 @@ def infinite_kernel(
 
     Raises:
         UserError: The network is another, has another parametrization, or an activation that
-            quadrature is not exact for; the inputs are not of its extent.
+            quadrature is not exact for; the inputs are not of its extent, or a kernel is not
+            finite.
 
     Source: Jacot, Gabriel and Hongler, "Neural Tangent Kernel", NeurIPS 2018; Williams, "Computing
     with Infinite Networks", NeurIPS 1997; Li, Luo and Yip 2020 (arXiv 2007.03714) for the residual
@@ -95,6 +96,11 @@ def infinite_kernel(
     with jax.enable_x64(True):
         _check_exact(network, rows if x2 is None else np.r_[rows, others], tuple(kinks))
         found = _limit(network, rows[i], others[j], tuple(kinks))
+    if not np.isfinite(found).all():
+        raise UserError(
+            "the kernel is not finite at these inputs: they, or the network's factors, are too "
+            "large; scale them down"
+        )
     return InfiniteKernel(*(_matrix(network, shape, i, j, values, x2 is None) for values in found))
 
 
@@ -103,7 +109,8 @@ def _limit(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Tangent kernel and covariance of the input in each row of `x1` with that of `x2`."""
     duals = CLOSED.get(network.activation) or by_quadrature(network.activation, kinks, nodes)
-    products = [jnp.asarray((p * q).sum(axis=1)) for p, q in ((x1, x1), (x2, x2), (x1, x2))]
+    with np.errstate(over="ignore", invalid="ignore"):  # told of the kernel
+        products = [jnp.asarray((p * q).sum(axis=1)) for p, q in ((x1, x1), (x2, x2), (x1, x2))]
     if isinstance(network, FullyConnected):
         found = _connected(network, duals, *products)
     else:

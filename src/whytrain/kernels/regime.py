@@ -21,6 +21,7 @@ from whytrain.kernels.spectra import (
     spectrum,
 )
 from whytrain.kernels.tangent import tangent_kernel
+from whytrain.measures.arrays import as_float64, in_one_line
 from whytrain.measures.building import Hints
 from whytrain.measures.network import Padding, forward
 from whytrain.measures.pairs import check_same as check_same_network
@@ -28,6 +29,8 @@ from whytrain.measures.pairs import read_pair
 from whytrain.measures.trained import check_same
 
 INSIDE, NEAR = 0.1, 0.5  # of the deciding number
+_FEWEST = 10  # examples that tell something
+_LARGEST = 1e100  # of a target: its square is a number
 _ROUNDING = 100  # epsilons of the outputs: less may be rounding
 RULE = (
     "the larger one decides of the kernel's drift |K - K0| / |K0| (Frobenius norms) and the gap "
@@ -207,14 +210,21 @@ def kernel_regime(
     check_same(initial, trained)
     dtype = precision_of((initial, trained))
     x = examples(inputs, dtype, "inputs")
-    if len(x) < 10:
-        raise UserError(f"10 training examples or more are needed, got {len(x)}")
-    if len(targets) != len(x):
-        raise UserError(f"there must be one target an input, got {len(targets)} and {len(x)}")
-    (x, given), said = _few(x, targets, points, "training")
-    notes, wanted = (*notes, *said), _Targets.of(given)
+    if len(x) < _FEWEST:
+        raise UserError(f"{_FEWEST} training examples or more are needed, got {len(x)}")
+    if isinstance(points, bool) or not isinstance(points, int) or points < _FEWEST:
+        raise UserError(f"points must be a whole number from {_FEWEST} on, got {points!r}")
+    (x, wanted), said = _few(x, targets, points, "training")
+    notes = (*notes, *said)
     if test is not None:
-        test, said = _few(examples(test[0], dtype, "test inputs"), test[1], points, "test")
+        if not isinstance(test, tuple | list) or len(test) != 2:
+            raise UserError("test must be a pair: inputs, and their targets")
+        others = examples(test[0], dtype, "test inputs")
+        if others.shape[1:] != x.shape[1:]:
+            raise UserError(
+                f"test inputs must be like inputs, of shape {x.shape[1:]}, got {others.shape[1:]}"
+            )
+        test, said = _few(others, test[1], points, "test")
         notes = (*notes, *said)
     with precision(dtype):
         start, end = (network(f, params, x, dtype) for params in (initial, trained))
@@ -293,31 +303,49 @@ def network_regime(
 
 @dataclass(frozen=True)
 class _Targets:
-    """What is to be said of examples: classes, signs, or values."""
+    """What is to be said of examples: classes, or values."""
 
     given: np.ndarray
-    kind: str
+    classes: bool
 
     @classmethod
-    def of(cls, given: np.ndarray) -> "_Targets":
-        whole = given.ndim == 1 and given.dtype.kind in "iub"
-        if not whole:
-            return cls(given.astype(np.float64), "values")
-        signs = set(np.unique(given).tolist()) <= {-1, 1}
-        return cls(given.astype(int), "signs" if signs else "classes")
+    def of(cls, targets: Any, x: np.ndarray, which: str) -> "_Targets":
+        """Those of the examples of a set."""
+        with in_one_line(f"{which} targets must be numbers, one an example or one an output"):
+            given = np.asarray(targets)
+            whole = given.ndim == 1 and given.dtype.kind in "iub"
+            given = given if whole else as_float64(targets, f"{which} targets")
+        if given.shape[:1] != (len(x),):
+            raise UserError(
+                f"there must be one target an example: {len(x)} {which} examples, and targets of "
+                f"the shape {given.shape}"
+            )
+        if not whole and not (np.abs(given) < _LARGEST).all():
+            raise UserError(f"{which} targets must be finite numbers, below {_LARGEST:g}")
+        return cls(given, whole)
+
+    def some(self, chosen: np.ndarray) -> "_Targets":
+        """Those of some examples."""
+        return _Targets(self.given[chosen], self.classes)
 
     def rows(self, outputs: int) -> np.ndarray:
         """As a network's outputs should be."""
-        if self.kind == "classes" and outputs > 1:
-            if self.given.min() < 0 or self.given.max() >= outputs:
+        if self.classes:
+            found = set(map(int, np.unique(self.given)))
+            lowest, highest = min(found), max(found)
+            if outputs == 1:  # its sign tells
+                if not (found <= {0, 1} or found <= {-1, 1}):
+                    raise UserError(
+                        "the sign of one output tells two classes, 0 and 1 or -1 and 1, got "
+                        f"{lowest} to {highest}; values are given as floats"
+                    )
+                return np.where(self.given > 0, 1.0, -1.0)[:, None]
+            if lowest < 0 or highest >= outputs:
                 raise UserError(
-                    f"targets must be classes from 0 to {outputs - 1}, got {self.given.min()} to "
-                    f"{self.given.max()}"
+                    f"targets must be classes from 0 to {outputs - 1}, got {lowest} to {highest}"
                 )
-            return np.eye(outputs)[self.given]
-        if self.kind == "classes":  # of one output: its sign tells
-            return np.where(self.given > 0, 1.0, -1.0)[:, None]
-        rows = self.given.reshape(len(self.given), -1).astype(np.float64)
+            return np.eye(outputs)[self.given.astype(int)]
+        rows = self.given.reshape(len(self.given), -1)
         if rows.shape[1] != outputs:
             raise UserError(
                 f"targets must be one number for each of {outputs} outputs, or classes (whole "
@@ -326,28 +354,29 @@ class _Targets:
         return rows
 
     def says(self, outputs: np.ndarray) -> np.ndarray:
-        """What outputs say in the targets' kind."""
-        if self.kind == "values":
+        """What outputs say: classes, or themselves."""
+        if not self.classes:
             return outputs
         return outputs.argmax(axis=1) if outputs.shape[1] > 1 else np.sign(outputs[:, 0])
 
     def error(self, outputs: np.ndarray) -> float:
         """The share of wrong classes, or the mean squared error."""
         rows = self.rows(outputs.shape[1])
-        if self.kind == "values":
+        if not self.classes:
             return float(((outputs - rows) ** 2).mean())
         return float((self.says(outputs) != self.says(rows)).mean())
 
 
 def _few(
     x: np.ndarray, targets: Any, points: int, which: str
-) -> tuple[tuple[np.ndarray, np.ndarray], list[str]]:
+) -> tuple[tuple[np.ndarray, _Targets], list[str]]:
     """At most so many examples, evenly chosen, and what to say of that."""
+    given = _Targets.of(targets, x, which)
     if len(x) <= points:
-        return (x, np.asarray(targets)), []
+        return (x, given), []
     chosen = np.linspace(0, len(x) - 1, points).astype(int)
     said = f"measured on {points} of {len(x)} {which} examples, evenly chosen"
-    return (x[chosen], np.asarray(targets)[chosen]), [said]
+    return (x[chosen], given.some(chosen)), [said]
 
 
 def _predict(
@@ -358,16 +387,16 @@ def _predict(
     kernel: np.ndarray,
     before: np.ndarray,
     wanted: _Targets,
-    test: tuple[Any, Any] | None,
+    test: tuple[np.ndarray, _Targets] | None,
     memory: Any,
 ) -> Predictions:
     rows = wanted.rows(before.shape[1])
     if test is None:
         out = np.arange(len(x)) % 5 == 4
-        said, others, kept = _Targets(wanted.given[out], wanted.kind), x[out], ~out
+        said, others, kept = wanted.some(out), x[out], ~out
         across = kernel[np.ix_(out, kept)]
     else:
-        others, said, kept = test[0], _Targets.of(test[1]), np.full(len(x), True)
+        (others, said), kept = test, np.full(len(x), True)
         across = tangent_kernel(f, initial, others, x, outputs="trace", memory=memory)
     dtype = precision_of((initial, trained))
     with precision(dtype):
@@ -383,7 +412,7 @@ def _predict(
         examples=len(others),
         held_out=test is None,
         fitted=int(kept.sum()),
-        classes=said.kind != "values",
+        classes=said.classes,
         kernel_error=said.error(regressed),
         network_error=said.error(end),
         agreement=_agreement(said, regressed, end),
@@ -391,7 +420,7 @@ def _predict(
 
 
 def _agreement(said: _Targets, one: np.ndarray, other: np.ndarray) -> float | None:
-    if said.kind != "values":
+    if said.classes:
         return float((said.says(one) == said.says(other)).mean())
     if np.ptp(one) == 0 or np.ptp(other) == 0:
         return None

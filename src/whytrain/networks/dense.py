@@ -32,7 +32,7 @@ class FullyConnected(Network):
         parametrization: `"ntk"` or `"standard"`.
 
     Raises:
-        UserError: A width is below 1, or there is no such parametrization.
+        UserError: A width is below 1, there is no such parametrization, or the gain is not above 0.
 
     Example:
         >>> network = FullyConnected((3, 50, 50))
@@ -61,6 +61,7 @@ class FullyConnected(Network):
             raise UserError(
                 f"parametrization must be 'ntk' or 'standard', got {self.parametrization!r}"
             )
+        _check_factor("gain", self.gain)
 
     def init(self, key: Array) -> Params:
         """Normal parameters: `W1`, `W2`, ..., and `a`."""
@@ -160,6 +161,9 @@ class ResidualDense(Network):
         first: `1 / E s(z)^2` keeps the length of a unit vector in expectation: 1.085487 for the
             softplus, 2.536175 for tanh.
 
+    Raises:
+        UserError: A size is below 1, or `first` is not above 0.
+
     Example:
         >>> network = ResidualDense(3, width=20, depth=5)
         >>> params = network.init(jax.random.key(0))
@@ -179,6 +183,7 @@ class ResidualDense(Network):
                 "inputs, width and depth must be 1 or more, got "
                 f"{self.inputs}, {self.width} and {self.depth}"
             )
+        _check_factor("first", self.first)
 
     def init(self, key: Array) -> Params:
         """Standard normal parameters: `first`, `layers` (L - 1 of them), and `a`."""
@@ -197,3 +202,8 @@ class ResidualDense(Network):
 
         x = math.sqrt(self.first / self.width) * self.activation(x @ params["first"].T)
         return jax.lax.scan(layer, x, params["layers"])[0] @ params["a"]
+
+
+def _check_factor(name: str, value: float) -> None:
+    if not 0 < value < math.inf:
+        raise UserError(f"{name} must be a finite number above 0, got {value}")
