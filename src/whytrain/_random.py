@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -56,8 +57,7 @@ def normals(keys: jax.Array, count: int) -> Float[np.ndarray, "key count"]:
         >>> bool((few == many[:, :20]).all())
         True
     """
-    with jax.enable_x64(True):
-        return np.asarray(_normals(keys, max(16, 1 << (count - 1).bit_length())))[:, :count]
+    return _first(jax.random.normal, keys, count, 16)
 
 
 def uniforms(keys: jax.Array, count: int) -> Float[np.ndarray, "key count"]:
@@ -78,15 +78,14 @@ def uniforms(keys: jax.Array, count: int) -> Float[np.ndarray, "key count"]:
         >>> bool((few == many[:, :3]).all())
         True
     """
+    return _first(jax.random.uniform, keys, count, 1)
+
+
+def _first(draw: Callable, keys: jax.Array, count: int, least: int) -> np.ndarray:
     with jax.enable_x64(True):
-        return np.asarray(_uniforms(keys, 1 << (count - 1).bit_length()))[:, :count]
+        return np.asarray(_drawn(draw, keys, max(least, 1 << (count - 1).bit_length())))[:, :count]
 
 
-@functools.partial(jax.jit, static_argnums=1)
-def _uniforms(keys: jax.Array, count: int) -> jax.Array:
-    return jax.vmap(lambda key: jax.random.uniform(key, (count,)))(keys)
-
-
-@functools.partial(jax.jit, static_argnums=1)
-def _normals(keys: jax.Array, count: int) -> jax.Array:
-    return jax.vmap(lambda key: jax.random.normal(key, (count,)))(keys)
+@functools.partial(jax.jit, static_argnums=(0, 2))
+def _drawn(draw: Callable, keys: jax.Array, count: int) -> jax.Array:
+    return jax.vmap(lambda key: draw(key, (count,)))(keys)
