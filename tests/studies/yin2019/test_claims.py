@@ -27,8 +27,8 @@ SHEET = (
 PRINTED_AND_FALSE = {"Y-W0", "Y-L3", "Y-L5b"}
 CLAIMS = {claim.id: claim for claim in study.claims}
 SMALL = {
-    "landscape": ({"m": 3, "n": 2, "samples": 2000, "steps": 100}, 80),
-    "critical-points": ({"tries": 100, "angles": 101}, 80),
+    "landscape": ({"m": 3, "n": 2, "samples": 1000, "steps": 60}, 80),
+    "critical-points": ({"tries": 60, "angles": 101}, 80),
     "zero-filter": ({"angles": 21}, 1000),
 }
 
