@@ -148,6 +148,7 @@ def test_models_are_taken_as_they_are(call):
     assert "rectifier between two layers, not gelu" in found["not_measured"]["capacity"]
 
 
+@pytest.mark.slow
 def test_a_leaky_network_of_two_classes_is_measured_to_its_boundary(call):
     rng = np.random.default_rng(0)
     units = np.array([[1.0, 0.3]] * 4 + [[-1.0, -0.2]] * 4) + 0.05 * rng.standard_normal((8, 2))

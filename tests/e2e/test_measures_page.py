@@ -69,7 +69,8 @@ def descended(logits, params, X, y):
 
 
 KINDS = [pytest.param(0, "PyTorch", marks=pytest.mark.optional("PyTorch")),
-         pytest.param(1, "Flax", marks=pytest.mark.optional("Flax")), (2, "Equinox"),
+         pytest.param(1, "Flax", marks=pytest.mark.optional("Flax")),
+         pytest.param(2, "Equinox", marks=pytest.mark.slow),
          (3, "scikit-learn")]  # fmt: skip
 
 

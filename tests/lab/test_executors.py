@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import quick
 import toy
 from whytrain import studies
 from whytrain._process import cores
@@ -128,7 +129,10 @@ def test_nothing_is_taken_after_the_end():
         pool.submit(abs, 1)
 
 
-@pytest.mark.parametrize("busy", ["pass", "pool.submit(time.sleep, 300)"])
+BUSY = "pool.submit(time.sleep, 300)"
+
+
+@pytest.mark.parametrize("busy", quick.only(["pass", BUSY], [BUSY]))
 def test_a_worker_ends_with_its_driver_even_while_it_works(busy):
     code = (
         "import os, time; from whytrain.lab.executors import Processes\n"

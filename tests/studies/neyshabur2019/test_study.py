@@ -46,6 +46,7 @@ def test_one_kind_of_labels_is_not_compared():
         claim.judge(world(claim, {"width": trained}))
 
 
+@pytest.mark.slow
 def test_every_figure_is_drawn():
     settings = [width.WidthSettings(width=h, examples=128, target=0.3) for h in (16, 24)]
     cells = Cells([Cell(at, width.compute(at, Runs(0, 0, 0, 2))) for at in settings])

@@ -124,6 +124,7 @@ def test_digits_have_no_more_examples():
 CIFAR = ("run", "yin2019/networks", "--set", "data=cifar10")
 
 
+@pytest.mark.slow
 def test_cifar_s_own_files_are_trained_on(tmp_path, monkeypatch, capsys):
     """Files in the original binary format; a class shows as a bright bar in its own place."""
     (tmp_path / "cifar10").mkdir()
