@@ -179,8 +179,8 @@ def kernel_regime(
         initial: The parameters before training.
         trained: The parameters after it; of a module None for its own.
         inputs: The training examples.
-        targets: Classes (whole numbers, of as many outputs, or of one output with two classes), or
-            values, of the shape of the outputs.
+        targets: Classes, as whole numbers: from 0 on for as many outputs, for one output 0 and 1 or
+            -1 and 1. Or values, as floats of the shape of the outputs.
         test: Inputs and targets that were not trained on; None to hold out every fifth training
             example from kernel regression.
         points: How many training examples are measured at most, evenly chosen.
