@@ -80,8 +80,9 @@ def _say(line: str) -> None:
 
 def _how_to_resume(words: Sequence[str]) -> str:
     command = shlex.join(["whytrain", *words])
-    stores = words[:1] == ["reproduce"] or any(word.split("=")[0] == "--out" for word in words)
-    if stores:
+    if words[0] not in ("reproduce", "run", "sweep"):  # which alone have pieces to keep
+        return f"interrupted; nothing is kept, start again with: {command}"
+    if words[0] == "reproduce" or any(word.split("=")[0] == "--out" for word in words):
         return f"interrupted; what is finished is kept, go on with: {command}"
     return f"interrupted; nothing is kept without --out DIR, start again with: {command}"
 
