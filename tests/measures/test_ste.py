@@ -63,7 +63,13 @@ def test_an_estimator_that_goes_uphill():
     assert measure_ste(wrong).verdict == "uphill"
 
 
-@pytest.mark.parametrize(("name", "scale"), [("relu", 1e30), ("identity", 1e-290)])
+SCALES = [("relu", 1e30), ("identity", 1e-290), ("relu", 1e-290), ("identity", 1e30)]
+
+
+@pytest.mark.parametrize(
+    ("name", "scale"),
+    [*SCALES[:2], *(pytest.param(*one, marks=pytest.mark.slow) for one in SCALES[2:])],
+)
 def test_the_scale_of_a_derivative_changes_no_verdict(name, scale):
     """A factor of the derivative is one of the filter's step size."""
     one = ESTIMATORS[name]
