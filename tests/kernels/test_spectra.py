@@ -64,6 +64,16 @@ def test_squares_that_leave_the_range_of_numbers_change_nothing(scale):
     assert drift(scale * K, scale * L) == drift(K, L)
 
 
+def test_kernels_that_differ_by_a_factor_are_alike_to_at_most_1():
+    kernels = [root @ root.T for root in np.random.default_rng(5).normal(size=(100, 4, 4))]
+    assert all(1 - 1e-15 < similarity(kernel, 3 * kernel) <= 1 for kernel in kernels)
+
+
+def test_an_eigenvalue_that_rounding_left_below_0_is_0():
+    rounded = np.float64(np.float32(ROOT[:, :2] @ ROOT[:, :2].T))  # its precision is not known
+    assert spectrum(rounded).values[-1] < 0
+
+
 def test_the_floor_is_that_of_the_kernels_own_precision():
     found = spectrum(jax.numpy.asarray(K, jax.numpy.bfloat16))
     assert found.floor == 6 * 2**-7 * found.values[0]
@@ -98,6 +108,8 @@ def test_ridge_regression_is_scikit_learns():
         (lambda: spectrum(K[:3]), "square"),
         (lambda: spectrum(ROOT[:, :6]), "not symmetric"),
         (lambda: spectrum(K * np.nan), "not finite"),
+        (lambda: spectrum(K - 9 * np.eye(6)), "an eigenvalue below 0"),
+        (lambda: kernel_regression(-K, Y, K), "an eigenvalue below 0"),
         (lambda: spectrum(K).effective_dimension(0), "above 0"),
         (lambda: alignment(K, Y[:4]), "one row for each of the 6 examples"),
         (lambda: alignment(K, np.ones(6)), "constant over the examples"),

@@ -452,7 +452,7 @@ def batch_normalized(p, x):
         (lambda p, x: x @ p, X, {"outputs": "all"}, "outputs must be"),
         (lambda p, x: x @ p, X, {"method": "fast"}, "method must be"),
         (lambda p, x: x @ p, X, {"memory": "much"}, "memory must be bytes"),
-        (lambda p, x: x @ p, X, {"memory": 100}, "the kernel itself takes"),
+        (lambda p, x: x @ p, X, {"memory": 100}, "kernel itself takes .* B, .* memory= .100 B."),
         (lambda p, x: x @ p, X, {"method": "products", "by_layer": True}, "by layer need"),
         (lambda p, x: x @ p, X, {"by_layer": True, "out": "K.zarr"}, "out= takes one kernel"),
     ],

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int, PyTree
 
 from whytrain.errors import UserError
 from whytrain.kernels.function import examples, function
-from whytrain.kernels.plan import bytes_of
+from whytrain.kernels.plan import bytes_of, in_words
 from whytrain.measures.arrays import as_float64
 from whytrain.measures.loss import told
 
@@ -97,8 +97,8 @@ class Model:
         needed, room = 8 * (entries + gradients * self.size), bytes_of(memory)
         if needed > room:
             raise UserError(
-                f"this takes about {needed / 2**20:.0f} MiB ({self.indices} outputs, {self.size} "
-                f"parameters), more than memory= ({room / 2**20:.0f} MiB); take fewer points or a "
+                f"this takes about {in_words(needed)} ({self.indices} outputs, {self.size} "
+                f"parameters), more than memory= ({in_words(room)}); take fewer points or a "
                 "lower order, hierarchy_along in place of the whole hierarchy, or more memory"
             )
 

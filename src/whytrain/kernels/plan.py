@@ -37,7 +37,7 @@ class Plan:
     def __str__(self) -> str:
         costs = ", ".join(f"{name} {count:.2g}" for name, count in self.operations.items())
         lines = [
-            f"{self.method}, {self.points} examples a block, {self.memory / 2**20:.0f} MiB",
+            f"{self.method}, {self.points} examples a block, {in_words(self.memory)}",
             f"operations: {costs}",
             *(f"{name}: {what}" for name, what in self.how.items()),
             *self.notes,
@@ -63,6 +63,18 @@ def bytes_of(memory: Any) -> int:
     if count < 1 or isinstance(memory, bool):
         raise UserError(f"memory must be bytes, such as '1GiB' or 1073741824, got {memory!r}")
     return count
+
+
+def in_words(count: float) -> str:
+    """A number of bytes as a reader takes it in.
+
+    Example:
+        >>> in_words(300), in_words(1536), in_words(2**31)
+        ('300 B', '1.5 KiB', '2048.0 MiB')
+    """
+    if count < 2**10:
+        return f"{count:.0f} B"
+    return f"{count / 2**10:.1f} KiB" if count < 2**20 else f"{count / 2**20:.1f} MiB"
 
 
 @dataclass(frozen=True)
@@ -126,8 +138,8 @@ def choose(
         chosen = min(able, key=lambda name: costs[name].operations, default="products")
     if not points[chosen]:
         raise UserError(
-            f"method {chosen!r} needs {costs[chosen].need(1) / 2**20:.0f} MiB for one example, and "
-            f"memory= leaves {want.memory / 2**20:.0f} MiB beside the result; raise it"
+            f"method {chosen!r} needs {in_words(costs[chosen].need(1))} for one example, and "
+            f"memory= leaves {in_words(want.memory)} beside the result; raise it"
         )
     return Plan(
         method=chosen,
@@ -154,8 +166,8 @@ def choose_jacobian(names: Sequence[str], parameters: int, outputs: int, want: W
     points = _points(cost, outputs, want)
     if not points:
         raise UserError(
-            f"the gradients of one example need {need(1) / 2**20:.0f} MiB, and memory= leaves "
-            f"{want.memory / 2**20:.0f} MiB beside the result; raise it"
+            f"the gradients of one example need {in_words(need(1))}, and memory= leaves "
+            f"{in_words(want.memory)} beside the result; raise it"
         )
     how = dict.fromkeys(names, "Jacobian")
     return Plan("jacobian", points, int(need(points)), {"jacobian": cost.operations}, how)

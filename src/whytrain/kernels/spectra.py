@@ -12,6 +12,7 @@ from whytrain.errors import UserError
 from whytrain.measures.arrays import as_float64
 
 Matrix = Float[np.ndarray, "n n"]
+_APART = 1e-4  # of the largest number: what float32 may leave between a kernel and its like
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,14 @@ def spectrum(kernel: Numeric) -> Spectrum:
         kernel: Square and symmetric but for rounding, as `tangent_kernel` gives it.
 
     Raises:
-        UserError: It is not, or not finite.
+        UserError: It is not, has an eigenvalue below 0, or is not finite.
 
     Example:
         >>> spectrum(np.array([[2.0, 1.0], [1.0, 2.0]])).condition
         3.0
     """
     values = np.linalg.eigvalsh(check_kernel(kernel))[::-1]
-    return Spectrum(values, float(len(values) * _epsilon(kernel) * np.abs(values).max()))
+    return Spectrum(values, _floor(kernel, values))
 
 
 def alignment(kernel: Numeric, targets: Numeric, *, centered: bool = True) -> float:
@@ -132,7 +133,8 @@ def similarity(one: Numeric, other: Numeric, *, centered: bool = True) -> float:
             raise UserError(
                 "a kernel or the targets are constant over the examples; centered=False"
             )
-    return float((K * L).sum() / (np.linalg.norm(K) * np.linalg.norm(L)))
+    found = (K * L).sum() / (np.linalg.norm(K) * np.linalg.norm(L))
+    return float(np.clip(found, -1, 1))  # rounding may leave it just outside
 
 
 @dataclass(frozen=True)
@@ -208,7 +210,8 @@ def kernel_regression(
         initial_others: `f_0(x)`.
 
     Raises:
-        UserError: Shapes do not fit, a number is not finite, or the regularization is below 0.
+        UserError: Shapes do not fit, a number is not finite, or the regularization or an eigenvalue
+            is below 0.
 
     Example:
         >>> kernel_regression(2 * np.eye(2), np.array([1.0, 3.0]), np.array([[1.0, 1.0]]))
@@ -226,7 +229,7 @@ def kernel_regression(
     start_others = _outputs(initial_others, (len(rows), *y.shape[1:]), "initial_others")
     values, vectors = np.linalg.eigh(K)
     shifted = values + len(K) * regularization
-    known = shifted > len(K) * _epsilon(kernel) * np.abs(values).max()
+    known = shifted > _floor(kernel, values)
     inverse = np.divide(1, shifted, out=np.zeros_like(shifted), where=known)
     weights = (vectors * inverse) @ (vectors.T @ (y - start))
     return start_others + rows @ weights
@@ -243,9 +246,22 @@ def check_kernel(kernel: Numeric) -> Matrix:
         raise UserError(f"a kernel of one batch is square, got the shape {found.shape}")
     if not np.isfinite(found).all():
         raise UserError("the kernel holds numbers that are not finite")
-    if np.abs(found - found.T).max() > 1e-4 * np.abs(found).max():
+    if np.abs(found - found.T).max() > _APART * np.abs(found).max():
         raise UserError("the kernel is not symmetric; is it between two batches?")
     return (found + found.T) / 2
+
+
+def _floor(kernel: Numeric, values: np.ndarray) -> float:
+    """What rounding leaves of an eigenvalue that is 0; refuse what is farther below 0 than that."""
+    largest = float(np.abs(values).max())
+    floor = len(values) * _epsilon(kernel) * largest
+    if values.min() < -max(floor, _APART * largest):
+        raise UserError(
+            f"the kernel has an eigenvalue below 0 ({values.min():.3g}; the largest is "
+            f"{values.max():.3g}), and products of gradients have none; is it the difference of "
+            "two kernels?"
+        )
+    return floor
 
 
 def _spectral_norm(kernel: Matrix) -> float:

@@ -23,7 +23,7 @@ from whytrain.kernels.function import (
     precision,
     precision_of,
 )
-from whytrain.kernels.plan import Plan, Wanted, bytes_of, choose, choose_jacobian
+from whytrain.kernels.plan import Plan, Wanted, bytes_of, choose, choose_jacobian, in_words
 from whytrain.kernels.program import Program, Signals, block, program
 from whytrain.kernels.pytorch import Module, is_module, parameters
 
@@ -179,8 +179,8 @@ def _beside(memory: int, result: int, out: Any) -> int:
     """The bytes that the result leaves over."""
     if out is None and result > memory / 2:
         raise UserError(
-            f"the kernel itself takes {result / 2**20:.0f} MiB, more than half of memory= "
-            f"({memory / 2**20:.0f} MiB); raise it, take outputs='trace', or give out='K.zarr'"
+            f"the kernel itself takes {in_words(result)}, more than half of memory= "
+            f"({in_words(memory)}); raise it, take outputs='trace', or give out='K.zarr'"
         )
     return memory if out is not None else memory - result
 
