@@ -27,6 +27,7 @@ RESULTS = ROOT / "whytrain-results"
 FONT = Path(ziamath.__file__).parent / "fonts" / "STIXTwoMath-Regular.ttf"
 LINK = re.compile(r"(\]\()([^)\s#]+)((?:#[^)\s]*)?\))")
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([([])(.*?)\\[)\]]</\1>', re.DOTALL)
+WORDLESS = re.compile(r"<(pre|code|math|script)\b.*?</\1>|<[^>]*>", re.DOTALL)
 LANGUAGES = {".py": "python", ".sh": "sh", ".toml": "toml"}
 PACKAGES = (
     "commands", "gaussian", "landscapes", "networks", "data", "dynamics", "testing", "lab",
@@ -69,7 +70,7 @@ def on_page_markdown(markdown, page, config, files):
 
 
 def on_page_content(content, page, config, files):
-    """Set the formulas."""
+    """Set the formulas, and see that none is left as it was written."""
     converter = math_core.LatexToMathML()
 
     def formula(match):
@@ -83,7 +84,13 @@ def on_page_content(content, page, config, files):
             raise PluginError(f"{page.file.src_uri}: {tex}: {error}") from error
         return f'<div class="formula">{found}</div>' if apart else found
 
-    return FORMULA.sub(formula, content)
+    # In tables a bar within code is written with a backslash, which Markdown leaves there.
+    content = re.sub(r"<code>[^<]*</code>", lambda m: m[0].replace("\\|", "|"), content)
+    content = FORMULA.sub(formula, content)
+    if left := re.search(r"\$\S|\S\$|\*\*|\\[a-z(\[]", WORDLESS.sub("", content)):
+        place = f"{page.file.src_uri}: {WORDLESS.sub('', content)[left.start() :][:60]!r}"
+        raise PluginError(f"{place} is shown as written; has $$ an empty line on both sides?")
+    return content
 
 
 def _page(config, place: str, content: str) -> File:
