@@ -57,6 +57,14 @@ def test_no_words_show_the_help(call):
     assert "Usage: whytrain" in out
 
 
+@pytest.mark.parametrize("words", [(), ("measure",)])
+def test_what_a_command_does_is_told_whole_in_80_columns(words, call):
+    _, out, _ = call(*words, "--help")
+    _, commands = out.split("Commands:\n")
+    assert all(line.endswith((".", "?")) and "..." not in line for line in commands.splitlines())
+    assert max(map(len, out.splitlines())) <= 80
+
+
 def test_run_prints_one_json_document(call):
     status, out, err = call("run", WALK, "--set", "steps=9", "--runs", 30, "--seed", 2, "--json")
     assert (status, err) == (0, "")

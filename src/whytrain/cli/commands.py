@@ -110,7 +110,7 @@ def list_studies(
         ),
     ] = None,
 ) -> None:
-    """List the studies; of one, its experiments and claims; of an experiment, its settings."""
+    """List the studies, or what a study or an experiment holds."""
     if study is None:
         from whytrain.cli import overview
 
@@ -253,7 +253,10 @@ def sweep(
     scheduler: Scheduler = None,
     as_json: Json = False,
 ) -> Status:
-    """Run one experiment on a grid of settings; go on where an earlier call stopped."""
+    """Run one experiment on a grid of settings, or go on with it.
+
+    What an earlier call computed is not computed again.
+    """
     from whytrain.cli.progress import LiveProgress
 
     with LiveProgress(_where(workers, scheduler)) as progress:
@@ -287,7 +290,7 @@ def sweep(
 def new(
     file: Annotated[Path, typer.Argument(metavar="FILE.py", help="The file; it must be new.")],
 ) -> None:
-    """Write a study of one file that runs and is explained: to put your question in its place."""
+    """Write a study of one file, to put your question in its place."""
     from whytrain.cli.new_study import new_study
 
     new_study(file)
@@ -323,7 +326,10 @@ def query(
         Path | None, typer.Option(metavar="FILE", help="Write all rows there, as Parquet.")
     ] = None,
 ) -> None:
-    """Show the finished settings of a run directory as a table: filter it, sort it, export it."""
+    """Show the finished settings of a run directory as a table.
+
+    Rows may be chosen by a condition, and sorted. --limit is for the screen alone.
+    """
     from whytrain import lab, studies
     from whytrain.cli import tables
 
@@ -344,7 +350,10 @@ def verify(
     ] = None,
     as_json: Json = False,
 ) -> Status:
-    """Check every checksum of a run directory, and compute some pieces again, bit for bit."""
+    """Check all checksums of a run directory, and some pieces anew.
+
+    What is computed again must be the same, bit for bit.
+    """
     from whytrain import lab, studies
 
     if sample < 0:
@@ -367,7 +376,10 @@ def draw_report(
         Path, typer.Argument(metavar="DIR", help="A run directory, or one that holds several.")
     ],
 ) -> Status:
-    """Draw the report of a run directory again; of several, a page that leads to their reports."""
+    """Draw the report of a run directory again.
+
+    Of a directory that holds several: a page that leads to their reports.
+    """
     from whytrain import lab, report, studies
     from whytrain.cli import tables
 
@@ -406,7 +418,10 @@ def measure_ste(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure a straight-through estimator: does it go downhill, and where can it rest?"""
+    """Measure a straight-through estimator: does it go downhill?
+
+    And where can it rest?
+    """
     from whytrain import measures
     from whytrain.cli import tables
 

@@ -47,7 +47,7 @@ def network(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write the page there.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a trained network: all that applies to it, on one page."""
+    """Measure a trained network: all that applies, on one page."""
     from whytrain import measures, portraits
     from whytrain.cli import measure_tables
 

@@ -34,7 +34,7 @@ def optimizers(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Compare optimizers on your own training, each as well tuned as the other."""
+    """Compare optimizers on your own training, equally well tuned."""
     from whytrain import lab
     from whytrain._files import check_place
     from whytrain._user_code import calling, find_callable
