@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from whytrain.errors import UserError
 from whytrain.studies.neyshabur2019 import trends
 
 GROUPS = [np.log(np.array([2.0, 2.2])), np.log(np.array([4.0, 4.1])), np.log(np.array([8.0, 8.3]))]
@@ -23,3 +24,9 @@ def test_a_power_of_the_width_is_found():
     found = trends.slope([1, 2, 4], GROUPS)
     assert found.low < 1 < found.high
     assert found.value == pytest.approx(1.0, abs=0.05)
+
+
+def test_two_widths_have_a_power_and_one_has_none():
+    assert trends.slope([1, 2], GROUPS[:2]).value == pytest.approx(1.0, abs=0.1)
+    with pytest.raises(UserError, match="needs two widths"):
+        trends.slope([2, 2], GROUPS[:2])
