@@ -43,6 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(end.__context__, BrokenPipeError):
             return _unread()
         raise
+    if arguments is None and status == Status.INTERRUPTED:
+        # Threads of XLA may still compute, and crash where the interpreter takes itself apart.
+        sys.stderr.flush()
+        os._exit(status)
     return status
 
 
