@@ -170,8 +170,16 @@ def _as(text: str, letters: str, meant: str) -> str:
 
 
 def _function(match: re.Match[str]) -> str:
+    """A function's name, with the spaces around it that the converter gives operators alone."""
     name = match[1]
-    return rf"\{name} " if name in _KNOWN else rf"\operatorname{{{name}}} "
+    if name not in _KNOWN:
+        return rf"\operatorname{{{name}}} "
+    if name in ("max", "min"):
+        return rf"\{name} "
+    before, after = match.string[: match.start()].rstrip(), match.string[match.end() :].lstrip()
+    left = r"\," if re.search(r"[\w)\]}]$", before) else ""
+    right = r"\," if re.match(r"[\w\\]", after) else ""
+    return rf"{left}\{name}{right} "
 
 
 def _letter(match: re.Match[str]) -> str:
