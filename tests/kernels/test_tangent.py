@@ -96,6 +96,12 @@ def test_a_parameter_that_is_not_used_has_no_part():
     assert parts["w"].any()
 
 
+def test_whole_numbers_beside_others_are_numbers():
+    x = np.arange(8).reshape(2, 4)
+    found = tangent_kernel(multilayer, PARAMS, X, x)
+    np.testing.assert_array_equal(found, tangent_kernel(multilayer, PARAMS, X, x.astype(float)))
+
+
 def test_blocks_that_fit_a_small_memory_give_the_same():
     whole = tangent_kernel(multilayer, PARAMS, X)
     for method in METHODS:
@@ -265,65 +271,7 @@ def test_many_generated_networks(made):
     agrees(made)
 
 
-# -- parameters in several places -------------------------------------------------------------
-
-
-def in_one_vector(p, x):
-    """Weights and biases in one vector."""
-    return jnp.tanh(x @ p["flat"][:12].reshape(4, 3) + p["flat"][12:15])
-
-
-def biases_repeated(p, x):
-    """Steps with parts of an array, which holds one bias twice."""
-    biases = jnp.broadcast_to(p["bias"], (2, 4))
-    return jax.lax.scan(lambda h, b: (jnp.tanh(h @ p["square"] + b), None), x, biases)[0]
-
-
-def bias_in_a_loop(p, x):
-    """A sum made before a loop, to which all steps add a bias."""
-    h = x @ p["square"]
-
-    def step(c, _):
-        return jnp.tanh(c + (h + p["bias"])), None
-
-    return jax.lax.scan(step, jnp.zeros_like(h), None, length=3)[0]
-
-
-def column_and_row(p, x):
-    """Biases that have a number in common."""
-    h = jnp.tanh(x @ p["other"] + p["square"].T[0])
-    return jnp.tanh(h @ p["other"] + p["square"][1])
-
-
-def two_layouts(p, x):
-    return jnp.tanh(x @ p["other"] + p["square"].reshape(16)[:4]) * 2 @ p["other"] + p["square"][1]
-
-
-def bias_of_two_convolutions(p, x):
-    """One in groups, one in none."""
-    bias, images = p["bias"][:, None, None], jnp.tile(x.reshape(-1, 1, 2, 2), (1, 4, 1, 1))
-    a, b = p["square"].reshape(4, 1, 2, 2), p["other"].reshape(4, 4, 1, 1)
-    h = jax.lax.conv_general_dilated(images, a, (1, 1), "SAME", feature_group_count=4) + bias
-    return (jax.lax.conv_general_dilated(jnp.tanh(h), b, (1, 1), "SAME") + bias).mean((2, 3))
-
-
-@pytest.mark.parametrize(
-    "f",
-    [
-        in_one_vector,
-        biases_repeated,
-        bias_in_a_loop,
-        column_and_row,
-        two_layouts,
-        bias_of_two_convolutions,
-    ],
-)
-def test_parameters_in_several_places(f):
-    rng = np.random.default_rng(0)
-    shapes = {"flat": 15, "bias": 4, "square": (4, 4), "other": (4, 4)}
-    params = {name: rng.normal(size=shape) for name, shape in shapes.items()}
-    found = tangent_kernel(f, params, X[:3], method="structured")
-    assert gap(found, by_jacobian(f, params, X[:3])) < 1e-14
+# -- what changes between two calls -----------------------------------------------------------
 
 
 class Scaled:

@@ -379,6 +379,19 @@ def test_what_cannot_be_cut_into_batches_is_told():
         hessian_trace(bowl, np.ones(2), batch=8)
 
 
+@pytest.mark.parametrize("batch", [1, 16, 60])
+def test_a_mean_with_weights_of_the_classes_is_told_where_the_first_batch_has_one_class(batch):
+    rng = np.random.default_rng(1)
+    x, y, weights = rng.normal(size=(60, 4)), np.repeat([0, 1], 30), np.array([1.0, 5.0])
+
+    def weighted(w, x, y):
+        losses, each = jax.nn.softplus((1 - 2 * y) * (x @ w)), jnp.asarray(weights)[y]
+        return (each * losses).sum() / each.sum()
+
+    with pytest.raises(UserError, match="must be a mean over examples"):
+        top_eigenvalue(weighted, rng.normal(size=4), x, y, batch=batch)
+
+
 def test_a_smallest_eigenvalue_of_zero_converges_as_far_as_rounding_lets_it():
     """Three directions of twelve: the others are flat, as those of most networks."""
     x = np.random.default_rng(0).standard_normal((40, 3))

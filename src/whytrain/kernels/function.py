@@ -118,8 +118,11 @@ class _Call:
         return self.f(jax.tree.unflatten(self.structure, leaves), batch)
 
 
-def examples(x: Any, dtype: Any, name: str) -> np.ndarray:
+def examples(x: Any, dtype: Any, name: str, like: np.ndarray | None = None) -> np.ndarray:
     """A batch of inputs, finite, in the precision of the network.
+
+    Whole numbers stay what they are, for they may be places in a table, unless `like` is given and
+    holds others.
 
     Raises:
         UserError: It is none.
@@ -135,7 +138,8 @@ def examples(x: Any, dtype: Any, name: str) -> np.ndarray:
             f"{name} must be a batch of one example or more (the first axis counts them), got the "
             f"shape {array.shape}"
         )
-    if jnp.issubdtype(array.dtype, jnp.floating):
+    beside_others = like is not None and like.dtype.kind == "f"
+    if jnp.issubdtype(array.dtype, jnp.floating) or beside_others:
         array = array.astype(dtype, copy=False)
         if not np.isfinite(array).all():
             count = int((~np.isfinite(array)).sum())

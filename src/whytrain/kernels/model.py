@@ -39,7 +39,7 @@ class Model:
     def of(cls, f: Any, params: PyTree, x: Any, x_test: Any = None) -> "Model":
         """Check a function and what it is called with."""
         x = examples(x, np.float64, "x")
-        x_test = None if x_test is None else examples(x_test, np.float64, "x_test")
+        x_test = None if x_test is None else examples(x_test, np.float64, "x_test", like=x)
         if x_test is not None and x_test.shape[1:] != x.shape[1:]:
             raise UserError(
                 f"examples of x_test must have the shape of those of x, {x.shape[1:]}, got "

@@ -189,7 +189,7 @@ def _inputs(use: Use, dtype: Any) -> Array:
 def _gradient(inputs: Array, signal: Array) -> Array:
     """`sum_t inputs[t, g, i] signal[o, t, g, k]` for every output `o`; a bias has one input."""
     if inputs.size == 1:
-        return (inputs * signal).sum(axis=1)
+        return (inputs * signal).sum(axis=1)[:, :, None]
     outputs, places, groups, _ = signal.shape
     # A product of two matrices for each group, inputs first: XLA copies the signals alone.
     rows = signal.transpose(2, 1, 0, 3).reshape(groups, places, -1)
@@ -259,11 +259,13 @@ def program(
     closed = jax.make_jaxpr(single)(*leaves, example)
     shapes = tuple(leaf.shape for leaf in leaves)
     outputs = math.prod(closed.out_avals[0].shape)
-    rest = frozenset(range(len(leaves)))
-    if layers:
-        seen = _look(Program(closed, shapes, (), (), frozenset(), outputs), leaves, example)
-        rest = frozenset(seen.opaque | {use.leaf for use in seen.uses}) - understood(seen)
-    seen = _look(Program(closed, shapes, (), (), rest, outputs), leaves, example)
+    rest = frozenset(() if layers else range(len(leaves)))
+    while True:
+        seen = _look(Program(closed, shapes, (), (), rest, outputs), leaves, example)
+        more = frozenset(seen.opaque | {use.leaf for use in seen.uses}) - understood(seen)
+        if not more:
+            break
+        rest |= more  # and look again: a bias that was added to its layer is added to none now
     uses = tuple(use._replace(inputs=None, scale=None) for use in seen.uses)
     return Program(closed, shapes, uses, tuple(seen.outputs), rest, outputs)
 

@@ -219,7 +219,7 @@ def kernel_regime(
     if test is not None:
         if not isinstance(test, tuple | list) or len(test) != 2:
             raise UserError("test must be a pair: inputs, and their targets")
-        others = examples(test[0], dtype, "test inputs")
+        others = examples(test[0], dtype, "test inputs", like=x)
         if others.shape[1:] != x.shape[1:]:
             raise UserError(
                 f"test inputs must be like inputs, of shape {x.shape[1:]}, got {others.shape[1:]}"

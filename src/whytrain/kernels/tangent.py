@@ -109,7 +109,7 @@ def tangent_kernel(
     dtype = precision_of(params)
     with precision(dtype):
         a = examples(x1, dtype, "x1")
-        b = a if x2 is None else examples(x2, dtype, "x2")
+        b = a if x2 is None else examples(x2, dtype, "x2", like=a)
         if a.shape[1:] != b.shape[1:] or a.dtype != b.dtype:
             raise UserError(f"x1 and x2 must be alike, got {_kind(a)} and {_kind(b)}")
         found = network(f, params, a, dtype)

@@ -16,6 +16,7 @@ from whytrain._computes import Computed, computes
 from whytrain.errors import UserError
 from whytrain.measures.arrays import a
 from whytrain.measures.loss import (
+    across,
     check_examples,
     check_finite,
     check_loss,
@@ -162,7 +163,8 @@ def check_parts(found: Trained, data: tuple, batch: int | None) -> tuple:
         if batch is None:
             check_examples(found.loss, found.arrays, first, value)
         else:
-            check_mean(found.loss, found.arrays, first)
+            for part in (first, cast(across(data, batch), jnp.float64)):
+                check_mean(found.loss, found.arrays, part)
     return first
 
 

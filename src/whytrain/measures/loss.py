@@ -149,6 +149,16 @@ def check_examples(loss: Callable[..., Any], params: PyTree, data: tuple, whole:
         )
 
 
+def across(data: tuple, batch: int) -> tuple:
+    """As many examples as a part has, or a few more, from all over the data.
+
+    What is sorted by class has one class in its first part.
+    """
+    count, wanted = len(jax.tree.leaves(data)[0]), max(batch, 8)
+    step = max(count // wanted, 1)
+    return jax.tree.map(lambda leaf: leaf[::step][:wanted], data)
+
+
 def check_mean(loss: Callable[..., Any], params: PyTree, part: tuple) -> None:
     """Look whether the loss of some examples is the mean of the losses of their halves."""
     count = len(jax.tree.leaves(part)[0])

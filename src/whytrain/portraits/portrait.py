@@ -220,7 +220,10 @@ def portrait(
     before, after = (list(one.layers) for one in networks)
     measured = deep(*networks, inputs, labels, quantile=quantile, test=test)
     x, y = as_float64(inputs, "the inputs"), as_float64(labels, "the labels").astype(np.int64)
-    few, fresh = (x[:sample], y[:sample]), test and (test[0], np.asarray(test[1]).astype(np.int64))
+    few = x[:sample], y[:sample]
+    fresh = test and (
+        as_float64(test[0], "the test inputs"), np.asarray(test[1]).astype(np.int64),
+    )  # fmt: skip
     search: dict[str, int] = {"seed": seed, "most": products}
     return Portrait(
         deep=measured,
