@@ -11,6 +11,7 @@ import pytest
 
 from whytrain.dynamics import (
     GradientDescent,
+    GradientFlow,
     NormalizedGradientDescent,
     NormalizedGradientFlow,
     OptaxMethod,
@@ -20,7 +21,7 @@ from whytrain.dynamics import (
     warm_up,
 )
 from whytrain.errors import UnstableStepWarning, UserError
-from whytrain.gaussian import Quadrature
+from whytrain.gaussian import ESTIMATORS, Quadrature, step
 from whytrain.landscapes import (
     Landscape,
     Outcome,
@@ -327,3 +328,65 @@ def test_a_landscape_a_run():
 def test_lists_that_are_not_one_a_run_are_refused(scapes, words):
     with pytest.raises(UserError, match=words):
         simulate(scapes, GradientDescent(0.25), np.zeros(3), 5)
+
+
+def test_a_flow_ends_at_its_time_whatever_is_saved():
+    flow, start = GradientFlow(), np.array([1.0])
+    found = simulate(Bowl(), flow, start, 3.7, observables=("loss",))
+    assert found.time.values[-1] == 3.7
+    assert found.final.values[0] == pytest.approx(math.exp(-3.7), rel=1e-6)
+    np.testing.assert_array_equal(found.final, simulate(Bowl(), flow, start, 3.7).final)
+
+
+def test_what_is_watched_is_watched_to_the_end():
+    starts = jax.tree.map(lambda leaf: leaf[:20], orders())
+    watched = simulate(NETWORK.on_sphere(), NORMALIZED, starts, 2000, extremes=("loss",))
+    assert (watched.steps == 2000).all()
+
+
+def test_runs_with_landscapes_of_their_own_are_judged_by_their_own():
+    """The second teacher bears the steps, the first does not; whatever stands first."""
+    teachers = [SharedFilter(np.array([1.0, 0.0]), np.array(a)) for a in ([10.0, 10.0], [0.1, 0.2])]
+    starts = Weights(np.array([[0.6, 0.8]] * 2), np.array([[0.3, 0.1]] * 2))
+    method = NormalizedGradientDescent(0.5)
+    with pytest.warns(UnstableStepWarning):
+        found = simulate(teachers, method, starts, 40).outcome.values
+    with pytest.warns(UnstableStepWarning):
+        turned = simulate(teachers[::-1], method, starts, 40).outcome.values
+    assert found.tolist() == turned[::-1].tolist()
+    assert found[0] == Outcome.DIVERGED != found[1]
+
+
+@pytest.mark.parametrize("sizes", [-0.1, Weights(-0.1, 0.1), lambda step: 0.1 - 0.01 * step])
+def test_step_sizes_below_zero_are_refused(sizes):
+    with pytest.raises(UserError, match="step sizes must be 0 or more, got -0"):
+        simulate(NETWORK.on_sphere(), NormalizedGradientDescent(sizes), orders(3), 50)
+
+
+def test_a_filter_that_never_moves_is_bound_for_nowhere():
+    method = NormalizedGradientDescent(Weights(0.0, 0.1))
+    found = simulate(NETWORK.on_sphere(), method, orders(20), 300)
+    assert (found.steps == 300).all()
+    np.testing.assert_allclose(found.final_angle, orders(20).angle, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["approx_sign", "clipped_relu"])
+def test_a_filter_at_the_teacher_s_or_opposite_stays_in_float32(name):
+    landscape = SharedFilter(np.array([1.0, 0.0]), np.ones(1), step(ESTIMATORS[name]))
+    for filters in ([1.0, 0.0], [-1.0, 0.0]):
+        wide, narrow = (
+            np.asarray(landscape.grad(Weights(np.array(filters, dtype), np.ones(1, dtype))).filter)
+            for dtype in (np.float64, np.float32)
+        )
+        np.testing.assert_allclose(narrow, wide, atol=2e-6)
+
+
+def test_what_would_be_lost_of_observables_and_starts_is_told():
+    start = np.ones(2)
+    for observables in ({"least_loss": jnp.sum}, {"turn": lambda x: jnp.exp(1j * x)}):
+        with pytest.raises(UserError, match=r"cannot be named|must be real"):
+            simulate(Bowl(), GradientDescent(0.1), start, 3, observables=observables)
+    with pytest.raises(UserError, match="some are masked"):
+        simulate(Bowl(), GradientDescent(0.1), np.ma.array(start, mask=[0, 1]), 3)
+    with pytest.raises(UserError, match="must be a whole number"):
+        warm_up(0.1, 0.2, True)

@@ -10,7 +10,8 @@ from scipy import stats
 
 import quick
 from landscapes.cases import teacher
-from whytrain.dynamics import NormalizedGradientDescent, simulate
+from whytrain.dynamics import GradientDescent, NormalizedGradientDescent, simulate
+from whytrain.errors import UserError
 from whytrain.gaussian import Quadrature, ReLU
 from whytrain.gaussian.relu import arc_cosine
 from whytrain.landscapes import Outcome, SharedFilter, SphereOrder, SphereReduction, Weights
@@ -158,6 +159,56 @@ def test_the_saddle_s_angle_is_the_formula_s(k):
         assert float(arc_cosine(landscape.saddle_angle)) == pytest.approx(level, abs=1e-14)
         assert landscape.saddle_angle >= math.pi / 2
         assert landscape.settled(landscape.saddle_angle).overlap == pytest.approx(0, abs=1e-13)
+
+
+TURNING = (
+    lambda x: x**2 - 1 + 0.3 * x,
+    lambda x: x**2,
+    lambda x: x**2 - 1 + 0.5 * (x**3 - 3 * x),
+    lambda x: jnp.cos(2 * x),
+)
+
+
+@pytest.mark.parametrize("activation", TURNING)
+@pytest.mark.parametrize("output", quick.only([(1.0, 1.0), (1.0, -1.0), (1.0,)], [(1.0, 1.0)]))
+def test_a_covariance_that_turns_has_points_between(activation, output):
+    """Against the loss of the best output weights, looked at all over the angles."""
+    landscape = SharedFilter(np.eye(3)[0], np.array(output), Quadrature(activation))
+    angles = np.linspace(0, math.pi, 501)[1:-1]
+    order = landscape.on_sphere()
+    filters = np.stack([np.cos(angles), np.sin(angles), 0 * angles], axis=1)
+    best = order.settled_output(np.array(output), angles[:, None])
+    losses = np.asarray(jax.vmap(landscape.loss)(Weights(filters, best)))
+    rises = np.diff(losses) > 0
+    ends = {0.0: True, math.pi: not rises[-1]}  # whether it is a minimum
+    turns = {angles[i + 1]: rises[i + 1] for i in np.flatnonzero(np.diff(rises))} | ends
+    points = order.critical_points()
+    assert len(points) == len(turns)
+    for point in points:
+        near = min(turns, key=lambda angle: abs(angle - point.params.angle))
+        assert abs(near - point.params.angle) < 7e-3
+        assert (point.kind != "saddle") == turns[near]
+        assert (point.kind == "global") == (point.loss < 1e-12)
+        gradient = order.slope(SphereOrder(*map(jnp.asarray, point.params)))
+        assert max(map(abs, map(float, gradient))) < 1e-8
+    with pytest.raises(UserError, match="turns in between"):
+        _ = order.existence_threshold
+
+
+@pytest.mark.parametrize(
+    ("activation", "steps", "code"),
+    [(ReLU(), 2000, Outcome.GLOBAL), (Quadrature(jnp.tanh, nodes=4), 20, Outcome.UNDECIDED)],
+)
+def test_a_teacher_s_filter_may_have_any_length(activation, steps, code):
+    landscape = SharedFilter(np.array([2.0, 0.0]), np.array([1.0, 0.5]), activation)
+    starts = Weights(np.array([[1.0, 1.0]]), np.array([[0.5, 0.5]]))
+    ended = simulate(landscape, GradientDescent(0.1), starts, steps)
+    assert ended.outcome.values.tolist() == [code]
+
+
+def test_one_patch_of_a_rectifier_has_no_saddle_beside_the_opposite_filter():
+    draws = np.random.default_rng(0).normal(size=60)
+    assert all(SphereReduction.of_sums(1, a, a**2, ReLU()).saddle_angle is None for a in draws)
 
 
 @pytest.mark.parametrize("k", quick.only([4, 25, 100], [4, 100]))

@@ -86,6 +86,8 @@ def checked_starts(landscape: Landscape, starts: PyTree, dtype: Any = np.float64
             f"runs in each field, got {_said(starts)}"
         )
     try:
+        if any(np.ma.is_masked(leaf) for leaf in jax.tree.leaves(starts)):
+            raise TypeError("some are masked; leave those runs out")
         starts = jax.tree.map(np.asarray, starts)
         if any(np.iscomplexobj(leaf) for leaf in jax.tree.leaves(starts)):
             raise TypeError("complex numbers; give real and imaginary part apart")
@@ -195,12 +197,14 @@ def checked_observables(
                 raise UserError(
                     f"observable {name!r} must be a function of the parameters, got {function!r}"
                 )
-            if name in _RESULTS or name.startswith("final"):
+            if name in _RESULTS or name.startswith(("final", "least_", "rise_")):
                 raise UserError(f"an observable cannot be named {name!r}, as another result is")
             one = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), starts)
             said = _shape_of(f"observable {name!r} cannot take one of the starts", function, one)
             if not isinstance(said, jax.ShapeDtypeStruct):
                 raise UserError(f"observable {name!r} must be one number, got {_shapes(said)}")
+            if jnp.issubdtype(said.dtype, jnp.complexfloating):
+                raise UserError(f"observable {name!r} must be real; take real and imaginary apart")
         return observables
     if isinstance(observables, str) or not all(isinstance(n, str) for n in _list(observables)):
         raise UserError(

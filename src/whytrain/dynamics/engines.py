@@ -16,7 +16,7 @@ from whytrain.dynamics.gradients import Gradient
 from whytrain.dynamics.methods import Flow, Method, StepSize
 from whytrain.dynamics.own import Own
 from whytrain.dynamics.saved import Observe, Saved
-from whytrain.dynamics.schedules import largest, table
+from whytrain.dynamics.schedules import extent, table
 from whytrain.dynamics.stopping import Stop, WithStop, inner_state, stopped
 from whytrain.errors import UserError
 from whytrain.landscapes import Landscape, Outcome, Reduction, VectorStep, Weights
@@ -236,7 +236,11 @@ def engine_of(
     steps = int(steps)
     sizes, proof = method.step_sizes(), None
     if method.rule is not None and sizes is not None:
-        most = largest_sizes(sizes, steps)
+        least, most = size_extents(sizes, steps)
+        lowest, top = min(jax.tree.leaves(least)), min(jax.tree.leaves(most))
+        if lowest < min(0, -1e-12 * top):  # a schedule that comes down to 0 may miss it by rounding
+            raise UserError(f"step sizes must be 0 or more, got {lowest:.6g}")
+        early = early and top > 0  # what never moves is bound for nowhere
         double = jax.tree.leaves(starts)[0].dtype == np.float64
         if isinstance(given, Reduction) and double and not stop:
             step = given.vector_step(method.rule, pair(most), extremes)
@@ -264,9 +268,11 @@ def _load(landscape: Landscape, method: Method) -> tuple[int, int]:
     return gradient.samples(), sum(leaf.size * leaf.dtype.itemsize for leaf in kept)
 
 
-def largest_sizes(sizes: StepSize, steps: int) -> PyTree:
-    """The largest value of each schedule over the whole run."""
-    return jax.tree.map(lambda schedule: largest(schedule, steps), sizes, is_leaf=callable)
+def size_extents(sizes: StepSize, steps: int) -> tuple[PyTree, PyTree]:
+    """The smallest and the largest value of each schedule over the whole run."""
+    leaves, structure = jax.tree.flatten(sizes, is_leaf=callable)
+    least, most = zip(*(extent(leaf, steps) for leaf in leaves), strict=True)
+    return structure.unflatten(least), structure.unflatten(most)
 
 
 def _as_numbers(sizes: Weights) -> Weights:

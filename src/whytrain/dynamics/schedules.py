@@ -55,15 +55,15 @@ def warm_up(first: float, second: float, steps: int) -> WarmUp:
     """Two stages: `first` while `step < steps`, then `second` (Liu et al. 2019, Section 3).
 
     Raises:
-        UserError: A step size is not a finite number >= 0, or `steps` is negative.
+        UserError: A step size is not a finite number >= 0, or `steps` is no whole number >= 0.
 
     Example:
         >>> schedule = warm_up(0.25, 1.0, steps=10)
         >>> float(schedule(9)), float(schedule(10))
         (0.25, 1.0)
     """
-    if steps < 0:
-        raise UserError(f"steps of a warm-up must be 0 or more, got {steps}")
+    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 0:
+        raise UserError(f"steps of a warm-up must be a whole number, 0 or more, got {steps!r}")
     return WarmUp(_size("first", first), _size("second", second), np.int64(steps))
 
 
@@ -86,21 +86,28 @@ def table(
     return np.concatenate(parts)[: stop - start].astype(np.float64)
 
 
-def largest(schedule: Schedule | Float[Numeric, ""], steps: int) -> float:
-    """The largest of the first `steps` step sizes; those of an unknown schedule are all looked at.
+def extent(schedule: Schedule | Float[Numeric, ""], steps: int) -> tuple[float, float]:
+    """The smallest and the largest of the first `steps` step sizes.
+
+    Those of an unknown schedule are all looked at.
 
     Example:
-        >>> largest(warm_up(0.25, 1.0, steps=10), 10), largest(warm_up(0.25, 1.0, steps=10), 11)
-        (0.25, 1.0)
+        >>> extent(warm_up(0.25, 1.0, steps=10), 10), extent(warm_up(0.25, 1.0, steps=10), 11)
+        ((0.25, 0.25), (0.25, 1.0))
     """
     if isinstance(schedule, WarmUp):
         early, late = int(schedule.steps), steps - int(schedule.steps)
         stages = ((schedule.first, early), (schedule.second, late))
-        return max(float(size) for size, taken in stages if taken > 0)
-    if isinstance(schedule, Constant) or not callable(schedule):
-        return float(table(schedule, 0, 1)[0])
-    starts = range(0, steps, _WINDOW)
-    return max(float(table(schedule, a, min(a + _WINDOW, steps)).max()) for a in starts)
+        sizes = [float(size) for size, taken in stages if taken > 0]
+    elif isinstance(schedule, Constant) or not callable(schedule):
+        sizes = [float(table(schedule, 0, 1)[0])]
+    else:
+        windows = (
+            table(schedule, first, min(first + _WINDOW, steps))
+            for first in range(0, steps, _WINDOW)
+        )
+        sizes = [float(of(window)) for window in windows for of in (np.min, np.max)]
+    return min(sizes), max(sizes)
 
 
 _PART = 4096

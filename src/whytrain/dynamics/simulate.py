@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, Int, PyTree
+from jaxtyping import Array, Bool, Int, PyTree
 
 from whytrain import _process
 from whytrain.dynamics import arguments
@@ -63,8 +63,8 @@ def simulate(
             the parameters that are numbers.
         times: When to save: steps (times, for a flow). Default: 0 and up to 64 log-spaced ones.
         early: Whether a run may stop inside a region that is proved to lead to one minimum.
-            Default: only where nothing is saved over time and there is no `stop`. What is saved of
-            a run that has ended is NaN from then on.
+            Default: only where nothing is saved or watched and there is no `stop`. What is saved of
+            a run that has ended is NaN from then on. Runs of several landscapes never do.
         extremes: Observables of the landscape (`landscape.observables()`) to watch at every step:
             the least value on the way is `least_NAME`, the largest rise in one step `rise_NAME`.
         stop: Ends each run at the first point at which a number is at or below its value, such as
@@ -135,8 +135,9 @@ def _ended(
 ) -> xr.Dataset:  # fmt: skip
     """What `simulate` gives, for arguments that have been looked at."""
     runs, wide = count(starts), jax.tree.leaves(starts)[0].dtype == np.float64
-    early = not (functions or stop) if early is None else bool(early)
-    stable = _warn_if_unstable(landscape, method, steps)
+    early = not (functions or stop or extremes) if early is None else bool(early)
+    early = early and not own.landscapes  # a proof is of one of them
+    unstable = _unstable(own.landscapes or (landscape,), method, steps)
     given, landscape, method = landscape, as_arrays(landscape), as_arrays(method)
     own = own._replace(landscapes=tuple(map(as_arrays, own.landscapes)))
     observe = Observe(functions, landscape, starts)
@@ -160,9 +161,9 @@ def _ended(
     final, codes, taken, saved = joined(parts)
     codes = np.where(codes == STOPPED, Outcome.UNDECIDED, codes)
     codes = np.where(codes == Outcome.UNDECIDED, _settled(landscape, own, final, codes), codes)
-    if not stable:  # a run that ended where it was told to is no run that never settled
-        lost = (codes == Outcome.UNDECIDED) & (saved.get("stopped", 0) == 0)
-        codes = np.where(lost, Outcome.DIVERGED, codes)
+    # A run that ended where it was told to is no run that never settled.
+    lost = unstable & (codes == Outcome.UNDECIDED) & (saved.get("stopped", 0) == 0)
+    codes = np.where(lost, Outcome.DIVERGED, codes)
     ended = _dataset(final, codes.astype(np.int8), taken, saved, times, landscape, method, steps)
     if stop:
         ended.stopped.attrs |= _reasons(stop)
@@ -173,30 +174,34 @@ def log_times(steps: float, count: int = 64) -> np.ndarray:
     """Zero and up to `count` log-spaced whole steps, the last one `steps`.
 
     Example:
-        >>> log_times(100, count=3).tolist()
-        [0, 1, 10, 100]
+        >>> log_times(100, count=3).tolist(), log_times(3.7, count=3).tolist()
+        ([0, 1, 10, 100], [0.0, 1.0, 2.0, 3.7])
     """
     if steps < 2:
         return np.array([0, steps])
-    return np.unique(np.concatenate([[0], np.geomspace(1, steps, count).round().astype(int)]))
+    whole = np.geomspace(1, steps, count).round()
+    found = np.unique([0, *whole[whole < steps], steps])
+    return found.astype(int) if steps == int(steps) else found
 
 
-def _warn_if_unstable(landscape: Landscape, method: Method | Flow, steps: float) -> bool:
-    """Whether the step size at the end of the run is stable; says so if it is not."""
+def _unstable(
+    landscapes: Sequence[Landscape], method: Method | Flow, steps: float
+) -> Bool[np.ndarray, " one"]:
+    """Of each landscape, whether the step size at the end of the run is unstable; says so."""
     sizes = method.step_sizes()
     if isinstance(method, Flow) or method.rule is None or sizes is None:
-        return True
+        return np.array([False])
     end = int(steps) - 1
     last = jax.tree.map(lambda size: float(table(size, end, end + 1)[0]), sizes, is_leaf=callable)
-    if landscape.stable(method.rule, last):
-        return True
-    warnings.warn(
-        f"step sizes {last} are unstable: the linearized update at the global minimum does not "
-        "contract; runs that never settle count as diverged; take smaller steps",
-        UnstableStepWarning,
-        stacklevel=4,
-    )
-    return False
+    found = np.array([not one.stable(method.rule, last) for one in landscapes])
+    if found.any():
+        warnings.warn(
+            f"step sizes {last} are unstable: the linearized update at the global minimum does not "
+            "contract; runs that never settle count as diverged; take smaller steps",
+            UnstableStepWarning,
+            stacklevel=4,
+        )
+    return found
 
 
 def _settled(landscape: Landscape, own: Own, final: PyTree, codes: np.ndarray) -> np.ndarray:

@@ -156,7 +156,12 @@ def _on_range(turn: Scalar) -> Scalar:
 
 
 def _away_from_zero(x: Array) -> Array:
-    return jnp.where(jnp.abs(x) < 1e-300, 1e-300, x)
+    return jnp.where(jnp.abs(x) < least(x), least(x), x)
+
+
+def least(x: Float[Numeric, "..."]) -> float:
+    """A number that takes the place of zero in a divisor: 2e-300 in float64, 1e-30 in float32."""
+    return 1e8 * float(jnp.finfo(jnp.result_type(x, float)).tiny)
 
 
 def panels(

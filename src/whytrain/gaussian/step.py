@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 
 from whytrain.gaussian.activation import Activation, Scalar
 from whytrain.gaussian.estimators import Estimator, PiecewiseConstant
-from whytrain.gaussian.quadrature import CUTOFF, panels
+from whytrain.gaussian.quadrature import CUTOFF, least, panels
 
 DENSITY = 1 / math.sqrt(2 * math.pi)  # of a standard normal at 0
 
@@ -127,10 +127,10 @@ class StepPiecewise(Step):
     ) -> tuple[Scalar, Scalar]:
         """The class docstring's vector, along the filter and across it."""
         del radius_star
-        cos, sin = jnp.cos(angle), jnp.sin(angle)
-        own = jnp.zeros_like(sin)
+        cos, sin = jnp.cos(angle), _sine(angle)
+        own, cot = jnp.zeros_like(sin), cos / jnp.maximum(sin, least(sin))
         for place, height in self.surrogate.jumps:
-            share = 0.5 if place == 0 else ndtr(place / radius * (cos / sin))
+            share = 0.5 if place == 0 else ndtr(place / radius * cot)
             own = own + height * _density(place / radius) * share
         star = DENSITY * self.passed(radius * sin)
         return own + star * cos, star * sin
@@ -173,9 +173,9 @@ class StepQuadrature(Step):
     ) -> tuple[Scalar, Scalar]:
         """`E x mu'(radius x) Phi(x cot)` and `sin K(radius sin) phi(0)`."""
         del radius_star
-        cos, sin = jnp.cos(angle), jnp.sin(angle)
-        safe = jnp.where(sin == 0, 1e-300, sin)
-        turn = 9 * jnp.abs(safe / jnp.where(cos == 0, 1e-300, cos))
+        cos, sin = jnp.cos(angle), _sine(angle)
+        safe = jnp.maximum(sin, least(sin))
+        turn = 9 * jnp.abs(safe / jnp.where(cos == 0, least(cos), cos))
         along = self._line(
             lambda x: x * self.backward(radius * x) * ndtr(x * (cos / safe)), radius, (-turn, turn)
         )
@@ -185,7 +185,7 @@ class StepQuadrature(Step):
         self, f: Callable[[Array], Array], radius: Scalar, ends: tuple[Scalar, ...] = ()
     ) -> Array:
         """`E f(x)`; where the radius is zero, that of the surrogate's two sides of zero."""
-        radius = jnp.maximum(radius, 1e-300)
+        radius = jnp.maximum(radius, least(radius))
         own = [jnp.asarray(self.kinks) / radius]  # in one operation: there may be a thousand
         own += [side * rung / radius for side in (-1, 1) for rung in _LADDER]
         fixed = [0.0, -3.0, 3.0]
@@ -207,6 +207,11 @@ def step(estimator: Estimator) -> Step:
     if isinstance(estimator.derivative, PiecewiseConstant):
         return StepPiecewise(estimator.derivative)
     return StepQuadrature(estimator.derivative, estimator.kinks)
+
+
+def _sine(angle: Scalar) -> Scalar:
+    """That of an angle in [0, pi], which is not negative; float32 rounds pi up."""
+    return jnp.maximum(jnp.sin(angle), 0.0)
 
 
 def _density(x: Scalar) -> Scalar:

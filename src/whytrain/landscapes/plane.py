@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int
 from whytrain._types import Numeric
 from whytrain.errors import UserError
 from whytrain.gaussian import Activation, StepPiecewise
+from whytrain.gaussian.quadrature import least
 from whytrain.landscapes.landscape import CriticalPoint, at_each
 from whytrain.landscapes.outcome import Outcome
 from whytrain.landscapes.profile import SphereOrder
@@ -45,7 +46,7 @@ def turn(x: Float[Numeric, ""], y: Float[Numeric, ""]) -> Float[Array, ""]:
         ...     print(f"{float(turn(-2.0, 1e-310)):.6f}")
         3.141593
     """
-    flat = jnp.abs(y) < 1e-300
+    flat = jnp.abs(y) < least(y)
     return jnp.where(flat, jnp.where(x < 0, jnp.pi, 0.0), jnp.arctan2(jnp.abs(y), x))
 
 

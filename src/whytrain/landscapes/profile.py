@@ -3,6 +3,7 @@
 import functools
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -11,12 +12,15 @@ from jaxtyping import Float, Int
 
 from whytrain._lazy import later
 from whytrain._types import Numeric
+from whytrain.errors import UserError
 from whytrain.gaussian import Activation
-from whytrain.landscapes.landscape import CriticalPoint, at_each
+from whytrain.landscapes.landscape import CriticalPoint, Kind, at_each
 from whytrain.landscapes.outcome import Outcome
 from whytrain.landscapes.reduction import Reduction
 
 optimize = later("scipy.optimize")
+
+_GRID = np.linspace(0, math.pi, 201)  # angles among which turns of a function are looked for
 
 
 class SphereOrder(NamedTuple):
@@ -112,55 +116,121 @@ class AngleProfile(Reduction):
 
     @property
     def existence_threshold(self) -> float:
-        """The `S^2/A` below which a minimum at angle `pi` exists.
+        """The `S^2/A` below which a minimum at angle `pi` exists, if `covariance` only falls.
 
         `-C(pi) (V + M k) / (M (V - C(pi)))`; for ReLU `(k + pi - 1) / pi`. Infinite for an odd
         activation, whose opposite filter is as good as the teacher's.
+
+        Raises:
+            UserError: The covariance rises somewhere.
         """
+        if self._bends:
+            raise UserError(
+                "existence_threshold is of activations whose covariance falls from angle 0 to pi, "
+                "and this one's turns in between; ask critical_points()"
+            )
         if self.mean_square < 1e-15:
             return math.inf
         c = self.opposite_covariance
         return -c * self.stiffness / (self.mean_square * (self.variance - c))
 
-    @functools.cached_property
-    def saddle_angle(self) -> float | None:
-        """The angle of the saddle between the two basins, or None where there is one basin only.
+    @property
+    def _level(self) -> float:
+        """The covariance at which the best output weights have no overlap with the teacher's.
 
-        It solves `C(angle) (A - T) = -V T` with `T = M S^2 / (V + M k)`. For ReLU that is
-        `g(angle) = (A - pi q) / (A - q)` with `q = S^2 / (k + pi - 1)`.
+        It solves `C (A - T) = -V T` with `T = M S^2 / (V + M k)`.
         """
         t = self.mean_square * self.total_star**2 / self.stiffness
-        level = -self.variance * t / (self.power_star - t)
-        if self.opposite_covariance >= level:
+        return float(-self.variance * t / (self.power_star - t))
+
+    @functools.cached_property
+    def saddle_angle(self) -> float | None:
+        """The first angle at which the best output weights have no overlap with the teacher's.
+
+        That of the saddle between the two basins, or None where there is one basin only, if
+        `covariance` only falls. For ReLU it solves `g(angle) = (A - pi q) / (A - q)` with
+        `q = S^2 / (k + pi - 1)`.
+        """
+        if self._bends:
+            return min(self._crossings(), default=None)
+        if self.opposite_covariance >= self._level - 1e-12 * float(self.variance):
             return None
+        return self._crossing(0.0, math.pi)
+
+    def _crossing(self, low: float, high: float) -> float:
+        """The angle between two others at which the overlap changes its sign."""
         root = optimize.brentq(
-            lambda x: float(self._covariances(x)) - level, 0.0, math.pi, xtol=1e-15
+            lambda x: float(self._covariances(x)) - self._level, low, high, xtol=1e-15
         )
         return float(np.asarray(root))
 
+    def _crossings(self) -> list[float]:
+        """All angles at which it does."""
+        above = self._covariances(_GRID) > self._level
+        return [self._crossing(_GRID[i], _GRID[i + 1]) for i in np.flatnonzero(np.diff(above))]
+
+    @functools.cached_property
+    def _bends(self) -> list[float]:
+        """Angles inside of (0, pi) at which `covariance` turns; none of a monotone activation."""
+        rise = at_each(self._rise, _GRID[1:-1])
+        sure = np.abs(rise) > 1e-8 * np.abs(rise).max()  # the rest is rounding
+        angles, up = _GRID[1:-1][sure], rise[sure] > 0
+        turns = [angles[i : i + 2] for i in np.flatnonzero(np.diff(up))]
+        return [
+            float(optimize.brentq(lambda x: float(at_each(self._rise, np.array([x]))[0]), *turn))
+            for turn in turns
+        ]
+
     def critical_points(self) -> Sequence[CriticalPoint]:
-        """All critical points: angle 0, angle `pi`, and the saddle where there is one."""
-        points = [CriticalPoint("global", self.settled(0.0), 0.0), self._opposite()]
+        """All critical points: angle 0, angle `pi`, and those in between.
+
+        In between the slope `-u C'` of the loss vanishes: with `u` at the saddle, and with `C'`
+        where `covariance` turns. The loss is convex in the output weights, so that a minimum
+        over the angle is a minimum and a maximum a saddle.
+        """
+        if self._bends:
+            return self._points_of_bends()
+        kind: Kind = "spurious" if self.settled(math.pi).overlap < 0 else "saddle"
+        points = [CriticalPoint("global", self.settled(0.0), 0.0), self._opposite(kind)]
         if self.saddle_angle is not None:
             saddle = self.settled(self.saddle_angle)._replace(overlap=np.float64(0.0))
             points.append(CriticalPoint("saddle", saddle, self._settled_loss(saddle)))
         return points
 
-    def _opposite(self) -> CriticalPoint:
+    def _points_of_bends(self) -> list[CriticalPoint]:
+        """Those of a covariance that turns: the signs of the slope between them tell the kinds."""
+        between = np.sort([*self._bends, *self._crossings()])
+        apart = np.diff(between, prepend=0.0) > 1e-5  # roots that are one but for rounding
+        angles = np.array([0.0, *between[apart], math.pi])
+        middles = (angles[1:] + angles[:-1]) / 2
+        slope = -self.settled(middles).overlap * at_each(self._rise, middles)
+        falls, rises = [slope[0] > 0, *(slope < 0)], [*(slope > 0), slope[-1] < 0]
+        kinds: list[Kind] = [
+            "spurious" if f and r else "saddle" for f, r in zip(falls, rises, strict=True)
+        ]
+        points = [CriticalPoint("global", self.settled(0.0), 0.0), self._opposite(kinds[-1])]
+        for angle, kind in zip(angles[1:-1], kinds[1:-1], strict=True):
+            place = self.settled(angle)
+            points.append(self._named(CriticalPoint(kind, place, self._settled_loss(place))))
+        return points
+
+    def _named(self, point: CriticalPoint) -> CriticalPoint:
+        """A minimum whose loss is 0 is a global one."""
+        best = point.loss < 1e-12 * self.power_star
+        return replace(point, kind="global") if best else point
+
+    def _opposite(self, kind: Kind) -> CriticalPoint:
         """The critical point at angle `pi`."""
         place = self.settled(math.pi)
-        loss = self._settled_loss(place)
-        kind = "spurious" if place.overlap < 0 else "saddle"
-        if loss < 1e-12 * self.power_star:
-            kind = "global"
+        point = self._named(CriticalPoint(kind, place, self._settled_loss(place)))
         # Near pi the loss changes by overlap * C': fit -C' = first * gap + second * gap^2.
         h = 1e-3
         near, far = -at_each(self._rise, math.pi - np.array([h, 2 * h]))
         first, second = (4 * near - far) / (2 * h), (far - 2 * near) / (2 * h**2)
         if abs(first) > 1e-5:
-            return CriticalPoint(kind, place, loss)
+            return point
         flat = SphereOrder(np.float64(-1.0), np.float64(0.0), np.float64(0.0))
-        return CriticalPoint(kind, place, loss, flat, float(-place.overlap * second / 3))
+        return replace(point, degenerate=flat, cubic=float(-place.overlap * second / 3))
 
     def _settled_loss(self, place: SphereOrder) -> float:
         """The loss of the best output weights at their angle."""

@@ -27,6 +27,9 @@ def _vector(value: ArrayLike) -> Array | np.ndarray:
     return value if isinstance(value, jax.Array) else np.asarray(value, dtype=np.float64)
 
 
+_ONE = 1e-9  # how far from one a length of one may be
+
+
 class SharedFilter(Landscape):
     r"""Student and teacher with one filter `v` shared by `k` Gaussian patches `Z_j` of length `p`.
 
@@ -73,8 +76,8 @@ class SharedFilter(Landscape):
             value = getattr(self, name)
             if isinstance(value, np.ndarray) and (value.ndim != 1 or not np.isfinite(value).all()):
                 raise UserError(f"{name} must be a finite vector, got {value!r}")
-        if isinstance(self.filter_star, np.ndarray) and not np.any(self.filter_star):
-            raise UserError("filter_star must not be zero: a zero filter has no direction")
+            if isinstance(value, np.ndarray) and not np.any(value):
+                raise UserError(f"{name} must not be zero: there would be nothing to learn")
         if self.shortcut is not None and np.shape(self.shortcut) != np.shape(self.filter_star):
             raise UserError(
                 f"shortcut must have the filter's shape {np.shape(self.filter_star)}, "
@@ -198,7 +201,7 @@ class SharedFilter(Landscape):
             UserError: The teacher's filter does not have length one.
         """
         length = float(np.linalg.norm(self.filter_star))
-        if abs(length - 1) > 1e-9:
+        if abs(length - 1) > _ONE:
             raise UserError(
                 f"filter_star must have length 1 on the sphere, got {length:.6g}; divide it by that"
             )
@@ -229,8 +232,12 @@ class SharedFilter(Landscape):
 
         As for the reduction, and the output weights must be at the point's own, to 1 % of the
         teacher's length. Under an activation with a `degree` the filter may have any length: it
-        is divided by it, and the output weights multiplied by `length^degree`.
+        is divided by it, and the output weights multiplied by `length^degree`; a teacher's too.
+        Of other activations nothing is known where the teacher's filter is not of length one.
         """
+        length = float(np.linalg.norm(self.filter_star))
+        if abs(length - 1) > _ONE:
+            return self._outcome_of_length(params, length)
         reduction = self.on_sphere()
         degree = self.activation.degree
         if degree is not None:
@@ -244,6 +251,15 @@ class SharedFilter(Landscape):
         held = (gap < 0.05 * size) | (codes == Outcome.DIVERGED)
         return np.where(held, codes, Outcome.UNDECIDED).astype(np.int8)
 
+    def _outcome_of_length(self, params: Weights, length: float) -> Int[np.ndarray, " run"]:
+        """That of a teacher whose filter has another length than one."""
+        degree, star = self.activation.degree, np.asarray(self.filter_star) / length
+        if degree is None:
+            finite = np.all([np.isfinite(leaf).all(axis=1) for leaf in params], axis=0)
+            return np.where(finite, Outcome.UNDECIDED, Outcome.DIVERGED).astype(np.int8)
+        output = np.asarray(self.output_star) * length**degree
+        return SharedFilter(star, output, self.activation, self.shortcut).outcome(params)
+
     def stable(self, rule: Rule, step_sizes: Weights | Float[Numeric, ""]) -> bool:
         """Whether normalized descent contracts at the global minimum; of other rules: True."""
         return rule != NORMALIZED_DESCENT or self.on_sphere().stable(rule, step_sizes)
@@ -256,7 +272,10 @@ class SharedFilter(Landscape):
         Raises:
             UserError: The teacher's filter does not have length one.
         """
-        return [self._lift(point) for point in self.on_sphere().critical_points()]
+        points = self.on_sphere().critical_points()
+        if self.p == 1:  # the sphere is two points
+            points = [point for point in points if point.params.angle in (0.0, np.pi)]
+        return [self._lift(point) for point in points]
 
     def _lift(self, point: CriticalPoint) -> CriticalPoint:
         """A critical point of the reduction as weights of the network."""

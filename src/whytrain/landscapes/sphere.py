@@ -191,7 +191,7 @@ class SphereReduction(AngleProfile):
 
     @functools.cached_property
     def _opposite_kind(self) -> str:
-        return self._opposite().kind
+        return self.critical_points()[1].kind
 
 
 class ProvedBasins(eqx.Module):
