@@ -33,6 +33,8 @@ from whytrain.lab import (
     estimate_rate_difference,
     estimate_slope,
     every_run,
+    in_every_run,
+    in_most_runs,
     largest,
 )
 from whytrain.lab.verdicts import word
@@ -330,6 +332,16 @@ CELLS = Cells([Cell(None, xr.Dataset({"x": ("run", [1.0, 2.0])}))])
 def test_a_part_that_measures_nothing_or_not_that_is_told(measure, rule, told):
     with pytest.raises(UserError, match=told):
         claim(measure, rule).judge(CELLS)
+
+
+@pytest.mark.parametrize("part", [in_every_run, in_most_runs])
+def test_what_is_neither_true_nor_false_has_not_held(part):
+    for values in ([math.nan] * 200, [0.5] * 200, ["True"] * 200, [1.0] * 199 + [-1.0]):
+        with pytest.raises(UserError, match="values are not; compare numbers with a threshold"):
+            part(lambda cells, values=values: values, "ok").findings(CELLS)
+    for values in ([True] * 200, [1.0] * 200, np.ones((100, 2), int)):
+        [found] = part(lambda cells, values=values: values, "ok").findings(CELLS)
+        assert (found.word, found.estimate.runs) == ("supported", 200)
 
 
 def test_how_far_an_interval_is_from_where_its_verdict_would_turn():
