@@ -220,6 +220,7 @@ def test_filters_and_sorting(done):
     rows = query(table(done), "steps > 1 and kind == 'coin'", "mean", descending=True)
     assert rows["steps"].tolist() == [3, 2]
     assert list(query(table(done), columns=["steps"]).columns) == ["steps"]
+    assert (len(query(table(done), "1 < 2")), len(query(table(done), "1 > 2"))) == (6, 0)
 
 
 @pytest.mark.parametrize(
@@ -228,6 +229,10 @@ def test_filters_and_sorting(done):
         ({"condition": "stepz > 1"}, "cannot use the condition 'stepz > 1': .*the columns are"),
         ({"condition": "steps >"}, "cannot use the condition"),
         ({"condition": "@__import__('os')"}, "cannot use the condition"),
+        ({"condition": "steps - 1"}, "must be true or false of each row.*'steps - 1' is not"),
+        ({"condition": "[1, 2]"}, "must be true or false of each row"),
+        ({"condition": "steps"}, "must be true or false of each row"),
+        ({"condition": "a = steps > 1"}, "must be true or false of each row"),
         ({"sort": "man"}, "there is no column 'man'; did you mean 'mean'"),
         ({"columns": ["zzz"]}, "there is no column 'zzz'; the columns are steps, kind"),
     ],

@@ -298,16 +298,29 @@ def query(
             raise UserError(f"there is no column {name!r}{hint}")
     if condition:
         try:
-            rows = rows.query(condition, engine="python")
+            kept = rows.eval(condition, engine="python")
         except Exception as error:  # whatever pandas makes of it
             words = " ".join(str(error).split()) or type(error).__name__
             known = ", ".join(map(str, rows.columns))
             raise UserError(
                 f"cannot use the condition {condition!r}: {words}; the columns are {known}"
             ) from error
+        rows = rows[_truths(condition, kept, rows)]
     if sort:
         rows = rows.sort_values(sort, ascending=not descending, kind="stable")
     return rows if columns is None else rows.filter(items=list(columns))
+
+
+def _truths(condition: str, kept: Any, rows: "pd.DataFrame") -> np.ndarray:
+    """Whether each row is kept; numbers would choose rows by their places."""
+    found = np.asarray(kept)
+    if found.dtype == object and all(isinstance(value, bool | np.bool) for value in found.ravel()):
+        found = found.astype(bool)  # a column of them may be one of objects
+    if found.dtype != bool or found.shape not in ((), (len(rows),)):
+        raise UserError(
+            f"a condition must be true or false of each row, as 'k > 1' is; {condition!r} is not"
+        )
+    return np.broadcast_to(found, len(rows))
 
 
 def export(rows: "pd.DataFrame", *, csv: Path | None = None, parquet: Path | None = None) -> None:
