@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import math
 import uuid
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from whytrain.lab import (
     run_sweep,
     sweep_cost,
     table,
+    told,
     verify,
 )
 from whytrain.lab import open as open_sweep
@@ -150,6 +152,41 @@ def test_the_dataset_is_read_when_it_is_used(done):
     assert results.attrs["runs"] == 120
     # what `open` looked at to learn the names is there; nothing was read twice
     assert results["mean"].isel(steps=0).values.shape == (2,)
+
+
+def summarized(place, summarize):
+    """A sweep of three cells whose results are what a function of the steps gives."""
+    [walk] = toy.study.experiments
+    mine = dataclasses.replace(walk, summarize=lambda dataset, settings: summarize(settings.steps))
+    source = dataclasses.replace(
+        studies.source(TOY), load=lambda _: dataclasses.replace(toy.study, experiments=(mine,))
+    )
+    content = {"experiment": f"{TOY}/walk", "runs": 2, "grid": {"steps": [1, 2, 3]}}
+    return run_sweep(make_plan(content, lambda _: source), place)
+
+
+@pytest.mark.parametrize("bad", [1, 2, 3])
+def test_where_others_are_numbers_a_sentence_is_no_number(bad, tmp_path):
+    def summarize(steps):
+        number = told([math.inf if steps == bad else 7.0])
+        return {
+            "end": {"mean": number}, "path": [number, 1.0], "none": told([math.nan]),
+            "rate": "unknown" if steps == bad else 0.5, "word": "abc"[steps - 1],
+        }  # fmt: skip
+
+    summarized(tmp_path, summarize)
+    rows, found = table(tmp_path), open_sweep(tmp_path)
+    assert Sweep.open(tmp_path).results(Sweep.open(tmp_path).keys[bad - 1])["end"] == {
+        "mean": "nothing, without 1 of 1 that are not finite"
+    }
+    for values in (rows["end_mean"], found.end_mean, found.path[:, 0]):
+        assert np.sum(np.isnan(np.asarray(values, dtype=float))) == 1
+    assert found.path[:, 1].values.tolist() == [1.0] * 3
+    assert rows["none"].isna().all()
+    assert np.isnan(found.none).all()
+    assert rows["rate"].dtype == found.rate.dtype == np.float64
+    assert rows["word"].tolist() == found.word.values.tolist() == ["a", "b", "c"]
+    assert len(query(rows, "end_mean < 9", sort="end_mean")) == 2
 
 
 def test_indexing_before_and_after_reading_agree(done):

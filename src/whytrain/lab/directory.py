@@ -22,6 +22,7 @@ from xarray.core import indexing
 import whytrain
 from whytrain._files import write_together
 from whytrain.errors import UserError, nearest
+from whytrain.lab.experiment import NOT_FINITE
 from whytrain.lab.settings import Scalar
 from whytrain.lab.store import Record, Store, piece_files
 from whytrain.lab.tasks import Source, Task, from_record
@@ -206,11 +207,13 @@ class Sweep:
         """Give the finished cells as rows: settings of the axes, and results that are one value."""
         import pandas as pd
 
-        rows = [
-            {**values, **single_values(results)}
+        found = [
+            (values, single_values(results))
             for values, key in zip(self.settings(), self.keys, strict=True)
             if (results := self.results(key)) is not None
         ]
+        alike = _of_one_kind([results for _, results in found])
+        rows = [{**values, **results} for (values, _), results in zip(found, alike, strict=True)]
         names = [name for axis in self.axes for name in axis.names]
         return pd.DataFrame(rows) if rows else pd.DataFrame(columns=names)
 
@@ -373,11 +376,18 @@ def flatten(results: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         if isinstance(value, Mapping):
             flat |= flatten(value, name)
         elif isinstance(value, list):
-            array = _rectangle(value)
+            array = _rectangle(_without_sentences(value))
             flat |= {} if array is None else {name: array}
         else:
-            flat[name] = value
+            flat[name] = _without_sentences(value)
     return flat
+
+
+def _without_sentences(value: Any) -> Any:
+    """None in place of the words for a number that is not finite, which other cells have."""
+    if isinstance(value, list):
+        return [_without_sentences(item) for item in value]
+    return None if isinstance(value, str) and NOT_FINITE.search(value) else value
 
 
 def single_values(results: Mapping[str, Any]) -> dict[str, Any]:
@@ -391,6 +401,20 @@ def single_values(results: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in flatten(results).items()
         if np.ndim(value) == 0
     }
+
+
+def _of_one_kind(cells: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """NaN in place of a word where other cells have a number, so that a column can be sorted."""
+    numeric = {
+        name
+        for results in cells
+        for name, value in results.items()
+        if isinstance(value, int | float) and not math.isnan(value)
+    }
+    return [
+        {k: math.nan if k in numeric and isinstance(v, str) else v for k, v in results.items()}
+        for results in cells
+    ]
 
 
 def _rectangle(value: list[Any]) -> np.ndarray | None:
@@ -421,8 +445,9 @@ class _Cells:
         found: dict[str, Any] = {}
         for number in [*finished[::step], *finished[-1:]]:
             for name, value in (self.results(number) or {}).items():
-                if found.get(name) is None:
-                    found[name] = value
+                before = found.get(name)
+                if before is None or (isinstance(before, str) and value is not None):
+                    found[name] = value  # a number, where there is one
         return found
 
 
@@ -451,7 +476,7 @@ class _Result(BackendArray):
         value = (self.cells.results(number) or {}).get(self.name)
         if self.dtype == object:
             return value
-        if value is None or np.shape(value) != self.inner:
+        if value is None or isinstance(value, str) or np.shape(value) != self.inner:
             return np.full(self.inner, np.nan)
         return np.asarray(value, dtype=np.float64)
 

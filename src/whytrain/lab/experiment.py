@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from whytrain.lab.store import Checkpoints
 RUNS = "runs"  # what stands among the settings of a grid for how many runs there are
 FEW = 64  # places along an axis that are told one by one
 DRAWN = 1 << 22  # numbers drawn at a time
+NOT_FINITE = re.compile(r"without \d+ of \d+ that are not finite$")  # how `told` says so
 
 
 @dataclass(frozen=True)
