@@ -189,6 +189,30 @@ def test_where_others_are_numbers_a_sentence_is_no_number(bad, tmp_path):
     assert len(query(rows, "end_mean < 9", sort="end_mean")) == 2
 
 
+@pytest.mark.parametrize(
+    ("results", "message"),
+    [
+        (
+            {"steps": 7},
+            "the result 'steps' has the name of the setting 'steps'; give the result another",
+        ),
+        ({"h_low": 1, "h": {"low": 3}}, "two results are named 'h_low' in tables; give one"),
+        ({"h": {"estimate": 1, "low": [1, 2]}, "h_low": 3}, "two results are named 'h_low'"),
+    ],
+)
+def test_no_result_takes_the_place_of_a_setting_or_of_another_result(results, message, tmp_path):
+    summarized(tmp_path, lambda steps: results)
+    for read in (table, open_sweep):
+        with pytest.raises(UserError, match=message):
+            read(tmp_path)
+
+
+def test_a_result_may_say_a_setting_again(tmp_path):
+    summarized(tmp_path, lambda steps: {"steps": steps, "twice": 2 * steps})
+    assert table(tmp_path).to_dict("list") == {"steps": [1, 2, 3], "twice": [2, 4, 6]}
+    assert open_sweep(tmp_path).twice.sel(steps=3) == 6
+
+
 def test_indexing_before_and_after_reading_agree(done):
     lazy, read = open_sweep(done), open_sweep(done).load()
     for index in (

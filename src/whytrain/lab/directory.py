@@ -208,7 +208,7 @@ class Sweep:
         import pandas as pd
 
         found = [
-            (values, single_values(results))
+            (values, apart(single_values(results), values))
             for values, key in zip(self.settings(), self.keys, strict=True)
             if (results := self.results(key)) is not None
         ]
@@ -366,6 +366,9 @@ def flatten(results: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     Returns:
         One level of names; lists of numbers as arrays.
 
+    Raises:
+        UserError: If two results have one name then.
+
     Example:
         >>> flatten({"rate": {"estimate": 0.5, "low": 0.4}, "outcomes": {"global": 3}})
         {'rate': 0.5, 'rate_low': 0.4, 'outcomes_global': 3}
@@ -374,13 +377,38 @@ def flatten(results: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in results.items():
         name = prefix if key == "estimate" and prefix else f"{prefix}_{key}" if prefix else key
         if isinstance(value, Mapping):
-            flat |= flatten(value, name)
+            new = flatten(value, name)
         elif isinstance(value, list):
             array = _rectangle(_without_sentences(value))
-            flat |= {} if array is None else {name: array}
+            new = {} if array is None else {name: array}
         else:
-            flat[name] = _without_sentences(value)
+            new = {name: _without_sentences(value)}
+        if twice := flat.keys() & new.keys():
+            raise UserError(
+                f"two results are named {min(twice)!r} in tables; give one of them another name in "
+                "summarize"
+            )
+        flat |= new
     return flat
+
+
+def apart(results: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The results that do not only say a setting again.
+
+    Args:
+        results: The results of a cell, on one level.
+        settings: The settings that stand beside them.
+
+    Raises:
+        UserError: If a result has the name of a setting, and is something else.
+    """
+    for name in results.keys() & settings.keys():
+        if not np.array_equal(results[name], settings[name]):
+            raise UserError(
+                f"the result {name!r} has the name of the setting {name!r}; give the result "
+                "another name in summarize"
+            )
+    return {name: value for name, value in results.items() if name not in settings}
 
 
 def _without_sentences(value: Any) -> Any:
@@ -430,12 +458,13 @@ class _Cells:
 
     def __init__(self, sweep: Sweep) -> None:
         self.sweep = sweep
+        self.settings = list(sweep.settings())
         self.shape = tuple(len(axis.points) for axis in sweep.axes)
         self.results = functools.cache(self._read)
 
     def _read(self, number: int) -> dict[str, Any] | None:
         results = self.sweep.results(self.sweep.keys[number])
-        return None if results is None else flatten(results)
+        return None if results is None else apart(flatten(results), self.settings[number])
 
     def examples(self) -> dict[str, Any]:
         """One value of every result that some finished cells have."""

@@ -231,7 +231,10 @@ class Reproduction(Shown):
         }
 
     def table(self) -> "pd.DataFrame":
-        """Give the finished settings as rows: experiment, runs, settings, single results."""
+        """Give the finished settings as rows: experiment, runs, settings, single results.
+
+        A result that has the name of a setting is named `NAME_result`.
+        """
         import pandas as pd
 
         rows = []
@@ -240,7 +243,9 @@ class Reproduction(Shown):
                 experiment = self.study.experiment(request.experiment)
                 results = jsonable(experiment.results(cell.data, cell.settings))
                 asked = {"experiment": experiment.name, "runs": cell.runs}
-                rows.append(asked | as_dict(cell.settings) | single_values(results))
+                asked |= as_dict(cell.settings)
+                found = single_values(results)
+                rows.append(asked | {f"{k}_result" if k in asked else k: found[k] for k in found})
         return pd.DataFrame(rows) if rows else pd.DataFrame(columns=["experiment", "runs"])
 
     def _asked(self) -> list[Request]:
