@@ -429,7 +429,8 @@ def sweep(
             this length. The keys of a point do not depend on the rest of the grid. None are passed
             without it.
         seed: The seed of the keys.
-        **axes: The values of each axis.
+        **axes: The values of each axis, finite numbers or words, which the function is given as
+            they are.
 
     Returns:
         A dataset with a dimension for each axis, in the order given. A bare number is named
@@ -454,7 +455,8 @@ def sweep(
     def evaluate(point: dict[str, Any]) -> xr.Dataset:
         keys = {}
         if runs is not None:
-            stream = int(fingerprint("sweep", point)[:8], 16)
+            plain = {name: _plain(value) for name, value in point.items()}
+            stream = int(fingerprint("sweep", plain)[:8], 16)
             keys["keys"] = Runs(seed, stream, 0, runs).keys()
         return _labeled(_called(function, point, keys), grid)
 
@@ -475,17 +477,47 @@ def _called(function: Callable[..., Any], point: dict[str, Any], keys: dict[str,
         ) from error
 
 
-def _listed(name: str, values: Iterable[Any]) -> np.ndarray:
-    """The values of an axis, each of which is there once."""
-    listed = isinstance(values, Iterable) and not isinstance(values, str | bytes | Mapping)
-    found = np.asarray(list(values)) if listed else np.empty(0)
-    if found.ndim != 1 or not found.size or len(set(found.tolist())) < found.size:
-        raise UserError(f"axis {name!r} must be a list of different values, got {values!r:.100}")
+def _listed(name: str, values: Iterable[Any]) -> list[Scalar]:
+    """The values of an axis as the user has them, each of which is there once."""
+    try:
+        found = [] if isinstance(values, str | bytes | Mapping) else list(map(_scalar, values))
+    except TypeError:  # one value
+        found = []
+    if not found or not all(map(_fits, found)) or len(set(found)) < len(found):
+        raise UserError(
+            f"axis {name!r} must be a list of different values, finite numbers or words, got "
+            f"{' '.join(repr(values).split()):.100}"
+        )
     return found
 
 
+def _scalar(value: Any) -> Any:
+    """Python's own number in place of one of NumPy's or JAX's."""
+    return value.item() if hasattr(value, "item") and not np.ndim(value) else value
+
+
+def _fits(value: Any) -> bool:
+    try:
+        return isinstance(value, str) or (isinstance(value, int | float) and math.isfinite(value))
+    except OverflowError:  # an integer beyond the largest float
+        return False
+
+
+def _plain(value: Scalar) -> Scalar:
+    """One number for 1 and 1.0, so that keys do not depend on the other values of an axis."""
+    if isinstance(value, bool | str) or float(value) != value:  # the latter: a large integer
+        return value
+    return float(value) + 0.0  # of -0.0 too
+
+
+def _coordinate(values: Sequence[Scalar]) -> np.ndarray:
+    """The values as NumPy holds them; words and numbers as they are."""
+    words = {isinstance(value, str) for value in values}
+    return np.asarray(values, dtype=object if len(words) > 1 else None)
+
+
 def _over(
-    axes: Mapping[str, np.ndarray],
+    axes: Mapping[str, Sequence[Scalar]],
     evaluate: Callable[[dict[str, Any]], xr.Dataset],
     point: dict[str, Any],
 ) -> xr.Dataset:
@@ -493,9 +525,10 @@ def _over(
     if not axes:
         return evaluate(point)
     (name, values), *others = axes.items()
-    slices = [_over(dict(others), evaluate, {**point, name: value}) for value in values.tolist()]
+    slices = [_over(dict(others), evaluate, {**point, name: value}) for value in values]
+    along = xr.DataArray(_coordinate(values), dims=name, name=name)
     try:
-        return xr.concat(slices, dim=xr.DataArray(values, dims=name, name=name), join="exact")
+        return xr.concat(slices, dim=along, join="exact")
     except ValueError as error:
         words = " ".join(str(error).split())[:200]
         raise UserError(
