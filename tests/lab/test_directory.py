@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import toy
 from whytrain import report, studies
@@ -27,6 +28,7 @@ from whytrain.lab import (
     verify,
 )
 from whytrain.lab import open as open_sweep
+from whytrain.lab import summarize as lab_summarize
 
 TOY = str(Path(__file__).parents[1] / "toy.py")
 GRID = {"steps": [1, 2, 3], "kind": ["normal", "coin"]}
@@ -154,15 +156,40 @@ def test_the_dataset_is_read_when_it_is_used(done):
     assert results["mean"].isel(steps=0).values.shape == (2,)
 
 
-def summarized(place, summarize):
-    """A sweep of three cells whose results are what a function of the steps gives."""
+def of_results(summarize):
+    """The toy study with another summary of its experiment, from the steps."""
     [walk] = toy.study.experiments
     mine = dataclasses.replace(walk, summarize=lambda dataset, settings: summarize(settings.steps))
-    source = dataclasses.replace(
+    return dataclasses.replace(
         studies.source(TOY), load=lambda _: dataclasses.replace(toy.study, experiments=(mine,))
     )
+
+
+def summarized(place, summarize):
+    """A sweep of three cells whose results are what a function of the steps gives."""
+    source = of_results(summarize)
     content = {"experiment": f"{TOY}/walk", "runs": 2, "grid": {"steps": [1, 2, 3]}}
     return run_sweep(make_plan(content, lambda _: source), place)
+
+
+@pytest.mark.parametrize(
+    ("results", "message"),
+    [
+        (lambda steps: {"rate": 1 / (steps - 1)}, "ZeroDivisionError: division by zero .test_dir"),
+        (lambda steps: {"what": object()}, "summarize must give what JSON can hold"),
+        (lambda steps: {"when": np.datetime64("2020-01-01")}, "summarize must give what JSON"),
+        (lambda steps: [1, 2], r"summarize must give results by name, gave \[1, 2\]"),
+        *(
+            (lambda steps, v=v: lab_summarize(xr.Dataset({"x": ("run", v)})), "'x' has no numbers")
+            for v in (["a"], np.array([object()]), np.array(["2020"], "datetime64[s]"), [1j])
+        ),
+    ],
+)
+def test_a_summary_that_fails_is_told_as_a_computation_that_does(results, message, tmp_path):
+    with pytest.raises(UserError, match=f"experiment 'walk' failed: .*{message}"):
+        run_experiment(of_results(results), "walk", toy.Walk(steps=1), runs=2)
+    tally = summarized(tmp_path, results)
+    assert len(tally.failures) in (1, 3)
 
 
 @pytest.mark.parametrize("bad", [1, 2, 3])

@@ -311,3 +311,12 @@ def test_a_setting_and_a_result_of_one_name_are_both_shown(tmp_path):
     rows = reproduce(source_of(study), "quick", tmp_path).table()
     assert set(rows["steps_result"]) == {-1}
     assert rows["steps"].min() > 0
+
+
+def test_a_summary_that_fails_is_told_in_the_table(tmp_path):
+    [walk] = toy.study.experiments
+    mine = dataclasses.replace(walk, summarize=lambda dataset, settings: {}["rate"])
+    study = dataclasses.replace(toy.study, experiments=(mine,))
+    found = reproduce(source_of(study), "quick", tmp_path)
+    with pytest.raises(UserError, match="experiment 'walk' failed: KeyError: 'rate'"):
+        found.table()

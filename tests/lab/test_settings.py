@@ -124,5 +124,17 @@ def test_a_field_of_another_type_is_the_study_s_mistake():
     class Wrong(Settings):
         shape: tuple = setting((1, 2), "no")
 
-    with pytest.raises(TypeError, match="a setting is int, float, bool or str"):
+    with pytest.raises(UserError, match=r"Wrong\.shape: a setting is int, float, bool or str"):
+        Wrong()
+
+
+def test_a_check_that_fails_is_told_in_one_line():
+    @dataclass(frozen=True, kw_only=True)
+    class Wrong(Settings):
+        steps: int = setting(0, "number of steps")
+
+        def check(self) -> None:
+            1 / self.steps
+
+    with pytest.raises(UserError, match="the check of Wrong fails: ZeroDivisionError: division"):
         Wrong()

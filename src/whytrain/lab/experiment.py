@@ -165,6 +165,11 @@ def _said(values: xr.DataArray) -> Any:
         return {word: _places(values == code, np.sum, int) for word, code in codes}
     if values.dtype == bool:
         return _places(values, np.mean, float)
+    if values.dtype.kind not in "iufV":  # V: floats of fewer bits, which NumPy does not know
+        raise UserError(
+            f"variable {values.name!r} has no numbers but {values.dtype}, and no mean; give the "
+            "experiment a summarize of its own"
+        )
     reductions = {"mean": np.mean, "least": np.min, "largest": np.max}
     return {word: _places(values, reduce, None) for word, reduce in reductions.items()}
 

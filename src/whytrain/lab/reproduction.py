@@ -24,6 +24,7 @@ from whytrain.lab.execution import (
     Silent,
     Tally,
     execute,
+    told_as_failed,
 )
 from whytrain.lab.executors import Inline
 from whytrain.lab.experiment import Request
@@ -241,7 +242,8 @@ class Reproduction(Shown):
         for request in self._asked():
             if isinstance(cell := self._found(request), Cell):
                 experiment = self.study.experiment(request.experiment)
-                results = jsonable(experiment.results(cell.data, cell.settings))
+                with told_as_failed(experiment.name):
+                    results = jsonable(experiment.results(cell.data, cell.settings))
                 asked = {"experiment": experiment.name, "runs": cell.runs}
                 asked |= as_dict(cell.settings)
                 found = single_values(results)

@@ -65,7 +65,7 @@ class Settings:
     Making one checks every field, so that settings which exist are settings which can be run.
 
     Raises:
-        UserError: If a value has the wrong type or is out of its range.
+        UserError: If a value has the wrong type or is out of its range, or `check` fails.
 
     Example:
         >>> @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,13 @@ class Settings:
         object.__setattr__(
             self, "_given", {k: v for k, v in as_dict(self).items() if v is not None}
         )
-        self.check()
+        try:
+            self.check()
+        except (UserError, Warning):
+            raise
+        except Exception as error:
+            words = " ".join(f"{type(error).__name__}: {error}".split())
+            raise UserError(f"the check of {type(self).__name__} fails: {words}") from error
 
     def check(self) -> None:
         """Check rules that span several fields; subclasses raise `UserError` or warn here."""
@@ -250,14 +256,14 @@ def value_type(cls: type[Settings], name: str) -> tuple[type, bool]:
         Its type (`int`, `float`, `bool` or `str`), and whether `None` is allowed too.
 
     Raises:
-        TypeError: If the annotation is anything else (a mistake in the study, not of its user).
+        UserError: If the annotation is anything else (a mistake in the study).
     """
     hint = typing.get_type_hints(cls)[name]
     options = set(typing.get_args(hint)) if _is_union(hint) else {hint}
     optional = type(None) in options
     kinds = options - {type(None)}
     if len(kinds) != 1 or not kinds <= {int, float, bool, str}:
-        raise TypeError(f"{cls.__name__}.{name}: a setting is int, float, bool or str, not {hint}")
+        raise UserError(f"{cls.__name__}.{name}: a setting is int, float, bool or str, not {hint}")
     return kinds.pop(), optional
 
 

@@ -17,7 +17,15 @@ import xarray as xr
 import whytrain
 from whytrain.errors import UserError, nearest
 from whytrain.lab.directory import Axis, keep_record, provenance
-from whytrain.lab.execution import Failure, Progress, Results, Silent, Tally, execute
+from whytrain.lab.execution import (
+    Failure,
+    Progress,
+    Results,
+    Silent,
+    Tally,
+    execute,
+    told_as_failed,
+)
 from whytrain.lab.executors import Inline
 from whytrain.lab.experiment import Request, Runs
 from whytrain.lab.settings import (
@@ -301,7 +309,8 @@ def run_experiment(
         results = replace(results, store=store)
         tasks = results.tasks([request])
     tally = execute(tasks, results.store, executor or Inline(), progress or Silent())
-    piece = cell.piece(results([request])[0])
+    with told_as_failed(name):
+        piece = cell.piece(results([request])[0])
     results.store.put(cell.key, piece)
     return {
         "study": study.name,
