@@ -142,7 +142,8 @@ def test_a_looser_rule_keeps_what_a_tighter_one_supports(threshold, tolerance, m
 @pytest.mark.parametrize(
     "fields",
     [{"threshold": math.nan}, {"threshold": math.inf}, {"tolerance": -1}, {"tolerance": math.nan},
-     {"level": 1}, {"level": 95}, {"resolution": -1}, {"resolution": math.nan}],
+     {"level": 1}, {"level": 95}, {"resolution": -1}, {"resolution": math.nan},
+     {"threshold": "a"}, {"threshold": None}, {"tolerance": "1"}, {"level": "a"}],
 )  # fmt: skip
 def test_a_rule_that_is_none_is_refused(fields):
     with pytest.raises(UserError, match="a rule needs"):
@@ -339,6 +340,8 @@ def test_what_is_neither_true_nor_false_has_not_held(part):
     for values in ([math.nan] * 200, [0.5] * 200, ["True"] * 200, [1.0] * 199 + [-1.0]):
         with pytest.raises(UserError, match="values are not; compare numbers with a threshold"):
             part(lambda cells, values=values: values, "ok").findings(CELLS)
+    with pytest.raises(UserError, match="1 of 2 are masked"):
+        part(lambda cells: np.ma.array([True, True], mask=[0, 1]), "ok").findings(CELLS)
     for values in ([True] * 200, [1.0] * 200, np.ones((100, 2), int)):
         [found] = part(lambda cells, values=values: values, "ok").findings(CELLS)
         assert (found.word, found.estimate.runs) == ("supported", 200)

@@ -15,7 +15,7 @@ from whytrain._lazy import later
 from whytrain.errors import UserError
 from whytrain.lab.experiment import Request
 from whytrain.lab.settings import as_dict, fingerprint
-from whytrain.lab.statistics import LEVEL, Estimate, estimate_rate, largest
+from whytrain.lab.statistics import LEVEL, Estimate, estimate_rate, largest, unmasked
 from whytrain.lab.verdicts import (
     Finding,
     Rule,
@@ -368,7 +368,7 @@ def _rate(held: Callable[[Cells], ArrayLike]) -> Callable[[Cells], Estimate]:
 
 def _truths(given: ArrayLike) -> np.ndarray:
     """Whether it held, run by run; NaN says neither, and would count as true."""
-    found = np.ravel(np.asarray(given))
+    found = np.ravel(unmasked(given))
     bad = int((~((found == 0) | (found == 1))).sum())
     if bad:
         raise UserError(
