@@ -335,6 +335,12 @@ def test_a_part_that_measures_nothing_or_not_that_is_told(measure, rule, told):
         claim(measure, rule).judge(CELLS)
 
 
+@pytest.mark.parametrize("share", [1, 1.0, 2.0])
+def test_no_number_of_runs_shows_more_than_all(share):
+    with pytest.raises(UserError, match=r"share of all runs .* is below 1.*got"):
+        every_run(share)
+
+
 @pytest.mark.parametrize("part", [in_every_run, in_most_runs])
 def test_what_is_neither_true_nor_false_has_not_held(part):
     for values in ([math.nan] * 200, [0.5] * 200, ["True"] * 200, [1.0] * 199 + [-1.0]):

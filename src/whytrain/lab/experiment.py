@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from whytrain._tables import Shown, Table, in_words
 from whytrain.errors import UserError
-from whytrain.lab.settings import Settings, meaning, read_value
+from whytrain.lab.settings import Settings, check_class, meaning, read_value
 from whytrain.lab.store import Checkpoints
 
 RUNS = "runs"  # what stands among the settings of a grid for how many runs there are
@@ -228,6 +228,9 @@ class Experiment(Shown):
     block: int = 8192
     reduce: Callable[[xr.Dataset], xr.Dataset] | None = None
     version: int = 1
+
+    def __post_init__(self) -> None:
+        check_class(self.settings)
 
     def shown(self) -> Table:
         """The settings: default, meaning and what is allowed."""

@@ -82,6 +82,7 @@ class Settings:
         _given: typing.ClassVar[dict[str, Any]]  # by whoever made it, without the derived ones
 
     def __post_init__(self) -> None:
+        check_class(type(self))
         for field in dataclasses.fields(self):
             value = _checked(type(self), field, getattr(self, field.name))
             object.__setattr__(self, field.name, value)
@@ -124,6 +125,24 @@ class Settings:
         for name in changes:
             check_name(type(self), name)
         return type(self)(**{**self._given, **changes})
+
+
+def check_class(cls: type[Settings]) -> None:
+    """Refuse a class whose settings would go unseen, as it is no dataclass.
+
+    Args:
+        cls: The class of settings.
+
+    Raises:
+        UserError: If it, or one that it is made of, has settings and not the decorator.
+    """
+    for part in cls.__mro__:
+        declared = [k for k, v in vars(part).items() if isinstance(v, dataclasses.Field)]
+        if declared:  # the decorator puts their defaults in the place of the fields
+            raise UserError(
+                f"{part.__name__} has settings ({', '.join(declared)}) and is no dataclass; put "
+                f"@dataclass(frozen=True, kw_only=True) above class {part.__name__}"
+            )
 
 
 SettingsType = TypeVar("SettingsType", bound=Settings)

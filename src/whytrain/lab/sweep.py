@@ -232,11 +232,11 @@ def _span(cls: type[Settings], name: str, span: Mapping[str, Any]) -> list[Any]:
         if key not in _SPAN:
             raise UserError(f"axis {name!r}: unknown key {key!r}{nearest(key, _SPAN)}")
     try:
-        start, stop = float(span["start"]), float(span["stop"])
+        start, stop = _number(span["start"]), _number(span["stop"])
         num = _whole(f"num of axis {name!r}", span["num"])
     except KeyError as error:
         raise UserError(f"axis {name!r} needs start, stop and num; {error} is missing") from None
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise UserError(f"axis {name!r}: start and stop must be numbers, got {span!r}") from None
     scale = span.get("scale", "linear")
     if scale not in ("linear", "log"):
@@ -250,6 +250,12 @@ def _span(cls: type[Settings], name: str, span: Mapping[str, Any]) -> list[Any]:
     if value_type(cls, name)[0] is int:  # the nearest whole numbers, each once
         return list(dict.fromkeys(round(value) for value in values))
     return values
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool | str):  # which Python would read as numbers
+        raise TypeError
+    return float(value)
 
 
 def _refuse_twice(fixed: Mapping[str, Any], axes: Sequence[Axis]) -> None:

@@ -47,6 +47,11 @@ class Rule:
                 f"and a level between 0 and 1; got {self.threshold!r}, {self.tolerance!r}, "
                 f"{self.resolution!r}, {self.level!r}"
             )
+        if self.relation == "every" and numbers[0] >= 1:
+            raise UserError(
+                "a share of all runs that an interval has to exceed is below 1, for no number of "
+                f"runs shows more (0.95, say); got {self.threshold!r}"
+            )
 
     def word(self, found: Estimate) -> Word:
         """The verdict on an estimate: it needs the whole interval on one side.
