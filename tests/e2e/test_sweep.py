@@ -160,6 +160,8 @@ def test_a_full_disk_stops_in_one_line_and_goes_on_when_there_is_room(call, tmp_
         (["query", "none"], "none is not a run directory"),
         (["query", "done", "stepz > 1"], "cannot use the condition 'stepz > 1'"),
         (["query", "done", "--sort", "man"], "there is no column 'man'; did you mean 'mean'"),
+        (["query", "done", "--columns", ""], "there is no column ''; the columns are steps"),
+        (["query", "done", "--limit", "-1"], "the limit must be an integer >= 0, got -1"),
         (["query", "done", "--columns", "steps,x"], "there is no column 'x'"),
         (["query", "done", "--limit", "many"], "it must be an integer, got 'many'"),
         (["query", "done", "--csv", "none/x.csv"], "cannot write to none/x.csv"),

@@ -1,10 +1,12 @@
 import dataclasses
 import json
+import math
 import uuid
 from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import toy
 from whytrain import report, studies
@@ -22,9 +24,11 @@ from whytrain.lab import (
     run_sweep,
     sweep_cost,
     table,
+    told,
     verify,
 )
 from whytrain.lab import open as open_sweep
+from whytrain.lab import summarize as lab_summarize
 
 TOY = str(Path(__file__).parents[1] / "toy.py")
 GRID = {"steps": [1, 2, 3], "kind": ["normal", "coin"]}
@@ -152,6 +156,90 @@ def test_the_dataset_is_read_when_it_is_used(done):
     assert results["mean"].isel(steps=0).values.shape == (2,)
 
 
+def of_results(summarize):
+    """The toy study with another summary of its experiment, from the steps."""
+    [walk] = toy.study.experiments
+    mine = dataclasses.replace(walk, summarize=lambda dataset, settings: summarize(settings.steps))
+    return dataclasses.replace(
+        studies.source(TOY), load=lambda _: dataclasses.replace(toy.study, experiments=(mine,))
+    )
+
+
+def summarized(place, summarize):
+    """A sweep of three cells whose results are what a function of the steps gives."""
+    source = of_results(summarize)
+    content = {"experiment": f"{TOY}/walk", "runs": 2, "grid": {"steps": [1, 2, 3]}}
+    return run_sweep(make_plan(content, lambda _: source), place)
+
+
+@pytest.mark.parametrize(
+    ("results", "message"),
+    [
+        (lambda steps: {"rate": 1 / (steps - 1)}, "ZeroDivisionError: division by zero .test_dir"),
+        (lambda steps: {"what": object()}, "summarize must give what JSON can hold"),
+        (lambda steps: {"when": np.datetime64("2020-01-01")}, "summarize must give what JSON"),
+        (lambda steps: [1, 2], r"summarize must give results by name, gave \[1, 2\]"),
+        *(
+            (lambda steps, v=v: lab_summarize(xr.Dataset({"x": ("run", v)})), "'x' has no numbers")
+            for v in (["a"], np.array([object()]), np.array(["2020"], "datetime64[s]"), [1j])
+        ),
+    ],
+)
+def test_a_summary_that_fails_is_told_as_a_computation_that_does(results, message, tmp_path):
+    with pytest.raises(UserError, match=f"experiment 'walk' failed: .*{message}"):
+        run_experiment(of_results(results), "walk", toy.Walk(steps=1), runs=2)
+    tally = summarized(tmp_path, results)
+    assert len(tally.failures) in (1, 3)
+
+
+@pytest.mark.parametrize("bad", [1, 2, 3])
+def test_where_others_are_numbers_a_sentence_is_no_number(bad, tmp_path):
+    def summarize(steps):
+        number = told([math.inf if steps == bad else 7.0])
+        return {
+            "end": {"mean": number}, "path": [number, 1.0], "none": told([math.nan]),
+            "rate": "unknown" if steps == bad else 0.5, "word": "abc"[steps - 1],
+        }  # fmt: skip
+
+    summarized(tmp_path, summarize)
+    rows, found = table(tmp_path), open_sweep(tmp_path)
+    assert Sweep.open(tmp_path).results(Sweep.open(tmp_path).keys[bad - 1])["end"] == {
+        "mean": "nothing, without 1 of 1 that are not finite"
+    }
+    for values in (rows["end_mean"], found.end_mean, found.path[:, 0]):
+        assert np.sum(np.isnan(np.asarray(values, dtype=float))) == 1
+    assert found.path[:, 1].values.tolist() == [1.0] * 3
+    assert rows["none"].isna().all()
+    assert np.isnan(found.none).all()
+    assert rows["rate"].dtype == found.rate.dtype == np.float64
+    assert rows["word"].tolist() == found.word.values.tolist() == ["a", "b", "c"]
+    assert len(query(rows, "end_mean < 9", sort="end_mean")) == 2
+
+
+@pytest.mark.parametrize(
+    ("results", "message"),
+    [
+        (
+            {"steps": 7},
+            "the result 'steps' has the name of the setting 'steps'; give the result another",
+        ),
+        ({"h_low": 1, "h": {"low": 3}}, "two results are named 'h_low' in tables; give one"),
+        ({"h": {"estimate": 1, "low": [1, 2]}, "h_low": 3}, "two results are named 'h_low'"),
+    ],
+)
+def test_no_result_takes_the_place_of_a_setting_or_of_another_result(results, message, tmp_path):
+    summarized(tmp_path, lambda steps: results)
+    for read in (table, open_sweep):
+        with pytest.raises(UserError, match=message):
+            read(tmp_path)
+
+
+def test_a_result_may_say_a_setting_again(tmp_path):
+    summarized(tmp_path, lambda steps: {"steps": steps, "twice": 2 * steps})
+    assert table(tmp_path).to_dict("list") == {"steps": [1, 2, 3], "twice": [2, 4, 6]}
+    assert open_sweep(tmp_path).twice.sel(steps=3) == 6
+
+
 def test_indexing_before_and_after_reading_agree(done):
     lazy, read = open_sweep(done), open_sweep(done).load()
     for index in (
@@ -220,6 +308,7 @@ def test_filters_and_sorting(done):
     rows = query(table(done), "steps > 1 and kind == 'coin'", "mean", descending=True)
     assert rows["steps"].tolist() == [3, 2]
     assert list(query(table(done), columns=["steps"]).columns) == ["steps"]
+    assert (len(query(table(done), "1 < 2")), len(query(table(done), "1 > 2"))) == (6, 0)
 
 
 @pytest.mark.parametrize(
@@ -228,6 +317,10 @@ def test_filters_and_sorting(done):
         ({"condition": "stepz > 1"}, "cannot use the condition 'stepz > 1': .*the columns are"),
         ({"condition": "steps >"}, "cannot use the condition"),
         ({"condition": "@__import__('os')"}, "cannot use the condition"),
+        ({"condition": "steps - 1"}, "must be true or false of each row.*'steps - 1' is not"),
+        ({"condition": "[1, 2]"}, "must be true or false of each row"),
+        ({"condition": "steps"}, "must be true or false of each row"),
+        ({"condition": "a = steps > 1"}, "must be true or false of each row"),
         ({"sort": "man"}, "there is no column 'man'; did you mean 'mean'"),
         ({"columns": ["zzz"]}, "there is no column 'zzz'; the columns are steps, kind"),
     ],

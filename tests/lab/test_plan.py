@@ -93,6 +93,8 @@ def test_many_warnings_are_one():
         ({"grid": {"drift": {"start": 0, "num": 2}}}, "needs start, stop and num; 'stop' is miss"),
         ({"grid": {"drift": {"start": 0, "stop": 1, "nun": 2}}}, "unknown key 'nun'; did you mean"),
         ({"grid": {"drift": {"start": "a", "stop": 1, "num": 2}}}, "must be numbers"),
+        ({"grid": {"drift": {"start": "1", "stop": 1, "num": 2}}}, "must be numbers"),
+        ({"grid": {"drift": {"start": 0, "stop": True, "num": 2}}}, "must be numbers"),
         ({"grid": {"drift": {"start": 0, "stop": 1, "num": 0}}}, "num must be >= 1"),
         (
             {"grid": {"drift": {"start": 0, "stop": 1, "num": 2, "scale": "log"}}},

@@ -302,3 +302,21 @@ def test_what_cannot_be_asked_is_told_before_anything_is_written(
     with pytest.raises(UserError, match=message):
         reproduce(source_of(toy.study), "quick", tmp_path / "out", claims=claims, settings=settings)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_setting_and_a_result_of_one_name_are_both_shown(tmp_path):
+    [walk] = toy.study.experiments
+    mine = dataclasses.replace(walk, summarize=lambda dataset, settings: {"steps": -1})
+    study = dataclasses.replace(toy.study, experiments=(mine,))
+    rows = reproduce(source_of(study), "quick", tmp_path).table()
+    assert set(rows["steps_result"]) == {-1}
+    assert rows["steps"].min() > 0
+
+
+def test_a_summary_that_fails_is_told_in_the_table(tmp_path):
+    [walk] = toy.study.experiments
+    mine = dataclasses.replace(walk, summarize=lambda dataset, settings: {}["rate"])
+    study = dataclasses.replace(toy.study, experiments=(mine,))
+    found = reproduce(source_of(study), "quick", tmp_path)
+    with pytest.raises(UserError, match="experiment 'walk' failed: KeyError: 'rate'"):
+        found.table()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from toy import Walk
 from whytrain.errors import UserError
-from whytrain.lab import Settings, as_dict, fingerprint, parse, setting
+from whytrain.lab import Experiment, Settings, as_dict, fingerprint, parse, setting
 
 NAMES = ["steps", "drift", "scale", "kind", "pause", "broken"]
 
@@ -124,5 +124,38 @@ def test_a_field_of_another_type_is_the_study_s_mistake():
     class Wrong(Settings):
         shape: tuple = setting((1, 2), "no")
 
-    with pytest.raises(TypeError, match="a setting is int, float, bool or str"):
+    with pytest.raises(UserError, match=r"Wrong\.shape: a setting is int, float, bool or str"):
         Wrong()
+
+
+def test_a_check_that_fails_is_told_in_one_line():
+    @dataclass(frozen=True, kw_only=True)
+    class Wrong(Settings):
+        steps: int = setting(0, "number of steps")
+
+        def check(self) -> None:
+            1 / self.steps
+
+    with pytest.raises(UserError, match="the check of Wrong fails: ZeroDivisionError: division"):
+        Wrong()
+
+
+def test_settings_without_the_decorator_are_refused():
+    class Wrong(Settings):
+        steps: int = setting(0, "number of steps")
+
+    @dataclass(frozen=True, kw_only=True)
+    class More(Wrong):
+        drift: float = setting(0.0, "mean of a step")
+
+    experiment = lambda: Experiment("e", "does", Wrong, lambda s, r: None)  # noqa: E731
+    for make in (Wrong, More, experiment):
+        with pytest.raises(UserError, match=r"Wrong has settings \(steps\) .* put @dataclass"):
+            make()
+
+
+def test_a_subclass_that_adds_no_setting_needs_no_decorator():
+    class Strict(Walk):
+        pass
+
+    assert Strict(steps=3).steps == 3

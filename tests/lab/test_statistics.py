@@ -15,6 +15,7 @@ from whytrain.lab import (
     estimate_contrast,
     estimate_mean,
     estimate_median,
+    estimate_power,
     estimate_rate,
     estimate_rate_difference,
     estimate_slope,
@@ -219,6 +220,9 @@ def test_ends_that_are_none_bound_nothing(ends):
         ([True, False], "estimate_rate"),
         ([1 + 1j, 2], "real numbers"),
         (["one", "two"], "real numbers"),
+        (["1", "2"], "real numbers"),
+        (np.array([1.0, "2"], object), "real numbers"),
+        (np.ma.array([1.0, 2.0, 100.0], mask=[0, 0, 1]), "1 of 3 are masked; leave them out"),
         ([None, 1.0], "real numbers|are not"),
         ([10**400, 1], "real numbers"),
         (np.ones((2, 3)), "one value a run"),
@@ -234,7 +238,7 @@ def test_what_is_no_sample_is_refused_in_one_line(function, sample, told):
 
 
 @pytest.mark.parametrize("function", EVERY)
-@pytest.mark.parametrize("level", [0, 1, -0.5, 1.5, 95, math.nan, math.inf, 1 - 1e-17])
+@pytest.mark.parametrize("level", [0, 1, -0.5, 1.5, 95, math.nan, math.inf, 1 - 1e-17, "a"])
 def test_a_level_that_is_none_is_refused(function, level):
     with pytest.raises(UserError, match="level"):
         function([1.0, 2.0, 4.0], level=level)
@@ -242,7 +246,7 @@ def test_a_level_that_is_none_is_refused(function, level):
         function([1.0, 2.0, 4.0]).at(level)
 
 
-@pytest.mark.parametrize("resolution", [-1e-9, math.nan, math.inf])
+@pytest.mark.parametrize("resolution", [-1e-9, math.nan, math.inf, "a"])
 def test_a_resolution_that_is_none_is_refused(resolution):
     with pytest.raises(UserError, match="resolution"):
         estimate_mean([1.0, 2.0], resolution=resolution)
@@ -251,7 +255,8 @@ def test_a_resolution_that_is_none_is_refused(resolution):
 @pytest.mark.parametrize(
     "counts",
     [(1, 0), (-1, 5), (6, 5), (1.5, 5), (1, 2.5), (math.nan, 5), (1, math.inf), ("one", 5),
-     (None, 5), (0, 2**60), (10**400, 10**400), ([1, 2], 5), (1j, 2)],
+     (None, 5), (0, 2**60), (10**400, 10**400), ([1, 2], 5), (1j, 2),
+     ("1", 5)],
 )  # fmt: skip
 def test_counts_that_are_none_are_refused(counts):
     for estimate in (
@@ -272,6 +277,22 @@ def test_whole_numbers_of_any_kind_are_counts(number):
 def test_weights_that_do_not_fit_are_refused(weights):
     with pytest.raises(UserError):
         estimate_contrast([[1.0, 2.0], [1.0, 2.0]], weights)
+
+
+@pytest.mark.parametrize(
+    "x", [["a", "b"], ["1", "2"], [1, 1], [0, 1], [[1, 2]], 1, np.ma.array([1, 2], mask=[0, 1])]
+)
+def test_a_power_needs_two_places(x):
+    with pytest.raises(UserError):
+        estimate_power(x, [[1.0, 2.0], [1.0, 3.0]])
+
+
+def test_no_masked_value_counts_as_any_other():
+    masked = np.ma.array([1.0, 2.0, 100.0], mask=[0, 0, 1])
+    for estimate in (largest, estimate_median, estimate_mean):
+        with pytest.raises(UserError, match=r"masked; leave them out: values\.compressed"):
+            estimate(masked)
+        assert estimate(np.ma.array([1.0, 2.0])) == estimate([1.0, 2.0])
 
 
 def test_a_slope_needs_two_x_and_a_y_for_each():

@@ -1,3 +1,5 @@
+import datetime
+
 import jax
 import numpy as np
 import pytest
@@ -47,6 +49,24 @@ def test_keys_belong_to_a_point_and_not_to_the_grid():
     assert sweep(mean, runs=5, seed=2, x=[2.0]).value[0] != narrow.value[0]
 
 
+@pytest.mark.parametrize(
+    "others", [[2.5], ["b"], [2**60], np.array([2.0]), jax.numpy.arange(2, 3), range(2, 3)]
+)
+def test_a_point_is_the_same_whatever_stands_beside_it(others):
+    def draw(a, keys):
+        seen.append(a)
+        return jax.vmap(jax.random.normal)(keys).mean()
+
+    seen = []
+    alone = sweep(draw, runs=3, a=[1]).value[0]
+    others = list(others)
+    assert sweep(draw, runs=3, a=iter([1, *others])).value[0] == alone
+    assert sweep(draw, runs=3, a=[1.0]).value[0] == alone
+    assert [type(value) for value in seen] == [int, int, type(seen[2]), float]
+    assert seen[2] == others[0]
+    assert sweep(draw, runs=3, a=[2**60, 2**60 + 1]).value.diff("a") != 0
+
+
 def test_no_axis_is_one_point():
     assert sweep(lambda: 3.0).value == 3
 
@@ -62,7 +82,14 @@ def test_what_is_no_seed_is_refused(seed):
         check_seed(seed)
 
 
-@pytest.mark.parametrize("values", [[], [1, 1], [[1], [2]], "abc"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [], [1, 1], [1, 1.0], [[1], [2]], "abc", [np.nan, 1], [np.inf, 1], [10**400], [None, 1],
+        [object()], [np.datetime64("2020-01-01")], [datetime.date(2020, 1, 1)], np.array(3),
+        [1 + 2j], np.ones((2, 2)), [[1], [2, 3]], {1: 2},
+    ],
+)  # fmt: skip
 def test_an_axis_is_a_list_of_different_values(values):
     with pytest.raises(UserError, match="axis 'x' must be a list of different values"):
         sweep(lambda x: x, x=values)

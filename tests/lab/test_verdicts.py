@@ -33,6 +33,8 @@ from whytrain.lab import (
     estimate_rate_difference,
     estimate_slope,
     every_run,
+    in_every_run,
+    in_most_runs,
     largest,
 )
 from whytrain.lab.verdicts import word
@@ -140,7 +142,8 @@ def test_a_looser_rule_keeps_what_a_tighter_one_supports(threshold, tolerance, m
 @pytest.mark.parametrize(
     "fields",
     [{"threshold": math.nan}, {"threshold": math.inf}, {"tolerance": -1}, {"tolerance": math.nan},
-     {"level": 1}, {"level": 95}, {"resolution": -1}, {"resolution": math.nan}],
+     {"level": 1}, {"level": 95}, {"resolution": -1}, {"resolution": math.nan},
+     {"threshold": "a"}, {"threshold": None}, {"tolerance": "1"}, {"level": "a"}],
 )  # fmt: skip
 def test_a_rule_that_is_none_is_refused(fields):
     with pytest.raises(UserError, match="a rule needs"):
@@ -330,6 +333,24 @@ CELLS = Cells([Cell(None, xr.Dataset({"x": ("run", [1.0, 2.0])}))])
 def test_a_part_that_measures_nothing_or_not_that_is_told(measure, rule, told):
     with pytest.raises(UserError, match=told):
         claim(measure, rule).judge(CELLS)
+
+
+@pytest.mark.parametrize("share", [1, 1.0, 2.0])
+def test_no_number_of_runs_shows_more_than_all(share):
+    with pytest.raises(UserError, match=r"share of all runs .* is below 1.*got"):
+        every_run(share)
+
+
+@pytest.mark.parametrize("part", [in_every_run, in_most_runs])
+def test_what_is_neither_true_nor_false_has_not_held(part):
+    for values in ([math.nan] * 200, [0.5] * 200, ["True"] * 200, [1.0] * 199 + [-1.0]):
+        with pytest.raises(UserError, match="values are not; compare numbers with a threshold"):
+            part(lambda cells, values=values: values, "ok").findings(CELLS)
+    with pytest.raises(UserError, match="1 of 2 are masked"):
+        part(lambda cells: np.ma.array([True, True], mask=[0, 1]), "ok").findings(CELLS)
+    for values in ([True] * 200, [1.0] * 200, np.ones((100, 2), int)):
+        [found] = part(lambda cells, values=values: values, "ok").findings(CELLS)
+        assert (found.word, found.estimate.runs) == ("supported", 200)
 
 
 def test_how_far_an_interval_is_from_where_its_verdict_would_turn():

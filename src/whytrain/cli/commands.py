@@ -333,8 +333,11 @@ def query(
     from whytrain import lab, studies
     from whytrain.cli import tables
 
+    if limit < 0:
+        raise UserError(f"the limit must be an integer >= 0, got {limit}")
+    wanted = None if columns is None else columns.split(",")
     rows = lab.reopen(directory, studies.source).table()
-    rows = lab.query(rows, condition, sort, descending, columns and columns.split(","))
+    rows = lab.query(rows, condition, sort, descending, wanted)
     lab.export(rows, csv=csv, parquet=parquet)
     tables.show_rows(rows, limit)
 

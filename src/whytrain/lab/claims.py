@@ -15,7 +15,7 @@ from whytrain._lazy import later
 from whytrain.errors import UserError
 from whytrain.lab.experiment import Request
 from whytrain.lab.settings import as_dict, fingerprint
-from whytrain.lab.statistics import LEVEL, Estimate, estimate_rate, largest
+from whytrain.lab.statistics import LEVEL, Estimate, estimate_rate, largest, unmasked
 from whytrain.lab.verdicts import (
     Finding,
     Rule,
@@ -360,10 +360,23 @@ def in_most_runs(
 
 def _rate(held: Callable[[Cells], ArrayLike]) -> Callable[[Cells], Estimate]:
     def rate(cells: Cells) -> Estimate:
-        good = np.ravel(np.asarray(held(cells), dtype=bool))
+        good = _truths(held(cells))
         return estimate_rate(int(good.sum()), len(good))
 
     return rate
+
+
+def _truths(given: ArrayLike) -> np.ndarray:
+    """Whether it held, run by run; NaN says neither, and would count as true."""
+    found = np.ravel(unmasked(given))
+    bad = int((~((found == 0) | (found == 1))).sum())
+    if bad:
+        raise UserError(
+            f"whether it held is true or false (1 or 0) in each run, and {bad} of {len(found)} "
+            "values are not; compare numbers with a threshold, and leave out, in words, the runs "
+            "that have none"
+        )
+    return found.astype(bool)
 
 
 def moved(name: str, size: str, share: float) -> Callable[[Cells], Cells]:

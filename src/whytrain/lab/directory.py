@@ -22,6 +22,7 @@ from xarray.core import indexing
 import whytrain
 from whytrain._files import write_together
 from whytrain.errors import UserError, nearest
+from whytrain.lab.experiment import NOT_FINITE
 from whytrain.lab.settings import Scalar
 from whytrain.lab.store import Record, Store, piece_files
 from whytrain.lab.tasks import Source, Task, from_record
@@ -206,11 +207,13 @@ class Sweep:
         """Give the finished cells as rows: settings of the axes, and results that are one value."""
         import pandas as pd
 
-        rows = [
-            {**values, **single_values(results)}
+        found = [
+            (values, apart(single_values(results), values))
             for values, key in zip(self.settings(), self.keys, strict=True)
             if (results := self.results(key)) is not None
         ]
+        alike = _of_one_kind([results for _, results in found])
+        rows = [{**values, **results} for (values, _), results in zip(found, alike, strict=True)]
         names = [name for axis in self.axes for name in axis.names]
         return pd.DataFrame(rows) if rows else pd.DataFrame(columns=names)
 
@@ -298,16 +301,29 @@ def query(
             raise UserError(f"there is no column {name!r}{hint}")
     if condition:
         try:
-            rows = rows.query(condition, engine="python")
+            kept = rows.eval(condition, engine="python")
         except Exception as error:  # whatever pandas makes of it
             words = " ".join(str(error).split()) or type(error).__name__
             known = ", ".join(map(str, rows.columns))
             raise UserError(
                 f"cannot use the condition {condition!r}: {words}; the columns are {known}"
             ) from error
+        rows = rows[_truths(condition, kept, rows)]
     if sort:
         rows = rows.sort_values(sort, ascending=not descending, kind="stable")
     return rows if columns is None else rows.filter(items=list(columns))
+
+
+def _truths(condition: str, kept: Any, rows: "pd.DataFrame") -> np.ndarray:
+    """Whether each row is kept; numbers would choose rows by their places."""
+    found = np.asarray(kept)
+    if found.dtype == object and all(isinstance(value, bool | np.bool) for value in found.ravel()):
+        found = found.astype(bool)  # a column of them may be one of objects
+    if found.dtype != bool or found.shape not in ((), (len(rows),)):
+        raise UserError(
+            f"a condition must be true or false of each row, as 'k > 1' is; {condition!r} is not"
+        )
+    return np.broadcast_to(found, len(rows))
 
 
 def export(rows: "pd.DataFrame", *, csv: Path | None = None, parquet: Path | None = None) -> None:
@@ -350,6 +366,9 @@ def flatten(results: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     Returns:
         One level of names; lists of numbers as arrays.
 
+    Raises:
+        UserError: If two results have one name then.
+
     Example:
         >>> flatten({"rate": {"estimate": 0.5, "low": 0.4}, "outcomes": {"global": 3}})
         {'rate': 0.5, 'rate_low': 0.4, 'outcomes_global': 3}
@@ -358,13 +377,45 @@ def flatten(results: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in results.items():
         name = prefix if key == "estimate" and prefix else f"{prefix}_{key}" if prefix else key
         if isinstance(value, Mapping):
-            flat |= flatten(value, name)
+            new = flatten(value, name)
         elif isinstance(value, list):
-            array = _rectangle(value)
-            flat |= {} if array is None else {name: array}
+            array = _rectangle(_without_sentences(value))
+            new = {} if array is None else {name: array}
         else:
-            flat[name] = value
+            new = {name: _without_sentences(value)}
+        if twice := flat.keys() & new.keys():
+            raise UserError(
+                f"two results are named {min(twice)!r} in tables; give one of them another name in "
+                "summarize"
+            )
+        flat |= new
     return flat
+
+
+def apart(results: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The results that do not only say a setting again.
+
+    Args:
+        results: The results of a cell, on one level.
+        settings: The settings that stand beside them.
+
+    Raises:
+        UserError: If a result has the name of a setting, and is something else.
+    """
+    for name in results.keys() & settings.keys():
+        if not np.array_equal(results[name], settings[name]):
+            raise UserError(
+                f"the result {name!r} has the name of the setting {name!r}; give the result "
+                "another name in summarize"
+            )
+    return {name: value for name, value in results.items() if name not in settings}
+
+
+def _without_sentences(value: Any) -> Any:
+    """None in place of the words for a number that is not finite, which other cells have."""
+    if isinstance(value, list):
+        return [_without_sentences(item) for item in value]
+    return None if isinstance(value, str) and NOT_FINITE.search(value) else value
 
 
 def single_values(results: Mapping[str, Any]) -> dict[str, Any]:
@@ -380,6 +431,20 @@ def single_values(results: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _of_one_kind(cells: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """NaN in place of a word where other cells have a number, so that a column can be sorted."""
+    numeric = {
+        name
+        for results in cells
+        for name, value in results.items()
+        if isinstance(value, int | float) and not math.isnan(value)
+    }
+    return [
+        {k: math.nan if k in numeric and isinstance(v, str) else v for k, v in results.items()}
+        for results in cells
+    ]
+
+
 def _rectangle(value: list[Any]) -> np.ndarray | None:
     """A nested list as an array of numbers, or None if it is none."""
     try:
@@ -393,12 +458,13 @@ class _Cells:
 
     def __init__(self, sweep: Sweep) -> None:
         self.sweep = sweep
+        self.settings = list(sweep.settings())
         self.shape = tuple(len(axis.points) for axis in sweep.axes)
         self.results = functools.cache(self._read)
 
     def _read(self, number: int) -> dict[str, Any] | None:
         results = self.sweep.results(self.sweep.keys[number])
-        return None if results is None else flatten(results)
+        return None if results is None else apart(flatten(results), self.settings[number])
 
     def examples(self) -> dict[str, Any]:
         """One value of every result that some finished cells have."""
@@ -408,8 +474,9 @@ class _Cells:
         found: dict[str, Any] = {}
         for number in [*finished[::step], *finished[-1:]]:
             for name, value in (self.results(number) or {}).items():
-                if found.get(name) is None:
-                    found[name] = value
+                before = found.get(name)
+                if before is None or (isinstance(before, str) and value is not None):
+                    found[name] = value  # a number, where there is one
         return found
 
 
@@ -438,7 +505,7 @@ class _Result(BackendArray):
         value = (self.cells.results(number) or {}).get(self.name)
         if self.dtype == object:
             return value
-        if value is None or np.shape(value) != self.inner:
+        if value is None or isinstance(value, str) or np.shape(value) != self.inner:
             return np.full(self.inner, np.nan)
         return np.asarray(value, dtype=np.float64)
 

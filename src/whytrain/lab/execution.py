@@ -4,6 +4,7 @@ import functools
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
@@ -256,6 +257,22 @@ class Results:
             record = self.store.failure(task.key) if isinstance(self.store, Store) else None
             if failure or record:
                 raise PieceFailed(failure.error if failure else (record or {})["error"])
+
+
+@contextmanager
+def told_as_failed(experiment: str) -> Iterator[None]:
+    """Tell what goes wrong in a study's own code as where its `compute` fails: in one line.
+
+    Args:
+        experiment: The name of the experiment.
+
+    Raises:
+        UserError: If anything goes wrong.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise UserError(f"experiment {experiment!r} failed: {_in_one_line(error)}") from error
 
 
 Done = Piece | Failure | None

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
@@ -14,12 +15,13 @@ from numpy.typing import ArrayLike
 
 from whytrain._tables import Shown, Table, in_words
 from whytrain.errors import UserError
-from whytrain.lab.settings import Settings, meaning, read_value
+from whytrain.lab.settings import Settings, check_class, meaning, read_value
 from whytrain.lab.store import Checkpoints
 
 RUNS = "runs"  # what stands among the settings of a grid for how many runs there are
 FEW = 64  # places along an axis that are told one by one
 DRAWN = 1 << 22  # numbers drawn at a time
+NOT_FINITE = re.compile(r"without \d+ of \d+ that are not finite$")  # how `told` says so
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,11 @@ def _said(values: xr.DataArray) -> Any:
         return {word: _places(values == code, np.sum, int) for word, code in codes}
     if values.dtype == bool:
         return _places(values, np.mean, float)
+    if values.dtype.kind not in "iufV":  # V: floats of fewer bits, which NumPy does not know
+        raise UserError(
+            f"variable {values.name!r} has no numbers but {values.dtype}, and no mean; give the "
+            "experiment a summarize of its own"
+        )
     reductions = {"mean": np.mean, "least": np.min, "largest": np.max}
     return {word: _places(values, reduce, None) for word, reduce in reductions.items()}
 
@@ -221,6 +228,9 @@ class Experiment(Shown):
     block: int = 8192
     reduce: Callable[[xr.Dataset], xr.Dataset] | None = None
     version: int = 1
+
+    def __post_init__(self) -> None:
+        check_class(self.settings)
 
     def shown(self) -> Table:
         """The settings: default, meaning and what is allowed."""

@@ -24,6 +24,7 @@ from whytrain.lab.execution import (
     Silent,
     Tally,
     execute,
+    told_as_failed,
 )
 from whytrain.lab.executors import Inline
 from whytrain.lab.experiment import Request
@@ -231,16 +232,22 @@ class Reproduction(Shown):
         }
 
     def table(self) -> "pd.DataFrame":
-        """Give the finished settings as rows: experiment, runs, settings, single results."""
+        """Give the finished settings as rows: experiment, runs, settings, single results.
+
+        A result that has the name of a setting is named `NAME_result`.
+        """
         import pandas as pd
 
         rows = []
         for request in self._asked():
             if isinstance(cell := self._found(request), Cell):
                 experiment = self.study.experiment(request.experiment)
-                results = jsonable(experiment.results(cell.data, cell.settings))
+                with told_as_failed(experiment.name):
+                    results = jsonable(experiment.results(cell.data, cell.settings))
                 asked = {"experiment": experiment.name, "runs": cell.runs}
-                rows.append(asked | as_dict(cell.settings) | single_values(results))
+                asked |= as_dict(cell.settings)
+                found = single_values(results)
+                rows.append(asked | {f"{k}_result" if k in asked else k: found[k] for k in found})
         return pd.DataFrame(rows) if rows else pd.DataFrame(columns=["experiment", "runs"])
 
     def _asked(self) -> list[Request]:

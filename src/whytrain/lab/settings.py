@@ -65,7 +65,7 @@ class Settings:
     Making one checks every field, so that settings which exist are settings which can be run.
 
     Raises:
-        UserError: If a value has the wrong type or is out of its range.
+        UserError: If a value has the wrong type or is out of its range, or `check` fails.
 
     Example:
         >>> @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -82,13 +82,20 @@ class Settings:
         _given: typing.ClassVar[dict[str, Any]]  # by whoever made it, without the derived ones
 
     def __post_init__(self) -> None:
+        check_class(type(self))
         for field in dataclasses.fields(self):
             value = _checked(type(self), field, getattr(self, field.name))
             object.__setattr__(self, field.name, value)
         object.__setattr__(
             self, "_given", {k: v for k, v in as_dict(self).items() if v is not None}
         )
-        self.check()
+        try:
+            self.check()
+        except (UserError, Warning):
+            raise
+        except Exception as error:
+            words = " ".join(f"{type(error).__name__}: {error}".split())
+            raise UserError(f"the check of {type(self).__name__} fails: {words}") from error
 
     def check(self) -> None:
         """Check rules that span several fields; subclasses raise `UserError` or warn here."""
@@ -118,6 +125,24 @@ class Settings:
         for name in changes:
             check_name(type(self), name)
         return type(self)(**{**self._given, **changes})
+
+
+def check_class(cls: type[Settings]) -> None:
+    """Refuse a class whose settings would go unseen, as it is no dataclass.
+
+    Args:
+        cls: The class of settings.
+
+    Raises:
+        UserError: If it, or one that it is made of, has settings and not the decorator.
+    """
+    for part in cls.__mro__:
+        declared = [k for k, v in vars(part).items() if isinstance(v, dataclasses.Field)]
+        if declared:  # the decorator puts their defaults in the place of the fields
+            raise UserError(
+                f"{part.__name__} has settings ({', '.join(declared)}) and is no dataclass; put "
+                f"@dataclass(frozen=True, kw_only=True) above class {part.__name__}"
+            )
 
 
 SettingsType = TypeVar("SettingsType", bound=Settings)
@@ -250,14 +275,14 @@ def value_type(cls: type[Settings], name: str) -> tuple[type, bool]:
         Its type (`int`, `float`, `bool` or `str`), and whether `None` is allowed too.
 
     Raises:
-        TypeError: If the annotation is anything else (a mistake in the study, not of its user).
+        UserError: If the annotation is anything else (a mistake in the study).
     """
     hint = typing.get_type_hints(cls)[name]
     options = set(typing.get_args(hint)) if _is_union(hint) else {hint}
     optional = type(None) in options
     kinds = options - {type(None)}
     if len(kinds) != 1 or not kinds <= {int, float, bool, str}:
-        raise TypeError(f"{cls.__name__}.{name}: a setting is int, float, bool or str, not {hint}")
+        raise UserError(f"{cls.__name__}.{name}: a setting is int, float, bool or str, not {hint}")
     return kinds.pop(), optional
 
 

@@ -295,8 +295,8 @@ def estimate_contrast(
         >>> print(f"{found.value:.1f} {found.low:.2f} {found.high:.2f}")
         4.0 -0.16 8.16
     """
-    if not 0 <= resolution < HUGE:
-        raise UserError(f"the resolution of a measure is no negative number; got {resolution}")
+    if not 0 <= real(resolution) < HUGE:
+        raise UserError(f"the resolution of a measure is no negative number; got {resolution!r}")
     factors = _Sample.of(weights).values
     if len(factors) != len(groups) or not factors.any():
         raise UserError(
@@ -348,8 +348,8 @@ def estimate_power(
         >>> print(f"{found.value:.2f}")
         0.99
     """
-    places = np.asarray(x, float)
-    if len(set(places.tolist())) < 2 or not (places > 0).all():
+    places = np.atleast_1d(_numbers(x))
+    if places.ndim > 1 or len(set(places.tolist())) < 2 or not (places > 0).all():
         raise UserError(
             f"a power needs numbers at two places or more, above 0; got {places.tolist()}"
         )
@@ -429,7 +429,7 @@ class _Sample:
 
     @classmethod
     def of(cls, given: ArrayLike) -> "_Sample":
-        found = np.atleast_1d(np.asarray(given))
+        found = np.atleast_1d(unmasked(given))
         if found.dtype.kind == "b":
             raise UserError("an estimate needs numbers, and these are true or false: estimate_rate")
         if found.ndim > 1:
@@ -453,21 +453,49 @@ class _Sample:
         return max(known, resolution) / math.sqrt(runs)
 
 
+def unmasked(given: ArrayLike) -> np.ndarray:
+    """The values as an array, none of which is masked: NumPy would count those as they are.
+
+    Args:
+        given: The values.
+
+    Raises:
+        UserError: If some are masked.
+    """
+    if np.ma.is_masked(given):
+        raise UserError(
+            f"an estimate needs values that are there, and {np.ma.count_masked(given)} of "
+            f"{np.size(given)} are masked; leave them out: values.compressed()"
+        )
+    return np.asarray(given)
+
+
 def _numbers(given: ArrayLike) -> np.ndarray:
-    found = np.asarray(given)
+    found = unmasked(given)
     try:
-        if found.dtype.kind not in "cmM":  # of complex numbers and times a part would be dropped
+        # Of complex numbers and times a part would be dropped, and words are read as numbers.
+        words = found.dtype == object and any(isinstance(v, str | bytes) for v in found.flat)
+        if found.dtype.kind not in "cmMSU" and not words:
             return found.astype(float)
     except (TypeError, ValueError, OverflowError):
         pass
     raise UserError(f"an estimate needs real numbers; got {found.ravel()[:1]} of {found.dtype}")
 
 
-def _counts(successes: int, runs: int) -> tuple[int, int]:
+def real(value: Any) -> float:
+    """A number of any kind as Python's own, and NaN in place of what is none.
+
+    Args:
+        value: What should be a number.
+    """
     try:
-        count, total = (float(number) for number in (successes, runs))
+        return math.nan if isinstance(value, str | bytes) else float(value)
     except (TypeError, ValueError, OverflowError):
-        count = total = math.nan
+        return math.nan
+
+
+def _counts(successes: int, runs: int) -> tuple[int, int]:
+    count, total = real(successes), real(runs)
     if not (0 <= count <= total and 1 <= total <= _MOST_RUNS and (count % 1, total % 1) == (0, 0)):
         raise UserError(
             "a rate needs whole numbers, 0 <= successes <= runs, runs >= 1; got "
@@ -491,8 +519,8 @@ def _mapped(function: Callable[[float], float], bound: Bound, miss: float) -> In
 
 
 def _miss(level: float) -> float:
-    if not 0 < level < 1:
-        raise UserError(f"the level of an interval lies between 0 and 1 (0.95, say); got {level}")
+    if not 0 < real(level) < 1:
+        raise UserError(f"the level of an interval lies between 0 and 1 (0.95, say); got {level!r}")
     return 1 - level
 
 

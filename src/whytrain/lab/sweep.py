@@ -17,7 +17,15 @@ import xarray as xr
 import whytrain
 from whytrain.errors import UserError, nearest
 from whytrain.lab.directory import Axis, keep_record, provenance
-from whytrain.lab.execution import Failure, Progress, Results, Silent, Tally, execute
+from whytrain.lab.execution import (
+    Failure,
+    Progress,
+    Results,
+    Silent,
+    Tally,
+    execute,
+    told_as_failed,
+)
 from whytrain.lab.executors import Inline
 from whytrain.lab.experiment import Request, Runs
 from whytrain.lab.settings import (
@@ -224,11 +232,11 @@ def _span(cls: type[Settings], name: str, span: Mapping[str, Any]) -> list[Any]:
         if key not in _SPAN:
             raise UserError(f"axis {name!r}: unknown key {key!r}{nearest(key, _SPAN)}")
     try:
-        start, stop = float(span["start"]), float(span["stop"])
+        start, stop = _number(span["start"]), _number(span["stop"])
         num = _whole(f"num of axis {name!r}", span["num"])
     except KeyError as error:
         raise UserError(f"axis {name!r} needs start, stop and num; {error} is missing") from None
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise UserError(f"axis {name!r}: start and stop must be numbers, got {span!r}") from None
     scale = span.get("scale", "linear")
     if scale not in ("linear", "log"):
@@ -242,6 +250,12 @@ def _span(cls: type[Settings], name: str, span: Mapping[str, Any]) -> list[Any]:
     if value_type(cls, name)[0] is int:  # the nearest whole numbers, each once
         return list(dict.fromkeys(round(value) for value in values))
     return values
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool | str):  # which Python would read as numbers
+        raise TypeError
+    return float(value)
 
 
 def _refuse_twice(fixed: Mapping[str, Any], axes: Sequence[Axis]) -> None:
@@ -301,7 +315,8 @@ def run_experiment(
         results = replace(results, store=store)
         tasks = results.tasks([request])
     tally = execute(tasks, results.store, executor or Inline(), progress or Silent())
-    piece = cell.piece(results([request])[0])
+    with told_as_failed(name):
+        piece = cell.piece(results([request])[0])
     results.store.put(cell.key, piece)
     return {
         "study": study.name,
@@ -429,7 +444,8 @@ def sweep(
             this length. The keys of a point do not depend on the rest of the grid. None are passed
             without it.
         seed: The seed of the keys.
-        **axes: The values of each axis.
+        **axes: The values of each axis, finite numbers or words, which the function is given as
+            they are.
 
     Returns:
         A dataset with a dimension for each axis, in the order given. A bare number is named
@@ -454,7 +470,8 @@ def sweep(
     def evaluate(point: dict[str, Any]) -> xr.Dataset:
         keys = {}
         if runs is not None:
-            stream = int(fingerprint("sweep", point)[:8], 16)
+            plain = {name: _plain(value) for name, value in point.items()}
+            stream = int(fingerprint("sweep", plain)[:8], 16)
             keys["keys"] = Runs(seed, stream, 0, runs).keys()
         return _labeled(_called(function, point, keys), grid)
 
@@ -475,17 +492,47 @@ def _called(function: Callable[..., Any], point: dict[str, Any], keys: dict[str,
         ) from error
 
 
-def _listed(name: str, values: Iterable[Any]) -> np.ndarray:
-    """The values of an axis, each of which is there once."""
-    listed = isinstance(values, Iterable) and not isinstance(values, str | bytes | Mapping)
-    found = np.asarray(list(values)) if listed else np.empty(0)
-    if found.ndim != 1 or not found.size or len(set(found.tolist())) < found.size:
-        raise UserError(f"axis {name!r} must be a list of different values, got {values!r:.100}")
+def _listed(name: str, values: Iterable[Any]) -> list[Scalar]:
+    """The values of an axis as the user has them, each of which is there once."""
+    try:
+        found = [] if isinstance(values, str | bytes | Mapping) else list(map(_scalar, values))
+    except TypeError:  # one value
+        found = []
+    if not found or not all(map(_fits, found)) or len(set(found)) < len(found):
+        raise UserError(
+            f"axis {name!r} must be a list of different values, finite numbers or words, got "
+            f"{' '.join(repr(values).split()):.100}"
+        )
     return found
 
 
+def _scalar(value: Any) -> Any:
+    """Python's own number in place of one of NumPy's or JAX's."""
+    return value.item() if hasattr(value, "item") and not np.ndim(value) else value
+
+
+def _fits(value: Any) -> bool:
+    try:
+        return isinstance(value, str) or (isinstance(value, int | float) and math.isfinite(value))
+    except OverflowError:  # an integer beyond the largest float
+        return False
+
+
+def _plain(value: Scalar) -> Scalar:
+    """One number for 1 and 1.0, so that keys do not depend on the other values of an axis."""
+    if isinstance(value, bool | str) or float(value) != value:  # the latter: a large integer
+        return value
+    return float(value) + 0.0  # of -0.0 too
+
+
+def _coordinate(values: Sequence[Scalar]) -> np.ndarray:
+    """The values as NumPy holds them; words and numbers as they are."""
+    words = {isinstance(value, str) for value in values}
+    return np.asarray(values, dtype=object if len(words) > 1 else None)
+
+
 def _over(
-    axes: Mapping[str, np.ndarray],
+    axes: Mapping[str, Sequence[Scalar]],
     evaluate: Callable[[dict[str, Any]], xr.Dataset],
     point: dict[str, Any],
 ) -> xr.Dataset:
@@ -493,9 +540,10 @@ def _over(
     if not axes:
         return evaluate(point)
     (name, values), *others = axes.items()
-    slices = [_over(dict(others), evaluate, {**point, name: value}) for value in values.tolist()]
+    slices = [_over(dict(others), evaluate, {**point, name: value}) for value in values]
+    along = xr.DataArray(_coordinate(values), dims=name, name=name)
     try:
-        return xr.concat(slices, dim=xr.DataArray(values, dims=name, name=name), join="exact")
+        return xr.concat(slices, dim=along, join="exact")
     except ValueError as error:
         words = " ".join(str(error).split())[:200]
         raise UserError(

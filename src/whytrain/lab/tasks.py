@@ -1,6 +1,7 @@
 """Tasks: pieces of work, described so that any process can do them."""
 
 import functools
+import json
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -198,10 +199,13 @@ class Summary:
 
         Args:
             dataset: All of them, or what `reduce` made of them.
+
+        Raises:
+            UserError: If `summarize` gives what JSON cannot hold.
         """
         experiment = self.source.study().experiment(self.experiment)
         results = experiment.summarize(dataset, _settings(self, experiment))
-        return Piece({**self.describe(), "results": jsonable(results)})
+        return Piece({**self.describe(), "results": _results(results)})
 
     def _block(self, block: Block, store: Pieces | None) -> xr.Dataset:
         piece = None if store is None else store.get(block.key)
@@ -211,6 +215,18 @@ class Summary:
                 store.put(block.key, piece)
         assert piece.dataset is not None
         return piece.dataset
+
+
+def _results(given: Any) -> dict[str, Any]:
+    """Results as JSON holds them; what it cannot hold is told here, and not where it is stored."""
+    try:
+        found = jsonable(given)
+        json.dumps(found, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"summarize must give what JSON can hold: {error}") from error
+    if not isinstance(found, dict):
+        raise UserError(f"summarize must give results by name, gave {given!r:.100}")
+    return found
 
 
 def split(

@@ -10,7 +10,7 @@ import numpy as np
 from whytrain._signs import SIGNS as SIGNS
 from whytrain._signs import Word
 from whytrain.errors import UserError
-from whytrain.lab.statistics import LEVEL, Estimate
+from whytrain.lab.statistics import LEVEL, Estimate, real
 
 Relation = Literal[">", "<", "=", "covers", "<=", "every"]
 
@@ -39,11 +39,18 @@ class Rule:
     resolution: float | None = None
 
     def __post_init__(self) -> None:
-        numbers = (self.threshold, self.tolerance, self.resolution or 0.0)
-        if not all(map(math.isfinite, numbers)) or min(numbers[1:]) < 0 or not 0 < self.level < 1:
+        numbers = [real(n) for n in (self.threshold, self.tolerance, self.resolution or 0.0)]
+        level = real(self.level)
+        if not all(map(math.isfinite, numbers)) or min(numbers[1:]) < 0 or not 0 < level < 1:
             raise UserError(
                 "a rule needs finite numbers, of which tolerance and resolution are not negative, "
-                f"and a level between 0 and 1; got {self}, {self.resolution}, {self.level}"
+                f"and a level between 0 and 1; got {self.threshold!r}, {self.tolerance!r}, "
+                f"{self.resolution!r}, {self.level!r}"
+            )
+        if self.relation == "every" and numbers[0] >= 1:
+            raise UserError(
+                "a share of all runs that an interval has to exceed is below 1, for no number of "
+                f"runs shows more (0.95, say); got {self.threshold!r}"
             )
 
     def word(self, found: Estimate) -> Word:
