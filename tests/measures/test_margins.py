@@ -48,6 +48,23 @@ def test_max_margin_beside_a_general_solver(seed):
     assert svm @ found.direction == pytest.approx(1, abs=1e-3)
 
 
+@pytest.mark.parametrize("small", [1e-3, 1e-6, 1e-7, 1e-9])
+def test_max_margin_where_it_is_small(small):
+    x, y = np.array([[1, small], [1, -small]]), np.array([1, -1])
+    found = max_margin(x, y)
+    assert found.margin == pytest.approx(small, rel=1e-6)
+    np.testing.assert_allclose(y * (x @ found.normal), 1)
+    np.testing.assert_allclose(found.multipliers, 1 / (2 * small**2), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("x", "y"), [([[1, 1e-12], [1, -1e-12]], [1, -1]), ([[1, 0], [0, 1e-8]], [1, 1])]
+)
+def test_max_margin_says_that_a_margin_cannot_be_told_from_none(x, y):
+    with pytest.raises(UserError, match="cannot be told from none in float64"):
+        max_margin(x, y)
+
+
 class Separable(Landscape):
     x: np.ndarray
     y: np.ndarray

@@ -19,6 +19,7 @@ from whytrain.measures.clusters import checked_inputs, checked_signs
 optimize = later("scipy.optimize")
 
 _NONE = 1e-10  # a residual of length 1 or less that counts as none
+_OPTIMAL = 1e-6  # relative, of the least product and of the gap between both programs
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ def max_margin(x: ArrayLike, y: ArrayLike) -> MaxMargin:
         y: -1 or 1 an example.
 
     Raises:
-        UserError: No linear rule through the origin separates the examples; or the arrays do not
-            fit.
+        UserError: No linear rule through the origin separates the examples, or none by a margin
+            that float64 can tell from none; or the arrays do not fit.
 
     Example:
         >>> found = max_margin([[1.0, 0.0], [0.0, 2.0]], [1, 1])
@@ -67,21 +68,65 @@ def max_margin(x: ArrayLike, y: ArrayLike) -> MaxMargin:
     if not scale:
         raise UserError("no linear rule separates inputs that are all 0")
     rows = labels[:, None] * inputs / scale
+    solved = _solved(rows)
+    if solved is None and not _separable(rows):
+        raise UserError(
+            "no linear rule through the origin separates the examples; add an input that is always "
+            "1 for a rule with a bias, or take a soft margin (sklearn.svm.LinearSVC)"
+        )
+    if solved is None or not _optimal(rows, *solved):
+        raise UserError(
+            "the margin is below about 1e-7 of the longest example and cannot be told from none in "
+            "float64"
+        )
+    normal, multipliers = solved[0] / scale, solved[1] / scale**2
+    return MaxMargin(normal, float(1 / np.linalg.norm(normal)), multipliers)
+
+
+def _solved(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Normal and multipliers of `y x`, none of them longer than 1; None where none is found."""
     E = np.vstack([rows.T, np.ones(len(rows))])
     f = np.zeros(len(E))
     f[-1] = 1.0
     weights, length = optimize.nnls(E, f, maxiter=100 * max(E.shape))
     residual = E @ weights - f
     if length <= _NONE or residual[-1] >= 0:
-        raise UserError(
-            "no linear rule through the origin separates the examples; add an input that is always "
-            "1 for a rule with a bias, or take a soft margin (sklearn.svm.LinearSVC)"
-        )
+        return None
     normal = -residual[:-1] / residual[-1]
     least = (rows @ normal).min()
-    normal = normal / least / scale  # the nearest example at 1, to rounding
-    multipliers = weights / -residual[-1] / least / scale**2
-    return MaxMargin(normal, float(1 / np.linalg.norm(normal)), multipliers)
+    if not least > 0:
+        return _refined(rows, weights > 0)
+    found = normal / least, weights / -residual[-1] / least  # the nearest example at 1, to rounding
+    return found if _optimal(rows, *found) else _refined(rows, weights > 0)
+
+
+def _refined(rows: np.ndarray, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The shortest normal with the product 1 at the active examples: `nnls` squares a margin."""
+    multipliers = np.zeros(len(rows))
+    normal = np.linalg.lstsq(rows[active], np.ones(int(active.sum())))[0]
+    multipliers[active] = np.linalg.lstsq(rows[active].T, normal)[0]
+    return normal, multipliers
+
+
+def _optimal(rows: np.ndarray, normal: np.ndarray, multipliers: np.ndarray) -> bool:
+    """Whether every example is on its side, and the dual program has the same value."""
+    square = normal @ normal
+    return bool(
+        (rows @ normal).min() >= 1 - _OPTIMAL
+        and multipliers.min() >= 0
+        and abs(multipliers.sum() - square) <= _OPTIMAL * square
+    )
+
+
+def _separable(rows: np.ndarray) -> bool:
+    """Whether a rule separates the examples, which the lengths of rows and columns do not say."""
+    columns = np.abs(rows).max(axis=0)
+    rows = rows / np.where(columns > 0, columns, 1.0)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    if not lengths.all():
+        return False
+    solved = _solved(rows / lengths)
+    return solved is not None and _optimal(rows / lengths, *solved)
 
 
 @dataclass(frozen=True)
