@@ -458,6 +458,24 @@ def test_what_a_flax_model_has_is_refused_by_name():
             network(net(layer), VECTORS)
 
 
+@pytest.mark.parametrize(
+    "activation",
+    [jax.nn.relu, jax.nn.gelu, jax.nn.leaky_relu, jnp.tanh, jax.nn.silu, jax.nn.softplus],
+)
+def test_biases_that_are_all_equal_are_those_of_the_layer(activation):
+    """They are no part of the activation, nor is a normalization by equal numbers."""
+    w, v = np.asarray(RNG.normal(size=(5, 4))), np.asarray(RNG.normal(size=(4, 3)))
+    scale, bias = np.full(4, 1.5), np.full(4, 0.1)
+    for model in (
+        lambda x: activation(x @ w + bias) @ v,
+        lambda x: activation((x @ w - bias) * scale / (2 * scale) + bias) @ v,
+        jax.vmap(eqx.nn.MLP(5, 3, 1, 1, activation, key=KEYS[0])),
+    ):
+        found = check(model, VECTORS, model(jnp.asarray(VECTORS)), "Dense")
+        assert len(found.layers[1:]) == 3
+        assert np.all(found.layers[1].bias != 0)
+
+
 def test_biases_that_start_at_zero_are_there():
     """In the program of a model they are not: nothing is added."""
     layers = eqx.nn.MLP(5, 3, 4, 1, key=KEYS[0])
