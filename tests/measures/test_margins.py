@@ -160,6 +160,7 @@ def test_spectral_margin_of_one_matrix():
         (lambda: normalized_margin(linear, np.ones(1), [[1.0]], [1], "spectral"), "one matrix"),
         (lambda: kkt_residual(linear, np.ones(1), [[1.0], [-1.0]], [1, 1]), "wrong side"),
         (lambda: linear_svm([[1.0]], [1]), "both classes"),
+        (lambda: linear_svm(np.zeros((2, 2)), [1, -1]), "has the normal 0"),
     ],
 )
 def test_mistakes_are_told_in_one_line(call, part):
