@@ -224,10 +224,13 @@ def _measured(pair: Pair, sample: Examples, quantile: float, test: Any, batch: i
 def _product(network: list[Any], each: Sequence[LayerNorms]) -> float:
     """The Lipschitz constant, refused where it is zero."""
     spectral = [n.spectral for n in each]
-    if 0 in spectral:
+    zero = [i for i, norm in enumerate(spectral) if norm == 0]
+    # Of a skip one branch may be zero: so starts many a residual network.
+    if zero and lipschitz(network, iter([float(norm > 0) for norm in spectral])) == 0:
+        which = f"layer {zero[0]}" if len(zero) == 1 else f"layers {zero}"
         raise UserError(
-            f"the weights of layer {spectral.index(0)} are zero: the outputs do not depend on the "
-            "inputs, and there is nothing to measure"
+            f"the weights of {which} are zero: the outputs do not depend on the inputs, and there "
+            "is nothing to measure"
         )
     product = lipschitz(network, iter(spectral))
     if product == 0:
