@@ -286,6 +286,16 @@ def test_layers_are_made_of_a_state_dict():
         layers({"norm.weight": np.ones(3)})
 
 
+@pytest.mark.parametrize("at", [0, 1])
+def test_a_bias_that_one_checkpoint_lacks_is_told(at):
+    states = [
+        {"0.weight": kernel(4, 5), "0.bias": kernel(4), "2.weight": kernel(3, 4)} for _ in range(2)
+    ]
+    del states[at]["0.bias"]
+    with pytest.raises(UserError, match=r"has '0.bias' and the \w+ checkpoint has not"):
+        deep(*states, kernel(6, 5), np.arange(6) % 3)
+
+
 def test_what_does_not_fit_is_told():
     first, last, x, y = network()
     with pytest.raises(UserError, match="layers of one network"):
