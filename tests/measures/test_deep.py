@@ -1,5 +1,6 @@
 """Deeper networks against maps written out as matrices, and against plain sums over paths."""
 
+import copy
 import itertools
 
 import jax
@@ -19,6 +20,7 @@ from whytrain.measures import (
     layers,
     norms,
 )
+from whytrain.measures import network as read
 from whytrain.measures.paths import path_norm
 
 
@@ -308,3 +310,19 @@ def test_what_does_not_fit_is_told():
         deep(first, last, x, np.where(np.arange(20) == 3, 7, 0))
     with pytest.raises(UserError, match="not positive"):
         deep(first, last, x, (y + 1) % 3)
+    bare = read(lambda x: x, np.eye(3))
+    with pytest.raises(UserError, match="no layer with weights"):
+        deep(bare, bare, np.eye(3), np.arange(3))
+
+
+def test_what_a_convolution_cannot_have_is_told():
+    layer = Convolution(kernel(3, 2, 3, 3))
+    with pytest.raises(UserError, match="height must be 1 or more"):
+        convolution_norm(layer, 0, 6)
+    with pytest.raises(UserError, match="stride must be 1 or more"):
+        convolution_norm(Convolution(layer.weight, stride=0), 6, 6)
+    other = copy.copy(layer)
+    for padding in ("same", 0.5):
+        object.__setattr__(other, "padding", padding)
+        with pytest.raises(UserError, match="padding must be whole numbers or 'circular'"):
+            convolution_norm(other, 6, 6)

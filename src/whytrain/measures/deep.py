@@ -166,6 +166,8 @@ def deep(
 
 def _measured(pair: Pair, sample: Examples, quantile: float, test: Any, batch: int) -> DeepMeasures:
     initial, trained = list(pair.initial.layers), list(pair.trained.layers)
+    if not list(layers_of(trained)):
+        raise UserError("the network has no layer with weights: there is nothing to measure")
     sizes = shapes(trained, _shape(trained, sample.first))
     if len(sizes[-1]) != 1:
         raise UserError(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,11 +14,13 @@ from numpy.typing import ArrayLike
 
 from whytrain._lazy import later
 from whytrain.errors import UserError
-from whytrain.measures.arrays import as_float64
+from whytrain.measures.arrays import as_float64, in_one_line
 from whytrain.measures.clusters import checked_inputs, checked_signs
+from whytrain.measures.trained import trained
 
 optimize = later("scipy.optimize")
 
+_ONE = "function must give one finite number an example"
 _NONE = 1e-10  # a residual of length 1 or less that counts as none
 _OPTIMAL = 1e-6  # relative, of the least product and of the gap between both programs
 
@@ -196,7 +199,7 @@ def normalized_margin(
 
     Args:
         function: `function(params, x)`, one number an example.
-        params: A pytree of arrays.
+        params: A pytree of arrays, or an Equinox module.
         x: (example, ...).
         y: -1 or 1 an example.
         norm: `"l2"` and `"linf"` of all parameters as one vector; `"spectral"`, the largest
@@ -213,6 +216,7 @@ def normalized_margin(
         >>> print(normalized_margin(linear, np.array([1.0, 1.0]), point, label, "linf"))
         4.0
     """
+    function, params = _of_modules(function, params)
     at = _Homogeneous.of(function, params, x, y)
     return float(at.margins.min() / _length(params, norm) ** at.degree)
 
@@ -245,7 +249,7 @@ def kkt_residual(
 
     Args:
         function: `function(params, x)`, one number an example.
-        params: A pytree of arrays; only their direction counts.
+        params: A pytree of arrays, or an Equinox module; only their direction counts.
         x: (example, ...).
         y: -1 or 1 an example.
 
@@ -260,7 +264,7 @@ def kkt_residual(
         >>> print(f"{kkt_residual(linear, np.array([1.0, 1.0]), x, y).slackness:.3f}")
         0.333
     """
-    at = _Homogeneous.of(function, params, x, y)
+    at = _Homogeneous.of(*_of_modules(function, params), x, y)
     if at.margins.min() <= 0:
         raise UserError(
             f"{int((at.margins <= 0).sum())} of {len(at.margins)} examples are on the wrong side: "
@@ -294,16 +298,22 @@ class _Homogeneous:
         with jax.enable_x64(True):
             vector, back = ravel_pytree(jax.tree.map(lambda leaf: as_float64(leaf), params))
             inputs = jnp.asarray(as_float64(x, "x"))
+            if not inputs.ndim or not inputs.size:
+                raise UserError(f"x must be (example, ...), got shape {inputs.shape}")
             labels = checked_signs(y, len(inputs))
 
             def margins(point: Any) -> Any:
-                return jnp.asarray(labels) * function(back(point), inputs)
+                found = jnp.asarray(function(back(point), inputs))
+                if found.shape != labels.shape:
+                    raise UserError(f"{_ONE}, got shape {found.shape} for {len(inputs)} examples")
+                return jnp.asarray(labels) * found
 
-            found = np.asarray(margins(vector))
-            if found.shape != labels.shape or not np.isfinite(found).all():
-                raise UserError("function must give one finite number an example")
-            gradients = np.asarray(jax.jacrev(margins)(vector))
-            doubled = np.asarray(margins(2 * vector))
+            with in_one_line("function(params, x) cannot be called on x, or differentiated by JAX"):
+                found = np.asarray(margins(vector))
+                gradients = np.asarray(jax.jacrev(margins)(vector))
+                doubled = np.asarray(margins(2 * vector))
+            if not np.isfinite(found).all():
+                raise UserError(_ONE)
         vector = np.asarray(vector)
         along = gradients @ vector
         size = np.abs(found).max()
@@ -318,6 +328,15 @@ class _Homogeneous:
                 "power of 2 times f): leave out biases, or put fixed parameters into the function"
             )
         return cls(vector, found, gradients, degree)
+
+
+def _of_modules(function: Callable, params: PyTree) -> tuple[Callable, PyTree]:
+    """The arrays of Equinox modules, and the function of these; anything else as it is."""
+    nodes = jax.tree.leaves(params, is_leaf=lambda node: isinstance(node, eqx.Module))
+    if not any(isinstance(node, eqx.Module) for node in nodes):
+        return function, params
+    found = trained(function, params)
+    return found.loss, found.arrays
 
 
 def _length(params: PyTree, norm: str) -> float:
