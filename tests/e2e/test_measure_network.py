@@ -184,6 +184,10 @@ def test_a_leaky_network_of_two_classes_is_measured_to_its_boundary(call):
         ((*FILES, "--data", "none.npz"), "there is no data file none.npz"),
         ((*FILES, "--data", "i.safetensors"), "no npz file of plain arrays"),
         ((*FILES, "--trained", "d.npz"), "no safetensors file"),
+        (
+            (*FILES, "--trained", "u.safetensors", "--data", "said.npz"),
+            "outputs are of one model, got 2 checkpoints",
+        ),
         ((*FILES, "--trained", "none"), "there is no checkpoint none"),
         ((*FILES, "--order", "a,b"), "no layer 'a'; its layers are"),
         ((*FILES, "--margin-quantile", 2), "from 0 to 1, got 2"),

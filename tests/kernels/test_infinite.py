@@ -160,3 +160,20 @@ def test_mistakes_are_told_in_one_line(network, x, words):
     with pytest.raises(UserError, match=words) as told:
         infinite_kernel(network, x)
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("activation", "length"), [(jnp.exp, 4.0), (lambda t: t**30, 1.0)], ids=["exp", "power"]
+)
+def test_what_grows_beyond_the_quadrature_is_refused(activation, length):
+    network = FullyConnected((1, 10), activation=activation)
+    with pytest.raises(UserError, match="quadrature is not exact"):
+        infinite_kernel(network, [[length]])
+    if activation is jnp.exp:
+        exact = infinite_kernel(network, [[1.0]]).covariance.item()
+        assert exact == pytest.approx(2 * math.exp(2), rel=1e-9)
+
+
+def test_an_activation_of_numpy_is_refused_in_one_line():
+    with pytest.raises(UserError, match="write it with jax"):
+        infinite_kernel(FullyConnected((1, 10), activation=np.tanh), [[1.0]])

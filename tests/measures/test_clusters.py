@@ -43,6 +43,7 @@ def test_opposite_units_have_no_ratio_and_zeros_no_direction():
 def test_effective_rank_of_known_spectra():
     assert effective_rank(np.outer([1.0, 2], [3.0, 4, 5])) == pytest.approx(1)
     assert effective_rank(np.zeros((2, 3))) == 0
+    assert effective_rank(1e308 * np.eye(2)) == pytest.approx(2)
     q = np.array([0.75, 0.25])
     assert effective_rank(np.diag([3.0, 1.0])) == pytest.approx(np.exp(-(q * np.log(q)).sum()))
 

@@ -1,5 +1,6 @@
 """Deeper networks against maps written out as matrices, and against plain sums over paths."""
 
+import copy
 import itertools
 
 import jax
@@ -19,6 +20,7 @@ from whytrain.measures import (
     layers,
     norms,
 )
+from whytrain.measures import network as read
 from whytrain.measures.paths import path_norm
 
 
@@ -286,6 +288,16 @@ def test_layers_are_made_of_a_state_dict():
         layers({"norm.weight": np.ones(3)})
 
 
+@pytest.mark.parametrize("at", [0, 1])
+def test_a_bias_that_one_checkpoint_lacks_is_told(at):
+    states = [
+        {"0.weight": kernel(4, 5), "0.bias": kernel(4), "2.weight": kernel(3, 4)} for _ in range(2)
+    ]
+    del states[at]["0.bias"]
+    with pytest.raises(UserError, match=r"has '0.bias' and the \w+ checkpoint has not"):
+        deep(*states, kernel(6, 5), np.arange(6) % 3)
+
+
 def test_what_does_not_fit_is_told():
     first, last, x, y = network()
     with pytest.raises(UserError, match="layers of one network"):
@@ -298,3 +310,19 @@ def test_what_does_not_fit_is_told():
         deep(first, last, x, np.where(np.arange(20) == 3, 7, 0))
     with pytest.raises(UserError, match="not positive"):
         deep(first, last, x, (y + 1) % 3)
+    bare = read(lambda x: x, np.eye(3))
+    with pytest.raises(UserError, match="no layer with weights"):
+        deep(bare, bare, np.eye(3), np.arange(3))
+
+
+def test_what_a_convolution_cannot_have_is_told():
+    layer = Convolution(kernel(3, 2, 3, 3))
+    with pytest.raises(UserError, match="height must be 1 or more"):
+        convolution_norm(layer, 0, 6)
+    with pytest.raises(UserError, match="stride must be 1 or more"):
+        convolution_norm(Convolution(layer.weight, stride=0), 6, 6)
+    other = copy.copy(layer)
+    for padding in ("same", 0.5):
+        object.__setattr__(other, "padding", padding)
+        with pytest.raises(UserError, match="padding must be whole numbers or 'circular'"):
+            convolution_norm(other, 6, 6)

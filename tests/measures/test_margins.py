@@ -1,5 +1,6 @@
 """Maximum margins beside a general solver, known answers of implicit bias, KKT points."""
 
+import equinox as eqx
 import jax
 import numpy as np
 import optax
@@ -46,6 +47,37 @@ def test_max_margin_beside_a_general_solver(seed):
     assert found.multipliers @ (1e3 * rows @ found.normal - 1) == pytest.approx(0, abs=1e-9)
     svm = linear_svm(x, y, penalty=1e3)
     assert svm @ found.direction == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("small", [1e-3, 1e-6, 1e-7, 1e-9])
+def test_max_margin_where_it_is_small(small):
+    x, y = np.array([[1, small], [1, -small]]), np.array([1, -1])
+    found = max_margin(x, y)
+    assert found.margin == pytest.approx(small, rel=1e-6)
+    np.testing.assert_allclose(y * (x @ found.normal), 1)
+    np.testing.assert_allclose(found.multipliers, 1 / (2 * small**2), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("x", "y"), [([[1, 1e-12], [1, -1e-12]], [1, -1]), ([[1, 0], [0, 1e-8]], [1, 1])]
+)
+def test_max_margin_says_that_a_margin_cannot_be_told_from_none(x, y):
+    with pytest.raises(UserError, match="cannot be told from none in float64"):
+        max_margin(x, y)
+
+
+ONE = [[1.0]], [1]
+
+
+def test_a_module_of_equinox_is_taken():
+    net = eqx.nn.MLP(5, "scalar", 4, 1, use_bias=False, use_final_bias=False, key=jax.random.key(0))
+    x = np.random.default_rng(0).standard_normal((6, 5))
+    values = np.asarray(jax.vmap(net)(x), np.float64)
+    call = lambda net, x: jax.vmap(net)(x)  # noqa: E731
+    size = sum(np.sum(np.square(leaf)) for leaf in (net.layers[0].weight, net.layers[1].weight))
+    found = normalized_margin(call, net, x, np.sign(values))
+    assert found == pytest.approx(np.abs(values).min() / size, rel=1e-4)
+    assert kkt_residual(call, net, x, np.sign(values)).degree == pytest.approx(2)
 
 
 class Separable(Landscape):
@@ -143,6 +175,14 @@ def test_spectral_margin_of_one_matrix():
         (lambda: normalized_margin(linear, np.ones(1), [[1.0]], [1], "spectral"), "one matrix"),
         (lambda: kkt_residual(linear, np.ones(1), [[1.0], [-1.0]], [1, 1]), "wrong side"),
         (lambda: linear_svm([[1.0]], [1]), "both classes"),
+        (lambda: normalized_margin(lambda w, x: x @ w["b"], {"a": 1.0}, *ONE), "KeyError: 'b'"),
+        (
+            lambda: kkt_residual(lambda w, x: np.asarray(x) @ np.asarray(w), np.ones(1), *ONE),
+            "cannot be called on x, or differentiated by JAX: Tracer",
+        ),
+        (lambda: kkt_residual(linear, np.ones((1, 3)), *ONE), r"got shape \(1, 3\) for 1 examples"),
+        (lambda: kkt_residual(linear, np.ones(1), np.ones((0, 1)), []), r"got shape \(0, 1\)"),
+        (lambda: linear_svm(np.zeros((2, 2)), [1, -1]), "has the normal 0"),
     ],
 )
 def test_mistakes_are_told_in_one_line(call, part):

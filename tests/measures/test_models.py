@@ -166,6 +166,26 @@ def test_an_estimator_of_scikit_learn_is_read(activation, classes):
     np.testing.assert_allclose(shares, model.predict_proba(x), atol=1e-6)
 
 
+def test_a_celu_that_is_not_lipschitz_is_refused():
+    with pytest.raises(UserError, match="alpha must be above 0"):
+        Activation("celu", -0.5)
+
+
+def test_a_branch_that_starts_at_zero_is_measured():
+    """The outputs depend on the inputs by the skip; without one they do not."""
+    w, v = (np.asarray(RNG.normal(size=size)) for size in ((5, 5), (5, 3)))
+    y = np.asarray(VECTORS @ v).argmax(axis=1)
+
+    def measured(model):
+        net = network(model, VECTORS)
+        return deep(net, net, VECTORS, y)
+
+    found = measured(lambda x: (x + jax.nn.relu(x @ w) @ np.zeros((5, 5))) @ v)
+    assert found.product_spectral == pytest.approx(np.linalg.norm(v, 2))
+    with pytest.raises(UserError, match=r"weights of layers \[1, 2\] are zero"):
+        measured(lambda x: (x + jax.nn.relu(x @ w) @ np.zeros((5, 5))) @ np.zeros((5, 3)))
+
+
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_a_lipschitz_constant_is_the_largest_slope(name):
     one = Activation(name, 0.3)
@@ -280,6 +300,9 @@ def test_pytorch_models_are_read():
         found = check(model, x, said, kinds)
         assert found.parameters == sum(p.numel() for p in model.parameters())
         assert model.training
+    model, x, _ = torch_models(torch)["relu"]
+    model[0].requires_grad_(False)
+    assert network(model, x).parameters == sum(p.numel() for p in model[-1].parameters())
 
 
 @pytest.mark.optional("PyTorch")
@@ -295,6 +318,7 @@ def test_what_a_pytorch_model_has_is_refused_by_name():
         "LayerNorm '1'": (net(nn.LayerNorm(4)), VECTORS),
         "Softmax '3'; give logits": (nn.Sequential(*net(nn.ReLU()), nn.Softmax(1)), VECTORS),
         "PReLU '1'": (net(nn.PReLU()), VECTORS),
+        "CELU with alpha -0.5 has slopes without limit": (net(nn.CELU(-0.5)), VECTORS),
         "padding_mode 'reflect'": (
             nn.Sequential(nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"), *flat), IMAGES),
         "without running statistics": (
@@ -456,6 +480,24 @@ def test_what_a_flax_model_has_is_refused_by_name():
     }.items():
         with pytest.raises(UserError, match=message):
             network(net(layer), VECTORS)
+
+
+@pytest.mark.parametrize(
+    "activation",
+    [jax.nn.relu, jax.nn.gelu, jax.nn.leaky_relu, jnp.tanh, jax.nn.silu, jax.nn.softplus],
+)
+def test_biases_that_are_all_equal_are_those_of_the_layer(activation):
+    """They are no part of the activation, nor is a normalization by equal numbers."""
+    w, v = np.asarray(RNG.normal(size=(5, 4))), np.asarray(RNG.normal(size=(4, 3)))
+    scale, bias = np.full(4, 1.5), np.full(4, 0.1)
+    for model in (
+        lambda x: activation(x @ w + bias) @ v,
+        lambda x: activation((x @ w - bias) * scale / (2 * scale) + bias) @ v,
+        jax.vmap(eqx.nn.MLP(5, 3, 1, 1, activation, key=KEYS[0])),
+    ):
+        found = check(model, VECTORS, model(jnp.asarray(VECTORS)), "Dense")
+        assert len(found.layers[1:]) == 3
+        assert np.all(found.layers[1].bias != 0)
 
 
 def test_biases_that_start_at_zero_are_there():

@@ -57,6 +57,11 @@ def network(
     said = None
     if python is None:
         said = arrays.get("outputs") if outputs is None else measures.read_outputs(outputs)
+        if said is not None and len(after) > 1:
+            raise UserError(
+                f"outputs are of one model, got {len(after)} checkpoints: leave out "
+                "--outputs, or the array outputs in the npz, or measure one --trained at a time"
+            )
     elif order or ignore or outputs or slope:
         raise UserError(
             "--python gives the models; leave out --order, --ignore, --outputs, --slope"

@@ -43,6 +43,7 @@ class Quadrature(Activation):
             that is zero everywhere: give a surrogate).
         kinks: Where `sigma` or `mu'` is not smooth. Zero is always one.
         nodes: Gauss-Legendre nodes a panel.
+        cutoff: Beyond this radius nothing is counted; a larger one for what grows fast, as `exp`.
 
     Example:
         >>> with jax.enable_x64(True):
@@ -55,6 +56,7 @@ class Quadrature(Activation):
     derivative: Callable[[Array], Array] | None = eqx.field(static=True, default=None)
     kinks: tuple[float, ...] = eqx.field(static=True, default=(), converter=tuple)
     nodes: int = eqx.field(static=True, default=40)
+    cutoff: float = eqx.field(static=True, default=CUTOFF)
 
     def forward(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         """`sigma(x)` as the user wrote it."""
@@ -109,7 +111,7 @@ class Quadrature(Activation):
     def _line(self, f: Callable[[Array], Array], radius: Scalar) -> Array:
         """`E f(x)` for one standard normal `x`."""
         ends = [0.0, *(kink / radius for kink in self.kinks)]
-        x, weights = panels(ends, -CUTOFF, CUTOFF, self.nodes)
+        x, weights = panels(ends, -self.cutoff, self.cutoff, self.nodes)
         return jnp.sum(weights * f(x) * jnp.exp(-(x**2) / 2)) / math.sqrt(2 * math.pi)
 
     def _plane(
@@ -142,7 +144,7 @@ class Quadrature(Activation):
             x, y = jnp.cos(t), jnp.cos(t - angle)
             ends = [kink / _away_from_zero(radius * x) for kink in self.kinks]
             ends += [kink / _away_from_zero(radius_star * y) for kink in self.kinks]
-            rho, weights = panels([3.0, *ends], 0.0, CUTOFF, self.nodes)
+            rho, weights = panels([3.0, *ends], 0.0, self.cutoff, self.nodes)
             density = weights * rho * jnp.exp(-(rho**2) / 2)
             across = rho * jnp.sin(t) if weight == "across" else 1.0
             return jnp.sum(density * across * f(rho * x, rho * y))

@@ -1,5 +1,6 @@
 """Gaussian expectations of an activation and its slope at pairs of vectors, closed or not."""
 
+import dataclasses
 import math
 from collections.abc import Callable
 from functools import partial
@@ -72,28 +73,28 @@ CLOSED = {
 }
 
 
-def by_quadrature(activation: Callable, kinks: tuple[float, ...], nodes: int) -> Duals:
-    """By Gauss-Legendre panels that end at the kinks."""
-    mean, square, both = (
-        partial(expectation, activation, kinks, nodes) for expectation in (_mean, _square, _both)
-    )
+def by_quadrature(
+    activation: Callable, kinks: tuple[float, ...], nodes: int, cutoff: float
+) -> Duals:
+    """By Gauss-Legendre panels that end at the kinks and at the cutoff."""
+    units = Quadrature(activation, kinks=kinks, nodes=nodes, cutoff=cutoff)
+    mean, square, both = (partial(expectation, units) for expectation in (_mean, _square, _both))
     return Duals(mean, square, both)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _mean(activation: Callable, kinks: tuple, nodes: int, length: Entries) -> Entries:
-    return jax.vmap(Quadrature(activation, kinks=kinks, nodes=nodes).mean)(length)
+@partial(jax.jit, static_argnums=0)
+def _mean(units: Quadrature, length: Entries) -> Entries:
+    return jax.vmap(units.mean)(length)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _square(activation: Callable, kinks: tuple, nodes: int, length: Entries) -> Entries:
-    return jax.vmap(Quadrature(activation, kinks=kinks, nodes=nodes).second_moment)(length)
+@partial(jax.jit, static_argnums=0)
+def _square(units: Quadrature, length: Entries) -> Entries:
+    return jax.vmap(units.second_moment)(length)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _both(activation: Callable, kinks: tuple, nodes: int, pair: Pair) -> tuple[Entries, Entries]:
-    units = Quadrature(activation, kinks=kinks, nodes=nodes)
-    slopes = Quadrature(lambda x: units.backward(x), kinks=kinks, nodes=nodes)
+@partial(jax.jit, static_argnums=0)
+def _both(units: Quadrature, pair: Pair) -> tuple[Entries, Entries]:
+    slopes = dataclasses.replace(units, sigma=lambda x: units.backward(x))
 
     def one(pair: Pair) -> tuple[Array, Array]:
         places = pair.angle, pair.length, pair.other

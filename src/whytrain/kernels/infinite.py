@@ -10,12 +10,13 @@ import numpy as np
 from jaxtyping import Float
 
 from whytrain.errors import UserError
+from whytrain.gaussian.quadrature import CUTOFF
 from whytrain.kernels.duals import CLOSED, Duals, Entries, Pair, by_quadrature
-from whytrain.measures.arrays import a, as_float64
+from whytrain.measures.arrays import a, as_float64, in_one_line
 from whytrain.networks import FullyConnected, ResidualDense
 
-_NODES, _FINER = 40, 60  # of Gauss and Legendre, a panel
-_ALIKE = 1e-6  # relative, of a kernel by the fewer nodes and by the more
+_COARSE, _FINE = (40, CUTOFF), (90, 14.0)  # nodes a panel, and the radius where panels end
+_ALIKE = 1e-6  # relative, of a kernel by the coarse quadrature and by the fine
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +94,8 @@ def infinite_kernel(
     others = rows if x2 is None else _inputs(network, x2)
     shape = len(rows), len(others)
     i, j = np.triu_indices(len(rows)) if x2 is None else np.indices(shape).reshape(2, -1)
-    with jax.enable_x64(True):
+    written = f"the activation {network.activation!r:.60} cannot be called on arrays of JAX"
+    with jax.enable_x64(True), in_one_line(written, "; write it with jax.numpy"):
         _check_exact(network, rows if x2 is None else np.r_[rows, others], tuple(kinks))
         found = _limit(network, rows[i], others[j], tuple(kinks))
     if not np.isfinite(found).all():
@@ -105,10 +107,14 @@ def infinite_kernel(
 
 
 def _limit(
-    network: Any, x1: np.ndarray, x2: np.ndarray, kinks: tuple[float, ...], nodes: int = _NODES
+    network: Any,
+    x1: np.ndarray,
+    x2: np.ndarray,
+    kinks: tuple[float, ...],
+    panels: tuple[int, float] = _COARSE,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Tangent kernel and covariance of the input in each row of `x1` with that of `x2`."""
-    duals = CLOSED.get(network.activation) or by_quadrature(network.activation, kinks, nodes)
+    duals = CLOSED.get(network.activation) or by_quadrature(network.activation, kinks, *panels)
     with np.errstate(over="ignore", invalid="ignore"):  # told of the kernel
         products = [jnp.asarray((p * q).sum(axis=1)) for p, q in ((x1, x1), (x2, x2), (x1, x2))]
     if isinstance(network, FullyConnected):
@@ -158,15 +164,15 @@ def _residual(
 
 
 def _check_exact(network: Any, x: np.ndarray, kinks: tuple[float, ...]) -> None:
-    """Refuse an activation at which more nodes give another kernel of the inputs themselves."""
+    """Refuse an activation whose kernel of the inputs themselves the fine quadrature changes."""
     if network.activation in CLOSED:
         return
-    found, finer = (_limit(network, x, x, kinks, nodes)[0] for nodes in (_NODES, _FINER))
+    found, finer = (_limit(network, x, x, kinks, panels)[0] for panels in (_COARSE, _FINE))
     if not np.all(np.abs(found - finer) <= _ALIKE * np.abs(finer)):
         raise UserError(
             f"quadrature is not exact for the activation {network.activation!r:.60} at inputs of "
             "these lengths: name the places where it bends or jumps, such as kinks=(-1, 1), or "
-            "scale the inputs down"
+            "scale the inputs down, if it grows fast"
         )
 
 

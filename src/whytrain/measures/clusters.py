@@ -134,9 +134,10 @@ def effective_rank(matrix: ArrayLike) -> float:
     array = as_float64(matrix, "matrix")
     if array.ndim != 2 or not np.isfinite(array).all():
         raise UserError(f"effective_rank is of a matrix of finite numbers, got {array.shape}")
-    singular = np.linalg.svd(array, compute_uv=False)
-    if not singular.any():
+    largest = np.abs(array).max(initial=0.0)
+    if not largest:
         return 0.0
+    singular = np.linalg.svd(array / largest, compute_uv=False)  # whose sum may overflow else
     shares = singular[singular > 0] / singular.sum()
     return float(np.exp(-np.sum(shares * np.log(shares))))
 

@@ -166,6 +166,8 @@ def deep(
 
 def _measured(pair: Pair, sample: Examples, quantile: float, test: Any, batch: int) -> DeepMeasures:
     initial, trained = list(pair.initial.layers), list(pair.trained.layers)
+    if not list(layers_of(trained)):
+        raise UserError("the network has no layer with weights: there is nothing to measure")
     sizes = shapes(trained, _shape(trained, sample.first))
     if len(sizes[-1]) != 1:
         raise UserError(
@@ -224,10 +226,13 @@ def _measured(pair: Pair, sample: Examples, quantile: float, test: Any, batch: i
 def _product(network: list[Any], each: Sequence[LayerNorms]) -> float:
     """The Lipschitz constant, refused where it is zero."""
     spectral = [n.spectral for n in each]
-    if 0 in spectral:
+    zero = [i for i, norm in enumerate(spectral) if norm == 0]
+    # Of a skip one branch may be zero: so starts many a residual network.
+    if zero and lipschitz(network, iter([float(norm > 0) for norm in spectral])) == 0:
+        which = f"layer {zero[0]}" if len(zero) == 1 else f"layers {zero}"
         raise UserError(
-            f"the weights of layer {spectral.index(0)} are zero: the outputs do not depend on the "
-            "inputs, and there is nothing to measure"
+            f"the weights of {which} are zero: the outputs do not depend on the inputs, and there "
+            "is nothing to measure"
         )
     product = lipschitz(network, iter(spectral))
     if product == 0:

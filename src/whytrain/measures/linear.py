@@ -82,7 +82,8 @@ def linear_svm(x: ArrayLike, y: ArrayLike, penalty: float = 100.0) -> Float[np.n
         penalty: What a violated margin costs.
 
     Raises:
-        UserError: The arrays do not fit, one class is missing, or the solver does not converge.
+        UserError: The arrays do not fit, one class is missing, the solver does not converge, or
+            its normal is 0.
 
     Example:
         >>> print(linear_svm([[3.0, 1.0], [-3.0, -1.0]], [1, -1]).round(3))
@@ -106,7 +107,10 @@ def linear_svm(x: ArrayLike, y: ArrayLike, penalty: float = 100.0) -> Float[np.n
             raise UserError(
                 f"the linear SVM did not converge at penalty={penalty:g}; take a smaller one"
             ) from None
-    return normal / np.linalg.norm(normal)
+    length = np.linalg.norm(normal)
+    if not length:
+        raise UserError("the linear SVM has the normal 0: do the inputs of both classes differ?")
+    return normal / length
 
 
 def _candidates(candidates: ArrayLike | None, width: int) -> list[np.ndarray]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,12 +14,15 @@ from numpy.typing import ArrayLike
 
 from whytrain._lazy import later
 from whytrain.errors import UserError
-from whytrain.measures.arrays import as_float64
+from whytrain.measures.arrays import as_float64, in_one_line
 from whytrain.measures.clusters import checked_inputs, checked_signs
+from whytrain.measures.trained import trained
 
 optimize = later("scipy.optimize")
 
+_ONE = "function must give one finite number an example"
 _NONE = 1e-10  # a residual of length 1 or less that counts as none
+_OPTIMAL = 1e-6  # relative, of the least product and of the gap between both programs
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,8 @@ def max_margin(x: ArrayLike, y: ArrayLike) -> MaxMargin:
         y: -1 or 1 an example.
 
     Raises:
-        UserError: No linear rule through the origin separates the examples; or the arrays do not
-            fit.
+        UserError: No linear rule through the origin separates the examples, or none by a margin
+            that float64 can tell from none; or the arrays do not fit.
 
     Example:
         >>> found = max_margin([[1.0, 0.0], [0.0, 2.0]], [1, 1])
@@ -67,21 +71,65 @@ def max_margin(x: ArrayLike, y: ArrayLike) -> MaxMargin:
     if not scale:
         raise UserError("no linear rule separates inputs that are all 0")
     rows = labels[:, None] * inputs / scale
+    solved = _solved(rows)
+    if solved is None and not _separable(rows):
+        raise UserError(
+            "no linear rule through the origin separates the examples; add an input that is always "
+            "1 for a rule with a bias, or take a soft margin (sklearn.svm.LinearSVC)"
+        )
+    if solved is None or not _optimal(rows, *solved):
+        raise UserError(
+            "the margin is below about 1e-7 of the longest example and cannot be told from none in "
+            "float64"
+        )
+    normal, multipliers = solved[0] / scale, solved[1] / scale**2
+    return MaxMargin(normal, float(1 / np.linalg.norm(normal)), multipliers)
+
+
+def _solved(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Normal and multipliers of `y x`, none of them longer than 1; None where none is found."""
     E = np.vstack([rows.T, np.ones(len(rows))])
     f = np.zeros(len(E))
     f[-1] = 1.0
     weights, length = optimize.nnls(E, f, maxiter=100 * max(E.shape))
     residual = E @ weights - f
     if length <= _NONE or residual[-1] >= 0:
-        raise UserError(
-            "no linear rule through the origin separates the examples; add an input that is always "
-            "1 for a rule with a bias, or take a soft margin (sklearn.svm.LinearSVC)"
-        )
+        return None
     normal = -residual[:-1] / residual[-1]
     least = (rows @ normal).min()
-    normal = normal / least / scale  # the nearest example at 1, to rounding
-    multipliers = weights / -residual[-1] / least / scale**2
-    return MaxMargin(normal, float(1 / np.linalg.norm(normal)), multipliers)
+    if not least > 0:
+        return _refined(rows, weights > 0)
+    found = normal / least, weights / -residual[-1] / least  # the nearest example at 1, to rounding
+    return found if _optimal(rows, *found) else _refined(rows, weights > 0)
+
+
+def _refined(rows: np.ndarray, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The shortest normal with the product 1 at the active examples: `nnls` squares a margin."""
+    multipliers = np.zeros(len(rows))
+    normal = np.linalg.lstsq(rows[active], np.ones(int(active.sum())))[0]
+    multipliers[active] = np.linalg.lstsq(rows[active].T, normal)[0]
+    return normal, multipliers
+
+
+def _optimal(rows: np.ndarray, normal: np.ndarray, multipliers: np.ndarray) -> bool:
+    """Whether every example is on its side, and the dual program has the same value."""
+    square = normal @ normal
+    return bool(
+        (rows @ normal).min() >= 1 - _OPTIMAL
+        and multipliers.min() >= 0
+        and abs(multipliers.sum() - square) <= _OPTIMAL * square
+    )
+
+
+def _separable(rows: np.ndarray) -> bool:
+    """Whether a rule separates the examples, which the lengths of rows and columns do not say."""
+    columns = np.abs(rows).max(axis=0)
+    rows = rows / np.where(columns > 0, columns, 1.0)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    if not lengths.all():
+        return False
+    solved = _solved(rows / lengths)
+    return solved is not None and _optimal(rows / lengths, *solved)
 
 
 @dataclass(frozen=True)
@@ -151,7 +199,7 @@ def normalized_margin(
 
     Args:
         function: `function(params, x)`, one number an example.
-        params: A pytree of arrays.
+        params: A pytree of arrays, or an Equinox module.
         x: (example, ...).
         y: -1 or 1 an example.
         norm: `"l2"` and `"linf"` of all parameters as one vector; `"spectral"`, the largest
@@ -168,6 +216,7 @@ def normalized_margin(
         >>> print(normalized_margin(linear, np.array([1.0, 1.0]), point, label, "linf"))
         4.0
     """
+    function, params = _of_modules(function, params)
     at = _Homogeneous.of(function, params, x, y)
     return float(at.margins.min() / _length(params, norm) ** at.degree)
 
@@ -200,7 +249,7 @@ def kkt_residual(
 
     Args:
         function: `function(params, x)`, one number an example.
-        params: A pytree of arrays; only their direction counts.
+        params: A pytree of arrays, or an Equinox module; only their direction counts.
         x: (example, ...).
         y: -1 or 1 an example.
 
@@ -215,7 +264,7 @@ def kkt_residual(
         >>> print(f"{kkt_residual(linear, np.array([1.0, 1.0]), x, y).slackness:.3f}")
         0.333
     """
-    at = _Homogeneous.of(function, params, x, y)
+    at = _Homogeneous.of(*_of_modules(function, params), x, y)
     if at.margins.min() <= 0:
         raise UserError(
             f"{int((at.margins <= 0).sum())} of {len(at.margins)} examples are on the wrong side: "
@@ -249,16 +298,22 @@ class _Homogeneous:
         with jax.enable_x64(True):
             vector, back = ravel_pytree(jax.tree.map(lambda leaf: as_float64(leaf), params))
             inputs = jnp.asarray(as_float64(x, "x"))
+            if not inputs.ndim or not inputs.size:
+                raise UserError(f"x must be (example, ...), got shape {inputs.shape}")
             labels = checked_signs(y, len(inputs))
 
             def margins(point: Any) -> Any:
-                return jnp.asarray(labels) * function(back(point), inputs)
+                found = jnp.asarray(function(back(point), inputs))
+                if found.shape != labels.shape:
+                    raise UserError(f"{_ONE}, got shape {found.shape} for {len(inputs)} examples")
+                return jnp.asarray(labels) * found
 
-            found = np.asarray(margins(vector))
-            if found.shape != labels.shape or not np.isfinite(found).all():
-                raise UserError("function must give one finite number an example")
-            gradients = np.asarray(jax.jacrev(margins)(vector))
-            doubled = np.asarray(margins(2 * vector))
+            with in_one_line("function(params, x) cannot be called on x, or differentiated by JAX"):
+                found = np.asarray(margins(vector))
+                gradients = np.asarray(jax.jacrev(margins)(vector))
+                doubled = np.asarray(margins(2 * vector))
+            if not np.isfinite(found).all():
+                raise UserError(_ONE)
         vector = np.asarray(vector)
         along = gradients @ vector
         size = np.abs(found).max()
@@ -273,6 +328,15 @@ class _Homogeneous:
                 "power of 2 times f): leave out biases, or put fixed parameters into the function"
             )
         return cls(vector, found, gradients, degree)
+
+
+def _of_modules(function: Callable, params: PyTree) -> tuple[Callable, PyTree]:
+    """The arrays of Equinox modules, and the function of these; anything else as it is."""
+    nodes = jax.tree.leaves(params, is_leaf=lambda node: isinstance(node, eqx.Module))
+    if not any(isinstance(node, eqx.Module) for node in nodes):
+        return function, params
+    found = trained(function, params)
+    return found.loss, found.arrays
 
 
 def _length(params: PyTree, norm: str) -> float:

@@ -45,7 +45,8 @@ class Model(Network):
 
     Attributes:
         compared: On how many inputs its outputs were those of the model.
-        parameters: How many numbers the model trains; tied ones count once, statistics not at all.
+        parameters: How many numbers the model trains; tied ones count once, statistics not at all,
+            nor does what PyTorch has frozen, unless all is.
     """
 
     compared: int = 0
@@ -181,7 +182,11 @@ def _torch(torch: Any, model: Any, shape: tuple[int, ...]) -> tuple[Chain, Calla
     call = _called(model)
     with contextlib.suppress(UserError):  # told later, if reading does not know a better reason
         called(call, np.zeros(shape, np.float32))  # lazy layers get weights, hooks renew theirs
-    return read_torch(torch, model, shape), call, sum(p.numel() for p in model.parameters())
+    return (
+        read_torch(torch, model, shape),
+        call,
+        sum(p.numel() for p in model.parameters() if p.requires_grad),
+    )
 
 
 def _called(model: Any) -> Callable:

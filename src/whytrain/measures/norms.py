@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -11,6 +11,8 @@ import numpy as np
 import scipy.linalg
 from jaxtyping import Array, Complex, Float
 
+from whytrain.errors import UserError
+from whytrain.measures.arrays import check_whole
 from whytrain.measures.hessian import power_of_two
 from whytrain.measures.network import Convolution
 from whytrain.measures.spectrum import lanczos
@@ -172,6 +174,9 @@ def convolution_norm(layer: Convolution, height: int, width: int) -> Norm:
     Returns:
         The norm or the bound.
 
+    Raises:
+        UserError: A side, the stride, the dilation or the padding is no whole number in range.
+
     Example:
         >>> average = np.full((1, 1, 3, 3), 1 / 9)
         >>> print(f"{convolution_norm(Convolution(average, padding='circular'), 8, 8).value:.6f}")
@@ -179,6 +184,9 @@ def convolution_norm(layer: Convolution, height: int, width: int) -> Norm:
         >>> print(f"{convolution_norm(Convolution(average, padding=1), 8, 8).value:.6f}")
         0.921207
     """
+    check_whole("height", height, 1)
+    check_whole("width", width, 1)
+    _check_steps(layer)
     weight, stride = np.asarray(layer.weight, np.float64), layer.stride
     plain = layer.padding == "circular" and layer.dilation == layer.groups == 1
     if plain and isinstance(stride, int) and not height % stride and not width % stride:
@@ -186,6 +194,20 @@ def convolution_norm(layer: Convolution, height: int, width: int) -> Norm:
     if not np.isfinite(weight).all() or not weight.any():
         return _bound(layer)
     return _by_lanczos(layer, height, width) or _bound(layer)
+
+
+def _check_steps(layer: Convolution) -> None:
+    """Refuse strides, dilations and paddings that are no whole numbers."""
+    for name in ("stride", "dilation"):
+        for step in np.ravel(np.asarray(getattr(layer, name), object)):
+            check_whole(name, step, 1)
+    padding: Any = layer.padding
+    sides = np.ravel(np.asarray(padding, object))
+    if padding != "circular" and not all(isinstance(side, int | np.integer) for side in sides):
+        raise UserError(
+            f"padding must be whole numbers or 'circular', got {padding!r}; for 'same' give the "
+            "zeros on both sides of each axis, ((1, 1), (1, 1)) for a kernel of 3 x 3"
+        )
 
 
 def _by_lanczos(layer: Convolution, height: int, width: int) -> Norm | None:

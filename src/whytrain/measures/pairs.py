@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from whytrain.errors import UserError
-from whytrain.measures.arrays import as_float64, shown
+from whytrain.measures.arrays import as_float64, plain, shown
 from whytrain.measures.building import Hints, Plan, build
 from whytrain.measures.entries import Parts, check_ignored
 from whytrain.measures.network import Dense, Layer, Network, TwoLayerWeights
@@ -99,8 +99,22 @@ def _initial(
         return opened
     found, (trained, plan) = used(opened, INITIAL, ignore, hints, flat=flat), like
     if trained is not None and plan is not None and _same_names(found, trained):
+        _check_biases(found, trained)
         return build(found, plan, hints)
     return build(found, choose(found, None, Hints(), None, None), Hints())
+
+
+def _check_biases(initial: Parts, trained: Parts) -> None:
+    """Refuse a bias that one checkpoint has and the other lacks: it would count as zero."""
+    for name, before in initial.layers.items():
+        biases = before.bias, trained.layers[name].bias
+        if (biases[0] is None) != (biases[1] is None):
+            [bias] = [one for one in biases if one is not None]
+            has, lacks = (INITIAL, TRAINED) if biases[0] is not None else (TRAINED, INITIAL)
+            raise UserError(
+                f"{has} has {plain(bias.name)!r} and {lacks} has not: was it lost? Biases of 0 "
+                "must be there as zeros"
+            )
 
 
 def _same_names(one: Parts, other: Parts) -> bool:

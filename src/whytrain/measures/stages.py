@@ -31,6 +31,13 @@ class Activation(eqx.Module):
     name: str = eqx.field(static=True)
     slope: float = eqx.field(static=True, default=1.0)
 
+    def __check_init__(self) -> None:
+        """Refuse a CELU without a Lipschitz constant: its slope at `x < 0` is `exp(x / alpha)`."""
+        if self.name == "celu" and not self.slope > 0:
+            raise UserError(
+                f"CELU with alpha {self.slope:g} has slopes without limit; alpha must be above 0"
+            )
+
     def __call__(self, x: Float[Numeric, "..."]) -> Float[Array, "..."]:
         """The function."""
         return ACTIVATIONS[self.name][0](x, self.slope)

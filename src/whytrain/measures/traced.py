@@ -30,15 +30,20 @@ class _Numbers:
     chain: Chain
     function: Callable[[np.ndarray], Any]
     made: tuple[str, ...]  # of these operations
+    line: tuple[float, float] | None = None  # factor and shift by arrays, before all else
+    straight: bool = False  # nothing but this line
 
     @functools.cached_property
     def settled(self) -> Chain:
         """The activation that it is; found once, so that two branches have it in common."""
-        found = recognized(self.function)
+        found, chain = recognized(self.function), self.chain
+        if found is None and self.line is not None:  # of equal biases, which belong to the layer
+            slope, start = self.line
+            found = recognized(lambda x: self.function((x - start) / slope))
+            chain = chain.scaled(slope, start)
         if found is None:
             raise no_place(f"an activation that is not known ({', '.join(self.made)})")
         factor, shift, activation = found
-        chain = self.chain
         if activation.name != "identity":
             chain = chain.then(activation)
         return chain.scaled(factor, shift)
@@ -145,8 +150,29 @@ def _of_numbers(step: Any, given: list) -> Any:
     if uniform and same and whole:
         made = [name for one in chains if isinstance(one, _Numbers) for name in one.made]
         made = dict.fromkeys([*made, step.primitive.name])
-        return _Numbers(base, _composed(step, given), tuple(made))
+        function = _composed(step, given)
+        lines = [one.line for one in chains if isinstance(one, _Numbers) and one.line]
+        straight = _goes_on(step, given)
+        line = _line(function) if straight else next(iter(lines), None)
+        return _Numbers(base, function, tuple(made), line, straight)
     return _combined(step, [_settled(one) for one in given])
+
+
+def _goes_on(step: Any, given: list) -> bool:
+    """Whether an array moves or scales a chain on which nothing but such was done before."""
+    name, other = step.primitive.name, [one for one in given if np.ndim(one)]
+    moving = [one for one in given if isinstance(one, Chain | _Numbers)]
+    if len(moving) != 1 or not other or name not in ("add", "sub", "mul", "div"):
+        return False
+    return (isinstance(moving[0], Chain) or moving[0].straight) and not (
+        name == "div" and moving[0] is given[1]
+    )
+
+
+def _line(function: Callable[[np.ndarray], Any]) -> tuple[float, float] | None:
+    """Factor and shift; None where the numbers themselves do not count."""
+    start, end = (float(one) for one in function(np.array([0.0, 1.0])))
+    return (end - start, start) if end != start else None
 
 
 def _composed(step: Any, given: list) -> Callable[[np.ndarray], Any]:
