@@ -308,7 +308,7 @@ def query(
             raise UserError(
                 f"cannot use the condition {condition!r}: {words}; the columns are {known}"
             ) from error
-        rows = rows[_truths(condition, kept, rows)]
+        rows = rows.loc[_truths(condition, kept, rows)]
     if sort:
         rows = rows.sort_values(sort, ascending=not descending, kind="stable")
     return rows if columns is None else rows.filter(items=list(columns))
