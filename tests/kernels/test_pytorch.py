@@ -56,6 +56,9 @@ def test_what_is_refused(net):
         tangent_kernel(net, None, X, method="products")
     with pytest.raises(UserError, match="are given by name"):
         tangent_kernel(net, {"w": np.ones(2)}, X)
+    net.forward = lambda x: {"logits": x}
+    with pytest.raises(UserError, match="gives a dict and no tensor of outputs"):
+        tangent_kernel(net, None, X)
 
 
 def test_float32(net):

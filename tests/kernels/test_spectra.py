@@ -1,3 +1,5 @@
+from inspect import unwrap
+
 import jax
 import numpy as np
 import pytest
@@ -124,6 +126,15 @@ def test_ridge_regression_is_scikit_learns():
         (lambda: kernel_regression(K, Y, K, initial_others=Y[:2]), "or of the shape .6,."),
         (lambda: kernel_regression(K, Y, ROOT), "must fit"),
         (lambda: kernel_regression(K, Y, K, regularization=-1), "0 or more"),
+        (
+            lambda: unwrap(kernel_regression)(K, Y, K, regularization="1"),
+            "regularization must be real numbers",
+        ),
+        (
+            lambda: unwrap(type(spectrum(K)).effective_dimension)(spectrum(K), "1"),
+            "regularization must be real numbers",
+        ),
+        (lambda: alignment(K, np.zeros((6, 0))), "got the shape .6, 0."),
     ],
 )
 def test_what_is_refused(call, words):

@@ -388,6 +388,7 @@ def batch_normalized(p, x):
         (lambda p, x: jnp.squeeze(x @ p[:, None]), X, {}, "squeeze with axis=-1"),
         (lambda p, x: np.tanh(x @ p), X, {}, "written with jax.numpy"),
         (lambda p, x: x @ p[:2], X, {}, "cannot be computed"),
+        (None, X, {}, "f must be a function"),
         (lambda p, x: x @ p, X[0], {}, "cannot be computed"),
         (lambda p, x: x @ p, X[:0], {}, "a batch of one example or more"),
         (lambda p, x: x @ p, X * np.nan, {}, "x1 holds 36 numbers that are not finite"),

@@ -1,5 +1,7 @@
 """Clusters of units: against sums written out, known shapes, and a network taken unit by unit."""
 
+from inspect import unwrap
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from whytrain.errors import UserError
 from whytrain.measures import (
     agreement_regimes,
     certified_linear,
+    certified_signs,
     effective_rank,
     signed_units,
     weight_clusters,
@@ -106,6 +109,12 @@ def test_regimes_by_hand():
         (lambda: certified_linear([[1.0]], [[1.0]], [[1.0, 2.0]]), "x must be"),
         (lambda: agreement_regimes([[1.0]], [[1.0]], [[1.0]], [0]), "-1 or 1"),
         (lambda: effective_rank([1.0]), "matrix"),
+        (lambda: unwrap(weight_clusters)([[1.0]], [[1.0]], angle="20"), "angle must be real"),
+        (
+            lambda: unwrap(certified_linear)([[1.0]], [[1.0]], [[1.0]], factor="2"),
+            "factor must be real",
+        ),
+        (lambda: unwrap(certified_signs)([[1.0]], [[1.0]], [[1.0]], "0"), "slope must be real"),
     ],
 )
 def test_mistakes_are_told_in_one_line(call, part):

@@ -198,3 +198,10 @@ def test_a_mistake_is_told(change, message):
              "labels": np.zeros(10)} | change  # fmt: skip
     with pytest.raises(UserError, match=message):
         pac_bayes(**given)
+
+
+def test_inputs_may_be_nested_lists():
+    given = np.zeros(2), np.ones(2)
+    x, y = np.random.default_rng(0).normal(size=(10, 2)), [0, 1] * 5
+    found = pac_bayes(rule, *given, x.tolist(), y, draws=20)
+    assert found.bound == pac_bayes(rule, *given, x, y, draws=20).bound

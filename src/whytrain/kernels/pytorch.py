@@ -98,7 +98,13 @@ def module(f: Any, params: Mapping[str, np.ndarray], x: np.ndarray, dtype: Any) 
 
     def call(leaves: dict, x: Any) -> Any:
         kept = {name: leaf.clone() for name, leaf in rest.items()}  # a module may write to them
-        return torch.func.functional_call(f, leaves | kept, (x,))
+        found = torch.func.functional_call(f, leaves | kept, (x,))
+        if not torch.is_tensor(found):
+            raise UserError(
+                f"the module gives a {type(found).__name__} and no tensor of outputs; give one "
+                "that returns the logits alone"
+            )
+        return found
 
     def values(x: np.ndarray) -> np.ndarray:
         with torch.no_grad(), _told(x):

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from whytrain._types import Numeric
 from whytrain.errors import UserError
-from whytrain.measures.arrays import as_float64
+from whytrain.measures.arrays import as_float64, check_number
 
 Matrix = Float[np.ndarray, "n n"]
 _APART = 1e-4  # of the largest number: what float32 may leave between a kernel and its like
@@ -56,6 +56,7 @@ class Spectrum:
             >>> spectrum(np.diag([4.0, 1.0])).effective_dimension(0.5)
             1.3
         """
+        check_number("regularization", regularization)
         if not regularization > 0:
             raise UserError(f"regularization must be above 0, got {regularization}")
         values = np.maximum(self.values, 0)
@@ -101,7 +102,7 @@ def alignment(kernel: Numeric, targets: Numeric, *, centered: bool = True) -> fl
     """
     K = check_kernel(kernel)
     y = _finite(targets, "targets")
-    if y.ndim == 0 or len(y) != len(K):
+    if y.ndim == 0 or len(y) != len(K) or not y.size:
         raise UserError(
             f"targets must be one row for each of the {len(K)} examples of the kernel, got the "
             f"shape {y.shape}; for several outputs take outputs='trace'"
@@ -223,6 +224,7 @@ def kernel_regression(
             f"kernel (n, n), targets (n, ...) and others (m, n) must fit, got {K.shape}, {y.shape} "
             f"and {rows.shape}"
         )
+    check_number("regularization", regularization)
     if not regularization >= 0:
         raise UserError(f"regularization must be 0 or more, got {regularization}")
     start = _outputs(initial, y.shape, "initial")

@@ -105,6 +105,10 @@ def tangent_kernel(
     if by_layer and out is not None:
         raise UserError("out= takes one kernel; leave by_layer out, or keep the kernels in memory")
     room = bytes_of(memory)
+    if not callable(f):
+        raise UserError(
+            f"f must be a function f(params, x) or a PyTorch module, got a {type(f).__name__}"
+        )
     params = parameters(f, params) if is_module(f) else params
     dtype = precision_of(params)
     with precision(dtype):

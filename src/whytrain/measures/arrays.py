@@ -152,6 +152,19 @@ def check_whole(name: str, value: Any, least: int) -> None:
         raise UserError(f"{name} must be {least} or more, a whole number, got {value!r}")
 
 
+def check_number(name: str, value: Any) -> None:
+    """Check that something is one real number, so that it can be compared.
+
+    Example:
+        >>> check_number("angle", "20")
+        Traceback (most recent call last):
+        ...
+        whytrain.errors.UserError: angle must be real numbers, got <U2
+    """
+    if (shape := as_float64(value, name).shape) != ():
+        raise UserError(f"{name} must be one number, got an array of shape {shape}")
+
+
 def generator(seed: Any, key: Any) -> np.random.Generator:
     """NumPy's generator for a seed, or for a key where there is one.
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from whytrain._lazy import later
 from whytrain.errors import UserError
-from whytrain.measures.arrays import as_float64
+from whytrain.measures.arrays import as_float64, check_number
 
 hierarchy = later("scipy.cluster.hierarchy")
 
@@ -102,6 +102,7 @@ def weight_clusters(w: ArrayLike, u: ArrayLike, *, angle: float = ANGLE) -> Weig
         3 [1. 0.] 1.000
     """
     plus_units, minus_units = checked_units(w, u)
+    check_number("angle", angle)
     if not 0 < angle < 180:
         raise UserError(f"angle must be between 0 and 180 degrees, got {angle}")
     groups = plus_units, minus_units
@@ -169,6 +170,7 @@ def certified_linear(
     """
     plus_units, minus_units = checked_units(w, u)
     inputs = checked_inputs(x, plus_units.shape[1])
+    check_number("factor", factor)
     if len(plus_units) != len(minus_units):
         raise UserError(
             "a boundary is certified for as many units of either sign, got "
@@ -216,6 +218,8 @@ def certified_signs(
     """
     plus_units, minus_units = checked_units(w, u)
     inputs = checked_inputs(x, plus_units.shape[1])
+    check_number("slope", slope)
+    check_number("bias", bias)
     if not 0 <= slope <= 1:
         raise UserError(f"slope must be from 0 to 1, got {slope:g}")
     lengths = np.linalg.norm(inputs, axis=1)

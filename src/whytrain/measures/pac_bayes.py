@@ -126,6 +126,8 @@ def pac_bayes(
     """
     check_chance(draws, delta)
     y = as_float64(labels, "the labels")
+    if isinstance(inputs, list):
+        inputs = as_float64(inputs, "the inputs")
     if y.ndim != 1 or len(y) != len(inputs):
         raise UserError(
             "each example must have a class from 0; got inputs of shape "
