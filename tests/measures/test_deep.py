@@ -326,3 +326,6 @@ def test_what_a_convolution_cannot_have_is_told():
         object.__setattr__(other, "padding", padding)
         with pytest.raises(UserError, match="padding must be whole numbers or 'circular'"):
             convolution_norm(other, 6, 6)
+    object.__setattr__(other, "weight", layer.weight[..., 0])
+    with pytest.raises(UserError, match="4 axes"):
+        convolution_norm(other, 6, 6)

@@ -175,7 +175,8 @@ def convolution_norm(layer: Convolution, height: int, width: int) -> Norm:
         The norm or the bound.
 
     Raises:
-        UserError: A side, the stride, the dilation or the padding is no whole number in range.
+        UserError: A side, the stride, the dilation or the padding is no whole number in range, or
+            the weights have other axes than (out, in, height, width).
 
     Example:
         >>> average = np.full((1, 1, 3, 3), 1 / 9)
@@ -197,7 +198,12 @@ def convolution_norm(layer: Convolution, height: int, width: int) -> Norm:
 
 
 def _check_steps(layer: Convolution) -> None:
-    """Refuse strides, dilations and paddings that are no whole numbers."""
+    """Refuse strides, dilations and paddings that are no whole numbers, and other axes."""
+    if (axes := np.ndim(layer.weight)) != 4:
+        raise UserError(
+            f"the weights of a convolution of images have 4 axes (out, in, height, width), got "
+            f"{axes}; of one of sequences give weight[:, :, None, :] and height=1"
+        )
     for name in ("stride", "dilation"):
         for step in np.ravel(np.asarray(getattr(layer, name), object)):
             check_whole(name, step, 1)
