@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import zipfile
 
 import ml_dtypes
 import numpy as np
@@ -21,6 +22,16 @@ def test_a_checkpoint_comes_back(tmp_path):
     assert found.keys() == state.keys()
     for name, array in state.items():
         assert_array_equal(found[name], array)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_a_checkpoint_may_be_an_npz_file(tmp_path, save):
+    state = {"2.weight": np.eye(2), "10.weight": np.ones((1, 2)), "0.bias": np.float32(3)}
+    save(tmp_path / "a.npz", **state)
+    found = read_checkpoint(tmp_path / "a.npz")
+    assert list(found) == ["0.bias", "2.weight", "10.weight"]
+    for name, array in state.items():
+        assert_array_equal(found[name], array, strict=True)
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
@@ -59,6 +70,13 @@ def test_no_pickle_is_ever_opened(tmp_path):
     (tmp_path / "a.pt").write_bytes(pickle.dumps(Trap()))
     with pytest.raises(UserError, match="no safetensors file"):
         read_checkpoint(tmp_path / "a.pt")
+    np.savez(tmp_path / "a.npz", w=np.array([Trap()], dtype=object))
+    with pytest.raises(UserError, match="no npz file of plain arrays"):
+        read_checkpoint(tmp_path / "a.npz")
+    with zipfile.ZipFile(tmp_path / "b.pt", "w") as archive:  # as PyTorch writes it
+        archive.writestr("archive/data.pkl", pickle.dumps(Trap()))
+    with pytest.raises(UserError, match=r"it holds archive/data\.pkl\); write"):
+        read_checkpoint(tmp_path / "b.pt")
 
 
 def test_what_is_missing_or_damaged_is_told(tmp_path):
@@ -70,13 +88,30 @@ def test_what_is_missing_or_damaged_is_told(tmp_path):
     with pytest.raises(UserError, match="no array 'labels' \\(or 'y'\\); it has inputs"):
         read_data(tmp_path / "d.npz")
     save_file({"w": np.ones(100)}, tmp_path / "a.safetensors")
-    for name, read in (("d.npz", read_data), ("a.safetensors", read_checkpoint)):
+    np.savez(tmp_path / "a.npz", w=np.ones(100))
+    files = {"d.npz": read_data, "a.safetensors": read_checkpoint, "a.npz": read_checkpoint}
+    for name, read in files.items():
         whole = (tmp_path / name).read_bytes()
         for size in (0, 10, len(whole) // 2, len(whole) - 1):
             (tmp_path / name).write_bytes(whole[:size])
             with pytest.raises(UserError, match="file of") as caught:
                 read(tmp_path / name)
             assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("read", [read_data, read_checkpoint, read_outputs])
+def test_an_encrypted_file_is_told(tmp_path, read):
+    np.savez(tmp_path / "d.npz", inputs=np.ones(2), labels=np.ones(2), outputs=np.ones(2))
+    whole = (tmp_path / "d.npz").read_bytes()
+    for head, flag in ((b"PK\3\4", 6), (b"PK\1\2", 8)):  # the two headers of each array
+        parts = whole.split(head)
+        rest = (
+            part[: flag - 4] + bytes([part[flag - 4] | 1]) + part[flag - 3 :] for part in parts[1:]
+        )
+        whole = head.join([parts[0], *rest])
+    (tmp_path / "d.npz").write_bytes(whole)
+    with pytest.raises(UserError, match="is encrypted"):
+        read(tmp_path / "d.npz")
 
 
 def test_names_come_in_natural_order(tmp_path):

@@ -18,9 +18,9 @@ from whytrain.errors import UserError
 
 def kernel(
     initial: Annotated[
-        Path, typer.Option(metavar="FILE", help="Weights before training, .safetensors.")
+        Path, typer.Option(metavar="FILE", help="Weights before training: .safetensors, .npz.")
     ],
-    trained: Annotated[Path, typer.Option(metavar="FILE", help="Weights after it, .safetensors.")],
+    trained: Annotated[Path, typer.Option(metavar="FILE", help="Weights after it.")],
     data: Data,
     python: Annotated[
         str | None,

@@ -13,7 +13,8 @@ from whytrain.errors import UserError
 def network(
     data: Data,
     initial: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Weights before training, .safetensors.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Weights before training: .safetensors, .npz."),
     ] = None,
     trained: Annotated[
         list[Path] | None,

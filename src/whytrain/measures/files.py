@@ -16,24 +16,25 @@ from whytrain.errors import UserError
 from whytrain.measures.arrays import plain, shown, words
 
 # What zipfile and NumPy raise for a file that is damaged, encrypted or packed in another way.
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, NotImplementedError)
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, RuntimeError)
+_ZIP = b"PK\3\4"  # how a zip file begins
 _LOCAL_HEADER = 30  # bytes of a zip member's header before its name
 
 
 def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
-    """Read the tensors of a safetensors file, by name, or of several that an index names.
+    """Read the arrays of a safetensors or npz file, by name, or of several that an index names.
 
     Args:
-        path: The file; of several files the index (`model.safetensors.index.json`), or the folder
-            that has one.
+        path: The file; of several safetensors files the index (`model.safetensors.index.json`), or
+            the folder that has one.
 
     Returns:
-        Each tensor as it is stored, bfloat16 and float8 among them, the names in natural order,
-        `10` after `2`: such files keep them sorted as text.
+        Each array as it is stored, of safetensors bfloat16 and float8 among them, the names in
+        natural order, `10` after `2`: safetensors files keep them sorted as text.
 
     Raises:
-        UserError: The file cannot be read, is no safetensors file, or holds numbers of a kind that
-            NumPy has not. Nothing is ever unpickled.
+        UserError: The file cannot be read, is none of these, or holds numbers of a kind that NumPy
+            has not. Nothing is ever unpickled.
     """
     path = Path(path)
     if path.is_dir():
@@ -46,6 +47,10 @@ def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
     if path.name.endswith(".index.json"):
         return _several(path)
     try:
+        with path.open("rb") as file:
+            packed = file.read(len(_ZIP)) == _ZIP
+        if packed:
+            return _packed(path)
         with safe_open(path, framework="numpy") as file:
             return {name: _tensor(path, file, name) for name in sorted(file.keys(), key=_natural)}
     except (SafetensorError, OSError) as error:
@@ -53,6 +58,25 @@ def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
             f"{path} is no safetensors file of numbers ({words(error)}); write one with "
             "safetensors.torch.save_file(model.state_dict(), FILE)"
         ) from error
+
+
+def _packed(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an npz file; what PyTorch and Keras write is a zip file, too."""
+    found = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in sorted(archive.namelist(), key=_natural):
+                name = member.removesuffix(".npy")
+                if name == member:
+                    raise ValueError(f"it holds {plain(name)}")
+                with archive.open(member) as stream:
+                    found[name] = np.lib.format.read_array(stream, allow_pickle=False)
+    except _UNREADABLE as error:
+        raise UserError(
+            f"{path} is no npz file of plain arrays ({words(error)}); write one with "
+            "numpy.savez(FILE, **arrays), or safetensors.torch.save_file(model.state_dict(), FILE)"
+        ) from error
+    return found
 
 
 def _several(index: Path) -> dict[str, np.ndarray]:

@@ -4,6 +4,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from os import PathLike
 from typing import Any, cast
 
 import equinox as eqx
@@ -62,10 +63,12 @@ def source(given: Any, of: str) -> Source:
         return _estimator(given, of)
     found = dict(_leaves(given)) if not isinstance(given, np.ndarray | jax.Array | str) else {}
     if not found:
+        other = "or what measures.network(model, inputs) reads, which knows more models"
+        if isinstance(given, str | PathLike):
+            other = "measures.read_checkpoint(FILE) reads a file"
         raise UserError(
             f"{of} must be a state dict (names and arrays), Flax variables, a module of PyTorch or "
-            f"Equinox, or a fitted network of scikit-learn, got {_kind(given)}; or what "
-            "measures.network(model, inputs) reads, which knows more models"
+            f"Equinox, or a fitted network of scikit-learn, got {_kind(given)}; {other}"
         )
     return Source(found, caller(given), _equinox_parts(given))
 
