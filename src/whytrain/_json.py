@@ -1,8 +1,11 @@
 """Results as values that JSON can hold."""
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from whytrain.errors import UserError
 
 
 def jsonable(value: Any) -> Any:
@@ -13,6 +16,9 @@ def jsonable(value: Any) -> Any:
 
     Returns:
         The same, for `json.dumps(..., allow_nan=False)`.
+
+    Raises:
+        UserError: A whole number is too large for a floating-point one, as readers take it.
 
     Example:
         >>> import numpy as np
@@ -28,4 +34,6 @@ def jsonable(value: Any) -> Any:
     plain = value.tolist() if hasattr(value, "tolist") else value  # arrays of NumPy, JAX, xarray
     if isinstance(plain, list):
         return jsonable(plain)
+    if isinstance(plain, int) and abs(plain) > sys.float_info.max:
+        raise UserError(f"a result of {plain.bit_length()} bits is beyond all numbers of float64")
     return None if isinstance(plain, float) and not math.isfinite(plain) else plain

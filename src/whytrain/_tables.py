@@ -149,7 +149,8 @@ def rich_table(*columns: str) -> Any:
     for column in columns:
         justify = "right" if column.startswith(">") else "left"
         table.add_column(column.lstrip(">"), justify=justify, overflow="fold")
-    table.columns[0].no_wrap = True  # names are there to be read and copied whole
+    for first in table.columns[:1]:
+        first.no_wrap = True  # names are there to be read and copied whole
     return table
 
 

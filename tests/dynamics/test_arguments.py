@@ -122,6 +122,12 @@ def test_a_step_size_is_a_number_or_a_schedule(size):
         check_sizes("step_size", size)
 
 
+@pytest.mark.parametrize("schedule", [lambda t: 0.1 / t, lambda t: jnp.where(t > 5, jnp.nan, 0.1)])
+def test_a_schedule_that_is_not_finite_is_no_divergence(schedule):
+    with pytest.raises(UserError, match="step sizes that are not finite"):
+        asked(Bowl(), GradientDescent(schedule), ONES, 10)
+
+
 def test_step_sizes_of_another_form_than_a_reduction_s():
     order = SphereOrder(*np.ones((3, 2)))
     said = "step sizes of a reduction must be one, or Weights|fails on SphereReduction: TypeCheck"

@@ -12,7 +12,8 @@ from scipy import integrate, stats
 from scipy.special import ndtr, owens_t
 
 from gaussian.expectations import by_trapezoids, closed
-from whytrain.gaussian import Quadrature
+from whytrain.errors import UserError
+from whytrain.gaussian import Quadrature, StepQuadrature
 
 ANGLES = [0.0, 1e-9, 0.4, math.pi / 2, 2.5, math.pi - 1e-9, math.pi]
 RADII = [(1.0, 1.0), (0.5, 2.0)]
@@ -195,3 +196,35 @@ def test_more_nodes_come_closer():
         abs(float(Quadrature(jnp.tanh, nodes=n).second_moment(2.0)) - exact) for n in (4, 10, 25)
     )
     assert few > 10 * some > 100 * many
+
+
+@pytest.mark.parametrize(
+    ("sigma", "options", "words"),
+    [
+        (math.tanh, {}, "sigma must be a function of an array, elementwise"),
+        (np.tanh, {}, "written with jax.numpy"),
+        (lambda x: x if x > 0 else 0.0, {}, "written with jax.numpy"),
+        (jnp.sum, {}, "sigma must give one real number for each"),
+        (lambda x: jnp.stack([x, x]), {}, "sigma must give one real number for each"),
+        (lambda x: x - jnp.mean(x), {}, "what it gives at a number depends on others"),
+        (jnp.tanh, {"derivative": jnp.cumsum}, "derivative must give one real number"),
+        (jnp.tanh, {"kinks": 1.0}, "kinks must be a sequence of finite numbers, got 1.0"),
+        (jnp.tanh, {"kinks": "12"}, "kinks must be a sequence"),
+        (jnp.tanh, {"kinks": (math.inf,)}, "kinks must be a sequence"),
+        (jnp.tanh, {"nodes": 1}, "nodes must be a whole number, 2 or more, got 1"),
+        (jnp.tanh, {"cutoff": 1.0}, "cutoff must be a number from 9 to 38"),
+        (jnp.tanh, {"cutoff": 1e6}, "cutoff must be a number from 9 to 38"),
+        (jnp.tanh, {"cutoff": math.nan}, "cutoff must be a number from 9 to 38"),
+    ],
+)
+def test_what_cannot_be_integrated_is_refused(sigma, options, words):
+    with pytest.raises(UserError, match=words) as told:
+        Quadrature(sigma, **options)
+    assert "\n" not in str(told.value)
+
+
+def test_a_surrogate_of_a_step_is_looked_at_too():
+    with pytest.raises(UserError, match="derivative must be a function of an array"):
+        StepQuadrature(math.tanh)
+    with pytest.raises(UserError, match="nodes must be"):
+        StepQuadrature(jnp.cos, nodes=0)

@@ -10,6 +10,7 @@ import xarray as xr
 
 import toy
 from whytrain import report, studies
+from whytrain.cli.tables import show_rows
 from whytrain.errors import UserError
 from whytrain.lab import (
     Store,
@@ -337,6 +338,8 @@ def test_exports(done, tmp_path):
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "a.csv"), table(done), check_dtype=False)
     with pytest.raises(UserError, match="cannot write to"):
         export(table(done), csv=tmp_path / "none" / "a.csv")
+    with pytest.raises(UserError, match=r"a table needs a file to be written to, got '\.'"):
+        export(table(done), csv=Path())
 
 
 def test_parquet_needs_a_package(done, tmp_path):
@@ -419,3 +422,10 @@ def test_a_directory_answers_for_what_was_asked_last(done, tmp_path):
     reproduce(studies.source(TOY), "quick", done)
     told = reopen(done, studies.source).status()
     assert (told["command"], told["study"], told["done"]) == ("reproduce", "toy", told["cells"])
+
+
+def test_a_table_without_columns_is_shown(capsys):
+    import pandas as pd
+
+    show_rows(pd.DataFrame(), 20)
+    assert "0 of 0 rows" in capsys.readouterr().out

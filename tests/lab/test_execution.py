@@ -2,12 +2,22 @@ import dataclasses
 import json
 from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import xarray as xr
 
 import toy
 from whytrain.errors import UserError
-from whytrain.lab import MemoryStore, NotYetRun, Request, Source, Store, run_experiment
+from whytrain.lab import (
+    Cells,
+    MemoryStore,
+    NotYetRun,
+    Request,
+    Source,
+    Store,
+    altered,
+    run_experiment,
+)
 from whytrain.lab.execution import Results, Silent, execute
 from whytrain.lab.executors import Inline, WorkerDied
 
@@ -269,3 +279,58 @@ def test_impossible_seeds_are_refused_before_anything_is_written(seed, tmp_path)
     with pytest.raises(UserError, match="seed must be an integer from 0"):
         walk(seed=seed, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def compute_instead(compute, **others):
+    [experiment] = toy.study.experiments
+    other = dataclasses.replace(experiment, compute=compute, **others)
+    return dataclasses.replace(toy.study, experiments=(other,))
+
+
+def test_numbers_that_one_claim_changes_are_not_those_of_the_next():
+    store = MemoryStore()
+    execute(results(store).tasks([request()]), store, Inline(), Silent())
+    read = results(store)
+    [cell] = read.cells([request()])
+    before = cell.data.end.values.copy()
+
+    def in_place(values):
+        values *= 1.3
+        return values
+
+    [planted] = altered("end", in_place)(Cells([cell]))
+    np.testing.assert_array_equal(planted.data.end, 1.3 * before)
+    with pytest.raises(ValueError, match="read-only"):
+        cell.data.end.values += 100
+    np.testing.assert_array_equal(read([request()])[0].end, before)
+
+
+def test_what_has_no_dimension_run_must_be_the_same_for_all_runs():
+    def compute(settings, runs):
+        return xr.Dataset({"end": ("run", np.ones(len(runs))), "first": float(runs.first)})
+
+    with pytest.raises(UserError, match=r"'first' has no dimension 'run' and is not the same"):
+        walk(compute_instead(compute))
+
+
+@pytest.mark.parametrize(
+    ("give", "words"),
+    [
+        (lambda one: {"a": one}, "compute must give an xarray.Dataset, got a dict"),
+        (lambda one: xr.Dataset({"a/b": one}), "a variable cannot be named 'a/b'"),
+    ],
+)
+def test_what_cannot_be_kept_is_told_where_it_is_computed(give, words):
+    def compute(settings, runs):
+        return give(xr.DataArray(np.ones(len(runs)), dims="run"))
+
+    with pytest.raises(UserError, match=words):
+        walk(compute_instead(compute))
+
+
+def test_an_exit_in_a_study_is_a_failure():
+    def compute(settings, runs):
+        raise SystemExit(0)
+
+    with pytest.raises(UserError, match=r"RuntimeError: exit\(0\)"):
+        walk(compute_instead(compute))

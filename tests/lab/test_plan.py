@@ -97,6 +97,10 @@ def test_many_warnings_are_one():
         ({"grid": {"drift": {"start": 0, "stop": True, "num": 2}}}, "must be numbers"),
         ({"grid": {"drift": {"start": 0, "stop": 1, "num": 0}}}, "num must be >= 1"),
         (
+            {"grid": {"drift": {"start": 0, "stop": 1, "num": 10**9}}},
+            "num must be 1,000,000 or less",
+        ),
+        (
             {"grid": {"drift": {"start": 0, "stop": 1, "num": 2, "scale": "log"}}},
             "start and stop >",
         ),

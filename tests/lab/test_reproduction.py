@@ -320,3 +320,24 @@ def test_a_summary_that_fails_is_told_in_the_table(tmp_path):
     found = reproduce(source_of(study), "quick", tmp_path)
     with pytest.raises(UserError, match="experiment 'walk' failed: KeyError: 'rate'"):
         found.table()
+
+
+def test_names_are_those_of_one_thing_each():
+    [experiment], claim, [figure] = (
+        toy.study.experiments, toy.study.claims[0], toy.study.figures[:1],
+    )  # fmt: skip
+    for fields, words in (
+        ({"experiments": (experiment, experiment)}, "two experiments are named 'walk'"),
+        ({"claims": (claim, claim)}, "two claims are named"),
+        ({"figures": (figure, figure)}, "two figures are named"),
+        ({"name": "../toy"}, "the name of a study is one of a folder"),
+        ({"name": ""}, "the name of a study"),
+    ):
+        with pytest.raises(UserError, match=words):
+            dataclasses.replace(toy.study, **fields)
+    for fields, words in (
+        ({"parts": ()}, "needs a part or more"),
+        ({"growth": 1}, "growth of claim .* must be a whole number, 2 or more, got 1"),
+    ):
+        with pytest.raises(UserError, match=words):
+            dataclasses.replace(claim, **fields)

@@ -1,6 +1,7 @@
 """Each function against what is known of it, and on every input that must not bound anything."""
 
 import math
+from decimal import Decimal
 
 import jax.numpy as jnp
 import jaxtyping
@@ -393,3 +394,23 @@ def test_no_spread_at_all_is_no_interval_of_a_slope():
     for y in ([0.0, 0, 0, 0], [1.0, 2, 3, 4]):
         found = estimate_slope([0.0, 1, 2, 3], y)
         assert (found.low, found.high) == (-math.inf, math.inf)
+
+
+def test_a_function_is_looked_at_at_each_level():
+    half = estimate_mean([0.5, 0.6, 0.7, 0.65, 0.62]).through(lambda v: math.sqrt(1 - v))
+    assert half.at(0.99999).interval == UNBOUNDED
+    square = estimate_mean([1.0, 2.0, 3.0]).through(lambda v: v * v)
+    with pytest.raises(UserError, match="must rise, or fall"):
+        square.at(0.999)
+    assert estimate_mean([0.5, 0.9, 0.7]).through(lambda v: None if v > 1 else v).low == -math.inf
+
+
+def test_numbers_of_few_bits_are_rounded_to_those():
+    values = jnp.array([1, 1.0078125, 1], jnp.bfloat16)  # one unit in the last place
+    assert estimate_mean(values).interval == UNBOUNDED
+
+
+def test_rows_of_several_lengths_and_other_kinds_of_levels():
+    with pytest.raises(UserError, match="one value a run"):
+        estimate_mean([[1], [1, 2]])
+    assert estimate_rate(1, 2, Decimal("0.9")).interval == estimate_rate(1, 2, 0.9).interval

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from whytrain.errors import UserError
 from whytrain.lab import jsonable, summarize, told
 
 FLAGS = {"flag_values": [0, 1], "flag_meanings": "undecided global"}
@@ -49,3 +50,21 @@ def test_truth_values_are_a_share_and_json_can_hold_it_all():
     dataset = xr.Dataset({"held": ("run", [True, False]), "limit": 3.0})
     assert summarize(dataset) == {"held": 0.5, "limit": 3.0}
     json.dumps(jsonable(summarize(dataset)), allow_nan=False)
+
+
+def test_a_number_that_no_reader_takes_is_refused():
+    with pytest.raises(UserError, match="a result of 1329 bits is beyond"):
+        jsonable({"x": [10**400]})
+
+
+def test_no_value_is_lost():
+    for given, words in (
+        (np.ma.array([1.0, 99.0], mask=[0, 1]), "1 of 2 are masked"),
+        ([1j], "complex numbers"),
+        ([], "there are no number"),
+    ):
+        with pytest.raises(UserError, match=words):
+            told(given)
+    for values, flags in (([1, 7], FLAGS), ([1, 0], {"flag_meanings": "undecided global"})):
+        with pytest.raises(UserError, match="flag_values"):
+            summarize(xr.Dataset({"outcome": ("run", values, flags)}))

@@ -348,7 +348,9 @@ def test_what_is_neither_true_nor_false_has_not_held(part):
             part(lambda cells, values=values: values, "ok").findings(CELLS)
     with pytest.raises(UserError, match="1 of 2 are masked"):
         part(lambda cells: np.ma.array([True, True], mask=[0, 1]), "ok").findings(CELLS)
-    for values in ([True] * 200, [1.0] * 200, np.ones((100, 2), int)):
+    with pytest.raises(UserError, match=r"one value a run, got an array of \(100, 2\)"):
+        part(lambda cells: np.ones((100, 2), int), "ok").findings(CELLS)
+    for values in ([True] * 200, [1.0] * 200, np.ones(200, int)):
         [found] = part(lambda cells, values=values: values, "ok").findings(CELLS)
         assert (found.word, found.estimate.runs) == ("supported", 200)
 

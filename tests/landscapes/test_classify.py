@@ -1,10 +1,13 @@
 """Where runs end on a landscape of which only the loss is known: borders, and large Hessians."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from whytrain.errors import UserError
 from whytrain.landscapes import CriticalPoint, Landscape, Outcome
 from whytrain.landscapes import classify as module
 from whytrain.landscapes.curvature import dense_sign, lowest_is_negative, sign_by_products
@@ -158,3 +161,21 @@ def test_a_loss_is_the_lowest_within_a_millionth(share, found):
     landscape = type("Lower", (Quadratic,), {"lowest": -share * 1e-6})
     made = landscape(np.ones(2), np.eye(2))
     assert made.outcome(np.zeros((1, 2))).tolist() == [found]
+
+
+class TwoMinima(Landscape):
+    lowest = 0.0
+
+    def loss(self, params):
+        return jnp.sum(params**4 / 4 - params**2 / 2 + 0.1 * params)
+
+
+def test_a_minimum_below_the_lowest_is_not_called_global(monkeypatch):
+    ends = np.array([[0.9456492739], [-1.0466805318]])
+    assert TwoMinima().outcome(ends).tolist() == [Outcome.UNDECIDED] * 2
+    monkeypatch.setattr(TwoMinima, "lowest", -0.352386)
+    assert TwoMinima().outcome(ends).tolist() == [Outcome.SPURIOUS, Outcome.GLOBAL]
+    for lowest in (math.nan, "0"):
+        monkeypatch.setattr(TwoMinima, "lowest", lowest)
+        with pytest.raises(UserError, match="lowest must be the loss of a global minimum"):
+            TwoMinima().outcome(ends)

@@ -238,6 +238,8 @@ def engine_of(
     if method.rule is not None and sizes is not None:
         least, most = size_extents(sizes, steps)
         lowest, top = min(jax.tree.leaves(least)), min(jax.tree.leaves(most))
+        if not np.isfinite(jax.tree.leaves((least, most))).all():
+            raise UserError("a schedule gives step sizes that are not finite numbers")
         if lowest < min(0, -1e-12 * top):  # a schedule that comes down to 0 may miss it by rounding
             raise UserError(f"step sizes must be 0 or more, got {lowest:.6g}")
         early = early and top > 0  # what never moves is bound for nowhere

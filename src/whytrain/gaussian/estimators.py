@@ -49,7 +49,7 @@ class PiecewiseConstant:
 
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         """The derivative at `x`, elementwise."""
-        value = jnp.full_like(x, self.base)
+        value = jnp.full(jnp.shape(x), self.base, jnp.result_type(x, float))
         for place, height in self.jumps:
             beyond = x >= place if (height > 0) == self.closed else x > place
             value = value + jnp.where(beyond, height, 0.0).astype(value.dtype)

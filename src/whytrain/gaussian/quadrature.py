@@ -10,10 +10,13 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from whytrain._types import Numeric
+from whytrain.errors import UserError
 from whytrain.gaussian.activation import Activation, Scalar
+from whytrain.gaussian.elementwise import check_elementwise, check_nodes, read_kinks
 
 # Beyond this radius a two-dimensional standard normal holds 3e-18 of its mass.
 CUTOFF = 9.0
+_FARTHEST = 38.0  # where float64 has no number for the density any more
 # Angles from the rays x = 0 and y = 0 at which panels end, where there are kinks elsewhere.
 _RUNGS = (0.3, 1e-2, 2e-4, 2e-6)
 
@@ -45,6 +48,10 @@ class Quadrature(Activation):
         nodes: Gauss-Legendre nodes a panel.
         cutoff: Beyond this radius nothing is counted; a larger one for what grows fast, as `exp`.
 
+    Raises:
+        UserError: A function is not elementwise or not written with `jax.numpy`, a kink is not
+            finite, or nodes or cutoff are out of range.
+
     Example:
         >>> with jax.enable_x64(True):
         ...     softplus = Quadrature(jax.nn.softplus)
@@ -54,9 +61,21 @@ class Quadrature(Activation):
 
     sigma: Callable[[Array], Array] = eqx.field(static=True)
     derivative: Callable[[Array], Array] | None = eqx.field(static=True, default=None)
-    kinks: tuple[float, ...] = eqx.field(static=True, default=(), converter=tuple)
+    kinks: tuple[float, ...] = eqx.field(static=True, default=(), converter=read_kinks)
     nodes: int = eqx.field(static=True, default=40)
     cutoff: float = eqx.field(static=True, default=CUTOFF)
+
+    def __check_init__(self) -> None:
+        check_elementwise("sigma", self.sigma)
+        if self.derivative is not None:
+            check_elementwise("derivative", self.derivative)
+        check_nodes(self.nodes)
+        number = isinstance(self.cutoff, int | float) and not isinstance(self.cutoff, bool)
+        if not (number and CUTOFF <= self.cutoff <= _FARTHEST):
+            raise UserError(
+                f"cutoff must be a number from {CUTOFF:g} to {_FARTHEST:g} standard deviations, "
+                f"got {self.cutoff!r}"
+            )
 
     def forward(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         """`sigma(x)` as the user wrote it."""

@@ -21,6 +21,7 @@ from jax.scipy.special import ndtr
 from jaxtyping import Array, Float
 
 from whytrain.gaussian.activation import Activation, Scalar
+from whytrain.gaussian.elementwise import check_elementwise, check_nodes, read_kinks
 from whytrain.gaussian.estimators import Estimator, PiecewiseConstant
 from whytrain.gaussian.quadrature import CUTOFF, least, panels
 
@@ -146,11 +147,19 @@ class StepQuadrature(Step):
         derivative: `mu'`, elementwise, written with `jax.numpy`.
         kinks: Where it is not smooth. Zero is always one.
         nodes: Gauss-Legendre nodes a panel.
+
+    Raises:
+        UserError: The derivative is not elementwise or not written with `jax.numpy`, a kink is not
+            finite, or nodes are fewer than 2.
     """
 
     derivative: Callable[[Array], Array] = eqx.field(static=True)
-    kinks: tuple[float, ...] = eqx.field(static=True, default=(), converter=tuple)
+    kinks: tuple[float, ...] = eqx.field(static=True, default=(), converter=read_kinks)
     nodes: int = eqx.field(static=True, default=20)
+
+    def __check_init__(self) -> None:
+        check_elementwise("derivative", self.derivative)
+        check_nodes(self.nodes)
 
     def backward(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         """The surrogate derivative."""

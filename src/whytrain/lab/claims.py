@@ -5,7 +5,7 @@ At the end: parts that many claims have, and faults that can be planted in many.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, overload
+from typing import Any, Literal, get_args, overload
 
 import numpy as np
 import xarray as xr
@@ -107,7 +107,9 @@ class Cells(Sequence[Cell]):
         return {value: self.sel(**{name: value}) for value in values}
 
     def pooled(self, name: str) -> np.ndarray:
-        """One variable of all runs of all cells, as a vector.
+        """One variable of all runs of all cells, as a vector; of several places, run by run.
+
+        Only places that were drawn independently count as runs of their own.
 
         Args:
             name: The variable.
@@ -220,6 +222,20 @@ class Claim:
     growth: int = 4
     figures: tuple[str, ...] = ()
     no_fault: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.parts:
+            raise UserError(f"claim {self.id!r} needs a part or more: what is held against a rule")
+        if self.group not in get_args(Group):
+            raise UserError(
+                f"the group of claim {self.id!r} is one of {', '.join(get_args(Group))}; got "
+                f"{self.group!r}"
+            )
+        if type(self.growth) is not int or self.growth < 2:
+            raise UserError(
+                f"growth of claim {self.id!r} must be a whole number, 2 or more, got "
+                f"{self.growth!r}"
+            )
 
     @property
     def looks(self) -> int:
@@ -368,7 +384,12 @@ def _rate(held: Callable[[Cells], ArrayLike]) -> Callable[[Cells], Estimate]:
 
 def _truths(given: ArrayLike) -> np.ndarray:
     """Whether it held, run by run; NaN says neither, and would count as true."""
-    found = np.ravel(unmasked(given))
+    found = np.atleast_1d(unmasked(given))
+    if found.ndim > 1:
+        raise UserError(
+            f"whether it held is one value a run, got an array of {found.shape}; of the places of "
+            "a run take all(axis=-1), say, for they are not independent"
+        )
     bad = int((~((found == 0) | (found == 1))).sum())
     if bad:
         raise UserError(
@@ -459,7 +480,7 @@ def grown(name: str, setting: str, power: float) -> Callable[[Cells], Cells]:
 
 def _with_other(cell: Cell, name: str, function: Callable[[np.ndarray], np.ndarray]) -> Cell:
     known = name in cell.data
-    return cell.assign(**{name: function(cell.data[name].values)}) if known else cell
+    return cell.assign(**{name: function(cell.data[name].values.copy())}) if known else cell
 
 
 def in_one_run(name: str, value: float) -> Callable[[Cells], Cells]:

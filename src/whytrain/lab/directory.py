@@ -339,6 +339,9 @@ def export(rows: "pd.DataFrame", *, csv: Path | None = None, parquet: Path | Non
     """
     if csv is not None and csv == parquet:
         raise UserError(f"CSV and Parquet need a file each, got {csv} for both")
+    for path in (csv, parquet):
+        if path is not None and not path.name:
+            raise UserError(f"a table needs a file to be written to, got {str(path)!r}")
     contents = {}
     if csv is not None:
         contents[csv] = rows.to_csv(index=False).encode()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 import xarray as xr
 
 from whytrain._files import StoreError
@@ -241,7 +242,7 @@ class Results:
                 missing = len(tasks) - len(found)
                 self._raise_failure(tasks)
                 raise NotYetRun(f"{missing} of {len(tasks)} pieces are missing")
-            self._read[keys] = join(found)
+            self._read[keys] = _fixed(join(found))
         return self._read[keys].copy()  # variables that one adds are not there for the next
 
     def runs(self, requests: Iterable[Request]) -> int:
@@ -257,6 +258,14 @@ class Results:
             record = self.store.failure(task.key) if isinstance(self.store, Store) else None
             if failure or record:
                 raise PieceFailed(failure.error if failure else (record or {})["error"])
+
+
+def _fixed(dataset: xr.Dataset) -> xr.Dataset:
+    """A dataset whose numbers no claim, fault or figure can change for the next."""
+    for variable in dataset.load().variables.values():
+        if isinstance(variable.data, np.ndarray):
+            variable.data.flags.writeable = False
+    return dataset
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from whytrain._tables import Shown, Table, in_words
 from whytrain.errors import UserError
 from whytrain.lab.settings import Settings, check_class, meaning, read_value
+from whytrain.lab.statistics import unmasked
 from whytrain.lab.store import Checkpoints
 
 RUNS = "runs"  # what stands among the settings of a grid for how many runs there are
@@ -148,7 +149,10 @@ def told(values: ArrayLike, reduce: Callable[[np.ndarray], Any] = np.max) -> flo
         >>> told([1.0, 3.0]), told([1.0, np.nan])
         (3.0, '1, without 1 of 2 that are not finite')
     """
-    found = np.asarray(values)
+    found = unmasked(values)
+    if not found.size or found.dtype.kind == "c":
+        what = "complex numbers" if found.size else "no number"
+        raise UserError(f"real numbers are needed, one or more, and there are {what}")
     good = found[np.isfinite(found)]
     if len(good) == found.size:
         return float(reduce(found))
@@ -161,7 +165,13 @@ def _said(values: xr.DataArray) -> Any:
         return values.values.tolist()
     words = values.attrs.get("flag_meanings", "").split()
     if words:
-        codes = zip(words, values.attrs["flag_values"], strict=True)
+        known = np.atleast_1d(values.attrs.get("flag_values", ()))
+        if len(known) != len(words) or not np.isin(values, known).all():
+            raise UserError(
+                f"variable {values.name!r} must have a number among its attribute flag_values for "
+                "each of flag_meanings, and no other values"
+            )
+        codes = zip(words, known, strict=True)
         return {word: _places(values == code, np.sum, int) for word, code in codes}
     if values.dtype == bool:
         return _places(values, np.mean, float)

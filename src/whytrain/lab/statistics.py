@@ -125,19 +125,16 @@ class Estimate:
             1.0
         """
         value, bound = _value(function, self.value), self.bound
-        if bound is None:
-            one, other = _value(function, self.low), _value(function, self.high)
-            moved = Estimate(value, min(one, other), max(one, other), self.level, self.runs)
-        else:
-            there = partial(_mapped, function, bound)
-            moved = Estimate.of(value, self.runs, there, self.level or LEVEL)
-        if not moved.low <= value <= moved.high:
+        if math.isnan(value):
             raise UserError(
-                f"a function of an estimate must rise, or fall, everywhere, and have a value; at "
-                f"{self.low:g}, {self.value:g}, {self.high:g} it gives {moved.low:g}, {value:g}, "
-                f"{moved.high:g}"
+                "a function of an estimate must rise, or fall, everywhere, and have a value; at "
+                f"{self.value:g} it has none"
             )
-        return moved
+        if bound is None:
+            ends = _mapped(function, value, lambda _: self.interval, 0.0)
+            return Estimate(value, *ends, self.level, self.runs)
+        there = partial(_mapped, function, value, bound)
+        return Estimate.of(value, self.runs, there, self.level or LEVEL)
 
     def document(self) -> dict[str, float]:
         """What the results of an experiment say of it."""
@@ -440,7 +437,9 @@ class _Sample:
             told = f"{bad} of {len(values)} are not" if bad else "there is none"
             raise UserError(f"an estimate needs finite values (below {HUGE:g}), and {told}; leave "
                             "out, in words, the runs that have none")  # fmt: skip
-        step = np.finfo(found.dtype if found.dtype.kind == "f" else float).eps
+        # Floats of fewer bits, such as bfloat16, are of no kind that NumPy knows.
+        float_kind = jnp.issubdtype(found.dtype, jnp.floating)
+        step = float(jnp.finfo(found.dtype if float_kind else float).eps)
         return cls(values, max(_ROUNDINGS * float(step * np.abs(values).max()), 1 / HUGE))
 
     def error(self, resolution: float) -> float:
@@ -467,7 +466,10 @@ def unmasked(given: ArrayLike) -> np.ndarray:
             f"an estimate needs values that are there, and {np.ma.count_masked(given)} of "
             f"{np.size(given)} are masked; leave them out: values.compressed()"
         )
-    return np.asarray(given)
+    try:
+        return np.asarray(given)
+    except ValueError as error:  # rows of several lengths
+        raise UserError(f"an estimate needs one value a run ({error})") from error
 
 
 def _numbers(given: ArrayLike) -> np.ndarray:
@@ -509,19 +511,29 @@ def _value(function: Callable[[float], float], at: float) -> float:
     try:
         with np.errstate(all="ignore"):
             return float(function(at))
-    except (ArithmeticError, ValueError):
+    except (ArithmeticError, ValueError, TypeError):
         return math.nan
 
 
-def _mapped(function: Callable[[float], float], bound: Bound, miss: float) -> Interval:
-    one, other = (_value(function, end) for end in bound(miss))
-    return (min(one, other), max(one, other)) if one != other else _UNBOUNDED
+def _mapped(
+    function: Callable[[float], float], value: float, bound: Bound, miss: float
+) -> Interval:
+    low, high = bound(miss)
+    ends = sorted([_value(function, low), _value(function, high)])
+    if math.isnan(sum(map(abs, ends))) or ends[0] == ends[1]:
+        return _UNBOUNDED
+    if not ends[0] <= value <= ends[1]:
+        raise UserError(
+            "a function of an estimate must rise, or fall, everywhere, and have a value; between "
+            f"{low:g} and {high:g}, where it gives {ends[0]:g} and {ends[1]:g}, it gives {value:g}"
+        )
+    return ends[0], ends[1]
 
 
 def _miss(level: float) -> float:
     if not 0 < real(level) < 1:
         raise UserError(f"the level of an interval lies between 0 and 1 (0.95, say); got {level!r}")
-    return 1 - level
+    return 1 - real(level)
 
 
 def _ends(bound: Bound, miss: float) -> Interval:

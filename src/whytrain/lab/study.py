@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from whytrain._tables import Shown, Table
@@ -166,6 +167,11 @@ class Study(Shown):
             parts = (*(getattr(topic, name) for topic in self.topics), getattr(self, name))
             object.__setattr__(self, name, tuple(one for part in parts for one in part))
         object.__setattr__(self, "topics", ())
+        if not self.name or Path(self.name).name != self.name:
+            raise UserError(f"the name of a study is one of a folder, too; got {self.name!r}")
+        _refuse_twice("experiments", [experiment.name for experiment in self.experiments])
+        _refuse_twice("claims", [claim.id for claim in self.claims])
+        _refuse_twice("figures", [figure.name for figure in self.figures])
 
     def shown(self) -> Table:
         """The claims, and the names of experiments and figures."""
@@ -294,3 +300,8 @@ def find(kind: str, name: str, known: dict[str, Found]) -> Found:
         hint = nearest(name, known) or f"; there is {', '.join(known) or 'none'}"
         raise UserError(f"unknown {kind}: {name!r}{hint}")
     return known[name]
+
+
+def _refuse_twice(what: str, names: Sequence[str]) -> None:
+    if twice := [name for i, name in enumerate(names) if name in names[:i]]:
+        raise UserError(f"two {what} are named {twice[0]!r}; give one of them another name")

@@ -41,6 +41,7 @@ from whytrain.lab.store import MemoryStore, Store, piece_files
 from whytrain.lab.tasks import Source, Summary, check_runs, check_seed, summary
 
 _KEYS = ("experiment", "runs", "seed", "settings", "grid", "zip")
+_MOST_VALUES = 1_000_000  # of an axis
 _SPAN = ("start", "stop", "num", "scale")
 
 
@@ -241,6 +242,8 @@ def _span(cls: type[Settings], name: str, span: Mapping[str, Any]) -> list[Any]:
     scale = span.get("scale", "linear")
     if scale not in ("linear", "log"):
         raise UserError(f'axis {name!r}: scale must be "linear" or "log", got {scale!r}')
+    if num > _MOST_VALUES:
+        raise UserError(f"axis {name!r}: num must be {_MOST_VALUES:,} or less, got {num}")
     if num < 1 or not (math.isfinite(start) and math.isfinite(stop)):
         raise UserError(f"axis {name!r}: num must be >= 1, start and stop finite, got {dict(span)}")
     if scale == "log" and min(start, stop) <= 0:

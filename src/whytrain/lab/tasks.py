@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import xarray as xr
 
 from whytrain._json import jsonable
@@ -123,7 +124,7 @@ class Block:
         if isinstance(store, Store):
             runs = replace(runs, checkpoints=store.checkpoints(self.key))
         with warnings.catch_warnings(action="ignore", category=UnstableStepWarning):
-            dataset = experiment.compute(_settings(self, experiment), runs)
+            dataset = _computed(experiment, _settings(self, experiment), runs)
         if not keep:
             runs.checkpoints.clear()
         if dataset.sizes.get("run") != len(self.runs):
@@ -135,6 +136,20 @@ class Block:
             assert experiment.reduce is not None
             dataset = experiment.reduce(dataset)
         return Piece(self.describe(), dataset)
+
+
+def _computed(experiment: Experiment, settings: Settings, runs: Runs) -> xr.Dataset:
+    """What an experiment gives, under names that a store can keep."""
+    try:
+        dataset = experiment.compute(settings, runs)
+    except SystemExit as error:  # it would end the process that computes, without a word
+        raise RuntimeError(f"exit({error})") from error
+    if not isinstance(dataset, xr.Dataset):
+        raise TypeError(f"compute must give an xarray.Dataset, got a {type(dataset).__name__}")
+    for name in dataset.variables:
+        if not isinstance(name, str) or "/" in name:
+            raise ValueError(f"a variable cannot be named {name!r}: a name is a word without '/'")
+    return dataset
 
 
 @dataclass(frozen=True)
@@ -390,6 +405,12 @@ def join(pieces: Sequence[xr.Dataset]) -> xr.Dataset:
         return pieces[0]
     if "run" not in pieces[0].dims:
         return sum(pieces[1:], start=pieces[0])
+    for name, first in pieces[0].variables.items():
+        if "run" not in first.dims and not all(_alike(first, one[name]) for one in pieces[1:]):
+            raise UserError(
+                f"variable {name!r} has no dimension 'run' and is not the same for all runs: give "
+                "it that dimension"
+            )
     return xr.concat(
         pieces,
         dim="run",
@@ -399,6 +420,14 @@ def join(pieces: Sequence[xr.Dataset]) -> xr.Dataset:
         join="override",
         combine_attrs="override",
     )
+
+
+def _alike(one: xr.Variable, other: xr.DataArray) -> bool:
+    """Whether two arrays are the same but for rounding."""
+    a, b = one.values, other.values
+    if a.shape != b.shape or a.dtype.kind not in "iufc":
+        return np.array_equal(a, b)
+    return np.allclose(a, b, rtol=1e-6, atol=1e-9, equal_nan=True)
 
 
 def check_seed(seed: int) -> None:

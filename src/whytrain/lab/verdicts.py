@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -39,6 +39,9 @@ class Rule:
     resolution: float | None = None
 
     def __post_init__(self) -> None:
+        if self.relation not in get_args(Relation):
+            known = ", ".join(get_args(Relation))
+            raise UserError(f"the relation of a rule is one of {known}; got {self.relation!r}")
         numbers = [real(n) for n in (self.threshold, self.tolerance, self.resolution or 0.0)]
         level = real(self.level)
         if not all(map(math.isfinite, numbers)) or min(numbers[1:]) < 0 or not 0 < level < 1:
@@ -47,10 +50,10 @@ class Rule:
                 f"and a level between 0 and 1; got {self.threshold!r}, {self.tolerance!r}, "
                 f"{self.resolution!r}, {self.level!r}"
             )
-        if self.relation == "every" and numbers[0] >= 1:
+        if self.relation == "every" and not 0 < numbers[0] < 1:
             raise UserError(
                 "a share of all runs that an interval has to exceed is below 1, for no number of "
-                f"runs shows more (0.95, say); got {self.threshold!r}"
+                f"runs shows more, and above 0 (0.95, say); got {self.threshold!r}"
             )
 
     def word(self, found: Estimate) -> Word:

@@ -1,6 +1,7 @@
 """Where runs have come to, on a landscape of which no more is known than its loss."""
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from whytrain._computes import Computed
+from whytrain.errors import UserError
 from whytrain.landscapes.curvature import DENSE, dense_sign, sign_by_products
 from whytrain.landscapes.outcome import Outcome
 
@@ -18,6 +20,7 @@ NEAR = 0.01  # of a critical point's distance from zero, or of one
 SLOPE = 1e-3  # what is left of a gradient near a known point, over the same scale
 FLAT = 1e-6  # a gradient that has vanished, where no point is known
 LEVEL = 1e-6  # a loss that is the lowest
+BEYOND = 1e-3  # a loss that no rounding puts below the lowest
 TILE = 64  # most runs that are looked at together
 CACHE = 1 << 13  # bytes of parameters beyond which a run is looked at alone
 
@@ -32,7 +35,8 @@ def classify(landscape: Any, params: PyTree) -> Int[np.ndarray, " run"]:
     Where none is known, gradient first: a run whose gradient is 1e-6 or more is undecided. Of the
     others the extreme eigenvalues of the Hessian along the manifold tell a saddle (the smallest is
     below -1e-6 times the largest magnitude) from a minimum, and a minimum is global where its loss
-    is within 1e-6 of `lowest`. The Hessian of more than 128 parameters is never built: its extreme
+    is within 1e-6 of `lowest`. Far below `lowest`, which was not set then, it is undecided: another
+    may be lower still. The Hessian of more than 128 parameters is never built: its extreme
     eigenvalues come from products, in memory of some fifty vectors. Where the products do not tell
     (thousands of curvatures crowd at zero), or the curvature is not finite, a run at the lowest
     loss is global and any other undecided.
@@ -68,11 +72,15 @@ def _at_rest(
     """Saddle, global or spurious, for the runs whose gradient vanishes."""
     if not still.any():
         return np.full(still.shape, int(Outcome.UNDECIDED))
-    lowest = _in_tiles(Computed(_loss, now), landscape, params, still) <= landscape.lowest + LEVEL
+    bottom = _number(landscape.lowest)
+    losses = _in_tiles(Computed(_loss, now), landscape, params, still)
+    lowest = losses <= bottom + LEVEL
     negative = _negative(landscape, params, still, now)
     higher = np.where(negative == 0, int(Outcome.SPURIOUS), int(Outcome.UNDECIDED))
     codes = np.where(lowest, int(Outcome.GLOBAL), higher)
     codes = np.where(negative == 1, int(Outcome.SADDLE), codes)
+    beyond = still & (negative != 1) & (losses < bottom - BEYOND * (1 + abs(bottom)))
+    codes = np.where(beyond, int(Outcome.UNDECIDED), codes)  # `lowest` is not the lowest
     return np.where(still, codes, int(Outcome.UNDECIDED))
 
 
@@ -86,6 +94,12 @@ def _negative(
     for run in np.flatnonzero(still):
         found[run] = sign_by_products(landscape, jax.tree.map(lambda leaf, r=run: leaf[r], params))
     return found
+
+
+def _number(lowest: Any) -> float:
+    if not isinstance(lowest, int | float | np.number) or math.isnan(lowest):
+        raise UserError(f"lowest must be the loss of a global minimum, a number, got {lowest!r}")
+    return float(lowest)
 
 
 def _slope(landscape: Any, params: PyTree) -> PyTree:

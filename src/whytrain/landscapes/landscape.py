@@ -48,7 +48,8 @@ class Landscape(eqx.Module):
     float64.
 
     Attributes:
-        lowest: The loss of a global minimum, a class attribute that a subclass may set.
+        lowest: The loss of a global minimum, a class attribute that a subclass sets: without
+            critical points, minima far below it are undecided.
         parameters: The named tuple of its parameters, another one; None where they may be any
             pytree.
 
