@@ -1,3 +1,4 @@
+import functools
 import subprocess
 import sys
 from dataclasses import replace
@@ -225,7 +226,7 @@ def test_an_interrupted_training_ends_with_the_same_bits(tmp_path, monkeypatch):
 
 
 def kept(path, **changed):
-    """A training of a few steps with a checkpoint; it may begin at a seed of other keys."""
+    """A training of a few steps with a checkpoint, changed or not."""
     given = {
         "network": SMALL, "dataset": DIGITS, "keys": KEYS, "epochs": 2, "step_size": 0.1,
         "activations": TWO, "starts": SMALL.init(KEYS[0]),
@@ -388,7 +389,13 @@ def without(part):
 
 UNTYPED = getattr(train, "__wrapped__", train)
 LABELS = DIGITS.train_labels
-HALF = train(SMALL, DIGITS, KEYS, epochs=2, step_size=0.1)
+
+
+@functools.cache
+def half():
+    return train(SMALL, DIGITS, KEYS, epochs=2, step_size=0.1)
+
+
 STARTS = jax.tree.map(lambda leaf: leaf[None, None], SMALL.init(KEYS[0]))
 
 
@@ -438,24 +445,40 @@ STARTS = jax.tree.map(lambda leaf: leaf[None, None], SMALL.init(KEYS[0]))
         ({"starts": jax.tree.map(lambda leaf: leaf[..., :-1], STARTS)}, "behind the axes"),
         ({"starts": STARTS | {"W": STARTS["V"]}}, "starts/W is not one of them"),
         ({"starts": {"U": STARTS["U"]}}, "starts/V is missing"),
-        ({"starts": STARTS, "resume": HALF}, "both given"),
+        ({"starts": STARTS, "resume": half}, "both given"),
         ({"resume": "half.safetensors"}, "read by load_checkpoint"),
-        ({"resume": HALF, "keys": KEYS[:2]}, r"\(runs, variants\) = \(3, 1\), .* \(2, 1\)"),
-        ({"resume": HALF, "activations": TWO}, r"\(runs, variants\) = \(3, 1\)"),
-        ({"resume": HALF, "optimizer": optax.scale_by_adam()}, "another network or optimizer"),
-        ({"resume": HALF, "optimizer": optax.identity()}, "another network or optimizer"),
-        ({"resume": HALF, "network": TwoLayer(DIGITS.shape, 17)}, "another network or optimizer"),
-        ({"resume": HALF, "network": Scaled(DIGITS.shape, 16)}, "another network or optimizer"),
-        ({"resume": HALF}, "resume has 2 epochs behind it"),
+        ({"resume": half, "keys": KEYS[:2]}, r"\(runs, variants\) = \(3, 1\), .* \(2, 1\)"),
+        ({"resume": half, "activations": TWO}, r"\(runs, variants\) = \(3, 1\)"),
+        ({"resume": half, "optimizer": optax.scale_by_adam()}, "another network or optimizer"),
+        ({"resume": half, "optimizer": optax.identity()}, "another network or optimizer"),
+        ({"resume": half, "network": TwoLayer(DIGITS.shape, 17)}, "another network or optimizer"),
+        ({"resume": half, "network": Scaled(DIGITS.shape, 16)}, "another network or optimizer"),
+        ({"resume": half}, "resume has 2 epochs behind it"),
     ],
 )
 def test_mistakes_are_told_in_one_line(changed, words):
     given = {
         "network": SMALL, "dataset": DIGITS, "keys": KEYS, "epochs": 1, "step_size": 0.1,
     } | changed  # fmt: skip
+    if given.get("resume") is half:
+        given["resume"] = half()
     with pytest.raises(UserError, match=words) as found:
         UNTYPED(given.pop("network"), given.pop("dataset"), given.pop("keys"), **given)
     assert "\n" not in str(found.value)
+
+
+def test_networks_that_stand_still_are_not_resumed_with_another_target():
+    def go(epochs, target, resume=None):
+        return train(
+            SMALL, DIGITS, KEYS, epochs=epochs, step_size=0.1, target=target, resume=resume
+        )
+
+    ended = go(9, 2.0)
+    assert not np.asarray(ended.position.training).any()
+    assert go(9, 2.0, ended) is ended
+    for target in (None, 0.01):
+        with pytest.raises(UserError, match=r"run 0, variant 0 of resume stands still at a loss"):
+            go(9, target, ended)
 
 
 def test_networks_are_not_evaluated_with_activations_of_others():

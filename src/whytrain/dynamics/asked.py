@@ -54,7 +54,7 @@ def check_sizes(examples: int, epochs: Any, batch: Any, test_every: Any, target:
     for name, value in (("epochs", epochs), ("test_every", test_every)):
         if not _is_whole(value) or value < 1:
             raise UserError(f"{name} must be a whole number from 1 on, got {value!r}")
-    if target is not None and (not _is_real(target) or math.isnan(target)):
+    if target is not None and math.isnan(_number(target)):
         raise UserError(f"target must be a number, a mean loss, or None, got {target!r}")
 
 
@@ -62,7 +62,7 @@ def check_step_size(step_size: Any) -> None:
     """Refuse a step size that is neither a number from 0 on nor a schedule."""
     if callable(step_size) and not inspect.isclass(step_size):
         return
-    if not _is_real(step_size) or not 0 <= float(step_size) < np.inf:
+    if not 0 <= _number(step_size) < math.inf:
         raise UserError(
             "step_size must be a finite number >= 0, or a schedule such as warm_up(0.1, 1.0, 50), "
             f"got {_told(step_size)}"
@@ -73,8 +73,7 @@ def check_keys(keys: Any) -> None:
     """Refuse what is not one typed key a run."""
     typed = isinstance(keys, jax.Array) and jnp.issubdtype(keys.dtype, jax.dtypes.prng_key)
     if not typed or keys.ndim != 1 or len(keys) == 0:
-        shape = f" of shape {np.shape(keys)}" if isinstance(keys, jax.Array | np.ndarray) else ""
-        raise UserError(f"{KEYS}, got {_told(keys)}{shape}")
+        raise UserError(f"{KEYS}, got {_told(keys)}")
 
 
 def check_functions(activations: Any, optimizer: Any) -> None:
@@ -104,11 +103,11 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
-def _is_real(value: Any) -> bool:
-    """Whether a value is one real number; also as an array of no axes."""
-    if isinstance(value, bool | str) or np.ndim(value) > 0 or not hasattr(value, "__float__"):
-        return False
-    return np.asarray(value).dtype.kind in "iuf"
+def _number(value: Any) -> float:
+    """One real number, also where it is an array of no axes; NaN for all else."""
+    if not hasattr(value, "__float__") or np.ndim(value) > 0:
+        return math.nan
+    return float(value) if np.asarray(value).dtype.kind in "iuf" else math.nan
 
 
 def _told(value: Any) -> str:
@@ -117,4 +116,6 @@ def _told(value: Any) -> str:
         return f"the class {value.__name__}; make one of it: {value.__name__}(...)"
     if isinstance(value, bool | int | float | str | Path | np.number) or value is None:
         return repr(value)
+    if isinstance(value, jax.Array | np.ndarray):
+        return f"an array of {value.dtype} and shape {value.shape}"
     return f"{'an' if type(value).__name__[:1] in 'AEIOUaeiou' else 'a'} {type(value).__name__}"

@@ -32,12 +32,31 @@ def mark(*values: Any) -> Mark:
     return np.frombuffer(found.digest(), np.uint8)
 
 
-def mark_keys(keys: Array) -> Mark:
-    """A checksum of random keys, and of the generator that they are for."""
-    return mark(str(jax.random.key_impl(keys)), jax.random.key_data(keys))
+def marks_of(
+    network: ImageNetwork, optimizer: optax.GradientTransformation, activations: Any, keys: Array,
+    start: Trained,
+) -> dict[str, Mark]:  # fmt: skip
+    """The checksums of what trains, by what they are of.
+
+    What a function computes is told by a trace, which is the same in every process.
+
+    Args:
+        network: The architecture.
+        optimizer: The optimizer.
+        activations: All of them, with a leading axis in every array.
+        keys: One key a run.
+        start: The networks before the first step of this training.
+    """
+    return {
+        "networks": _of_network(network, start),
+        "activations": _of_activations(network, activations, start),
+        "optimizers": _of_optimizer(optimizer, start),
+        "keys": mark(str(jax.random.key_impl(keys)), jax.random.key_data(keys)),
+        "starts": mark(*start.arrays().values()),
+    }
 
 
-def mark_network(network: ImageNetwork, start: Trained) -> Mark:
+def _of_network(network: ImageNetwork, start: Trained) -> Mark:
     """A checksum of what a network computes."""
 
     def shown(params: PyTree, image: Array) -> Any:
@@ -46,7 +65,7 @@ def mark_network(network: ImageNetwork, start: Trained) -> Mark:
     return _of_program(shown, _shapes(start), _image(network))
 
 
-def mark_optimizer(optimizer: optax.GradientTransformation, start: Trained) -> Mark:
+def _of_optimizer(optimizer: optax.GradientTransformation, start: Trained) -> Mark:
     """A checksum of what an optimizer remembers first, and of its step."""
 
     def moved(params: PyTree) -> Any:
@@ -56,7 +75,7 @@ def mark_optimizer(optimizer: optax.GradientTransformation, start: Trained) -> M
     return _of_program(moved, _shapes(start))
 
 
-def mark_activations(network: ImageNetwork, activations: Any, start: Trained) -> Mark:
+def _of_activations(network: ImageNetwork, activations: Any, start: Trained) -> Mark:
     """A checksum of the numbers in activations, and of the slope of a network with one of them."""
     numbers, rest = eqx.partition(activations, eqx.is_array_like)
     numbers = jax.tree.map(jnp.asarray, numbers)

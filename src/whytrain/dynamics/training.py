@@ -20,15 +20,7 @@ from whytrain._process import threads
 from whytrain.data.dataset import Dataset, as_float
 from whytrain.dynamics import asked
 from whytrain.dynamics.checkpoints import Checkpoint
-from whytrain.dynamics.marks import (
-    Mark,
-    Marked,
-    mark,
-    mark_activations,
-    mark_keys,
-    mark_network,
-    mark_optimizer,
-)
+from whytrain.dynamics.marks import Mark, Marked, mark, marks_of
 from whytrain.dynamics.methods import updated
 from whytrain.dynamics.schedules import Schedule, table
 from whytrain.dynamics.trained import METRICS, MOMENTUM, Position, Trained, begin, from_arrays
@@ -124,6 +116,7 @@ def train(
             now = begin(network, optimizer, keys, variants, starts)
         else:
             now = _resumed(resume, network, optimizer, (len(keys), variants), starts)
+            _check_still(resume, target)
         place = None
         if checkpoint is not None:
             first = now.epochs * per_epoch
@@ -131,23 +124,18 @@ def train(
             def taken(epochs: int) -> Mark:
                 return mark(_sizes(step_size, first, epochs * per_epoch))
 
-            marks = {
-                "networks": mark_network(network, now),
-                "activations": mark_activations(network, activations, now),
-                "optimizers": mark_optimizer(optimizer, now),
-                "keys": mark_keys(keys),
+            marks = marks_of(network, optimizer, activations, keys, now) | {
                 "training examples": mark(*train_set),
                 "test examples": mark(*test_set),
                 "batches": mark(int(batch)),
                 "values of test_every": mark(int(test_every)),
                 "targets": mark(np.nan if target is None else float(target)),
-                "starts": mark(*now.arrays().values()),
             }
             place = Marked(checkpoint, marks, taken)
             now = place.read(network, optimizer) or now
         if now.epochs > epochs:
             raise UserError(
-                f"{checkpoint or 'resume'} has {now.epochs} epochs behind it; epochs, those among "
+                f"{'resume' if now is resume else checkpoint} has {now.epochs} epochs behind it; epochs, those among "
                 f"them, must be as many or more, got {epochs}"
             )
         step_now = _step_now(network, optimizer, activations, train_set, batch, now.position)
@@ -206,6 +194,20 @@ def _resumed(
             f"resume holds (runs, variants) = {held}, keys and activations are for {axes}"
         )
     return resume
+
+
+def _check_still(resume: Trained, target: float | None) -> None:
+    """Refuse networks that stand still without having reached the target: they had another one."""
+    still = ~np.asarray(resume.position.training)
+    least = np.fmin.reduce(resume.metrics["train_loss"], axis=-1)
+    for run, variant in np.argwhere(
+        still & ~(least < np.float32(-np.inf if target is None else target))
+    ):
+        raise UserError(
+            f"run {run}, variant {variant} of resume stands still at a loss of "
+            f"{least[run, variant]:.3g}, below another target than {target}; give that target, or "
+            "starts=resume.params"
+        )
 
 
 def _sizes(step_size: float | Schedule, start: int, stop: int) -> Float[np.ndarray, " step"]:
