@@ -134,9 +134,10 @@ def train(
             place = Marked(checkpoint, marks, taken)
             now = place.read(network, optimizer) or now
         if now.epochs > epochs:
+            held = "resume" if now is resume else checkpoint
             raise UserError(
-                f"{'resume' if now is resume else checkpoint} has {now.epochs} epochs behind it; epochs, those among "
-                f"them, must be as many or more, got {epochs}"
+                f"{held} has {now.epochs} epochs behind it; epochs, those among them, must be as "
+                f"many or more, got {epochs}"
             )
         step_now = _step_now(network, optimizer, activations, train_set, batch, now.position)
         test_now = _test_now(network, activations, test_set, now.position)
