@@ -1,3 +1,8 @@
+import functools
+import subprocess
+import sys
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -220,18 +225,121 @@ def test_an_interrupted_training_ends_with_the_same_bits(tmp_path, monkeypatch):
             jax.tree.map(np.testing.assert_array_equal, getattr(found, part), getattr(whole, part))
 
 
-def test_a_checkpoint_of_other_keys_is_refused(tmp_path):
+def kept(path, **changed):
+    """A training of a few steps with a checkpoint, changed or not."""
+    given = {
+        "network": SMALL, "dataset": DIGITS, "keys": KEYS, "epochs": 2, "step_size": 0.1,
+        "activations": TWO, "starts": SMALL.init(KEYS[0]),
+    } | changed  # fmt: skip
+    if given["starts"] is not None:
+        given["starts"] = jax.tree.map(lambda leaf: leaf[None, None], given["starts"])
+    return train(
+        given.pop("network"), given.pop("dataset"), given.pop("keys"), checkpoint=path, **given
+    )
+
+
+TWO = stack([quantizer(2, "relu"), quantizer(4, "identity")])
+DARKER = replace(DIGITS, train_images=DIGITS.train_images // 2)
+RELABELED = replace(DIGITS, train_labels=DIGITS.train_labels[::-1])
+FEWER = replace(DIGITS, test_images=DIGITS.test_images[1:], test_labels=DIGITS.test_labels[1:])
+
+
+class Doubled(TwoLayer):
+    def __call__(self, *given):
+        output = super().__call__(*given)
+        return output._replace(logits=2 * output.logits)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"network": Doubled(DIGITS.shape, width=16)}, "the networks differ"),
+        ({"network": TwoLayer(DIGITS.shape, width=17), "starts": None}, "the networks differ"),
+        ({"dataset": DARKER}, "the training examples differ"),
+        ({"dataset": RELABELED}, "the training examples differ"),
+        ({"dataset": subset(DIGITS, 128, key=KEYS[0])}, "the training examples differ"),
+        ({"dataset": FEWER}, "the test examples differ"),
+        ({"keys": KEYS[::-1]}, "the keys differ"),
+        ({"keys": KEYS[:2]}, "the keys differ"),
+        ({"batch": 32}, "the batches differ"),
+        ({"test_every": 2}, "the values of test_every differ"),
+        ({"target": 0.1}, "the targets differ"),
+        ({"optimizer": optax.trace(0.8)}, "the optimizers differ"),
+        ({"optimizer": optax.scale_by_adam()}, "the optimizers differ"),
+        ({"activations": jax.tree.map(lambda leaf: leaf[::-1], TWO)}, "the activations differ"),
+        ({"activations": jax.nn.tanh}, "the activations differ"),
+        ({"starts": SMALL.init(KEYS[1])}, "the starts differ"),
+        ({"starts": None}, "the starts differ"),
+        ({"step_size": 0.2}, "the step sizes differ"),
+        ({"step_size": lambda step: 0.1 + 0.1 * (step == 7), "epochs": 4}, "the step sizes differ"),
+        ({"epochs": 1}, "2 epochs behind it"),
+    ],
+)
+def test_a_checkpoint_of_another_training_is_refused(tmp_path_factory, changed, words):
+    path = tmp_path_factory.getbasetemp() / "one.safetensors"  # trained once
+    if not path.exists():
+        kept(path)
+    before = path.read_bytes()
+    with pytest.raises(UserError, match=rf"the checkpoint .*one\.safetensors .*{words}"):
+        kept(path, **changed)
+    assert path.read_bytes() == before
+
+
+def test_a_longer_training_goes_on_where_the_steps_were_the_same(tmp_path):
+    path = tmp_path / "a.safetensors"
+    kept(path)
+    longer = kept(path, epochs=3, step_size=lambda step: 0.1 - 0.05 * (step >= 8))
+    whole = kept(None, epochs=3, step_size=lambda step: 0.1 - 0.05 * (step >= 8))
+    jax.tree.map(np.testing.assert_array_equal, longer.position, whole.position)
+
+
+def test_a_checkpoint_says_the_same_in_another_process(tmp_path):
+    """Names, addresses and the order of sets must not count."""
+    code = (
+        "import sys, jax; from whytrain.data import load; from whytrain.dynamics import train\n"
+        "from whytrain.networks import TwoLayer\n"
+        "digits = load('digits')\n"
+        "softer = lambda x: jax.nn.softplus(x) if 'a' in {'a', 'b', 'c'} else x\n"
+        "train(TwoLayer(digits.shape, 4), digits, jax.random.split(jax.random.key(0), 1),\n"
+        "      epochs=1, step_size=lambda s: 0.1, activations=softer, checkpoint=sys.argv[1])"
+    )
+    for lines in ("", "\n\n"):  # the second one is further down in the file
+        path = str(tmp_path / "a.safetensors")
+        subprocess.run([sys.executable, "-c", lines + code, path], check=True)
+
+
+def test_what_save_checkpoint_wrote_is_for_resume(tmp_path):
+    path = tmp_path / "a.safetensors"
+    save_checkpoint(path, train(SMALL, DIGITS, KEYS, epochs=1, step_size=0.1))
+    with pytest.raises(UserError, match=r"does not say of which training.*resume=load_checkpoint"):
+        train(SMALL, DIGITS, KEYS, epochs=1, step_size=0.1, checkpoint=path)
+
+
+@pytest.mark.parametrize(
+    ("name", "held"),
+    [
+        ("metrics/train_loss", None),
+        ("metrics/test_loss", np.zeros((3, 1, 2), np.float32)),
+        ("metrics/test_loss", np.zeros((3, 2, 1), np.float32)),
+        ("metrics/test_loss", np.zeros((), np.float32)),
+        ("position/steps", np.zeros((0, 1), np.int32)),
+        ("position/memory/more", np.zeros(1, np.float32)),
+    ],
+)
+def test_a_checkpoint_that_lacks_a_part_is_refused(tmp_path, name, held):
     path = tmp_path / "a.safetensors"
 
-    def go(keys, network=SMALL):
-        return train(network, DIGITS, keys, epochs=1, step_size=0.1, checkpoint=path)
+    def go():
+        return train(SMALL, DIGITS, KEYS, epochs=1, step_size=0.1, checkpoint=path)
 
-    go(KEYS)
-    for others in (KEYS[::-1], KEYS[:2]):
-        with pytest.raises(UserError, match=r"a\.safetensors began at other parameters"):
-            go(others)
-    with pytest.raises(UserError, match="another network or optimizer"):
-        go(KEYS, TwoLayer(DIGITS.shape, width=17))
+    go()
+    place = CheckpointFile(path)
+    arrays = place.read() | {name: held}
+    place.write({name: array for name, array in arrays.items() if array is not None})
+    with pytest.raises(UserError, match=r"cannot go on from the checkpoint .*a\.safetensors: .+"):
+        go()
+    with pytest.raises(UserError, match=r"cannot go on from .*a\.safetensors: .+"):
+        load_checkpoint(path, SMALL)
 
 
 def test_what_is_no_checkpoint_is_refused_in_one_line(tmp_path):
@@ -251,24 +359,6 @@ def test_what_is_no_checkpoint_is_refused_in_one_line(tmp_path):
             load_checkpoint(path, SMALL)
 
 
-@pytest.mark.parametrize(
-    ("changed", "words"),
-    [
-        ({"batch": 257}, "batch must be 1 to 256"),
-        ({"epochs": 0}, "epochs and test_every must be 1 or more"),
-        ({"keys": KEYS[0]}, "one key a run"),
-        ({"network": TwoLayer((9, 9, 1), 4)}, "images of shape"),
-        ({"starts": {"U": np.zeros((2, 1, 3))}}, "starts must have leading axes"),
-    ],
-)
-def test_mistakes_are_told_in_one_line(changed, words):
-    given = {
-        "network": SMALL, "dataset": DIGITS, "keys": KEYS, "epochs": 1, "step_size": 0.1,
-    } | changed  # fmt: skip
-    with pytest.raises(UserError, match=words):
-        train(given.pop("network"), given.pop("dataset"), given.pop("keys"), **given)
-
-
 class Scaled(TwoLayer):
     """With one number for all that it gives."""
 
@@ -278,6 +368,123 @@ class Scaled(TwoLayer):
     def __call__(self, params, x, *rest):
         output = super().__call__(params, x, *rest)
         return output._replace(logits=params["scale"] * output.logits)
+
+
+def changed_to(**fields):
+    """The digits with other arrays, past the types that are checked in tests."""
+    other = replace(DIGITS)
+    for name, held in fields.items():
+        object.__setattr__(other, name, np.asarray(held))
+    return other
+
+
+def labeled(labels):
+    return changed_to(train_labels=labels)
+
+
+def without(part):
+    images, labels = DIGITS.train_images[:0], DIGITS.train_labels[:0]
+    return changed_to(**{f"{part}_images": images, f"{part}_labels": labels})
+
+
+UNTYPED = getattr(train, "__wrapped__", train)
+LABELS = DIGITS.train_labels
+
+
+@functools.cache
+def half():
+    return train(SMALL, DIGITS, KEYS, epochs=2, step_size=0.1)
+
+
+STARTS = jax.tree.map(lambda leaf: leaf[None, None], SMALL.init(KEYS[0]))
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"batch": 257}, "batch must be 1 to 256"),
+        ({"batch": 32.0}, "batch must be .* got 32.0: a whole number"),
+        ({"batch": "3"}, "batch must be .* got '3'"),
+        ({"epochs": 0}, "epochs must be a whole number from 1 on, got 0"),
+        ({"epochs": 2.0}, "epochs must be a whole number"),
+        ({"epochs": True}, "epochs must be a whole number"),
+        ({"test_every": 1.5}, "test_every must be a whole number"),
+        ({"target": np.nan}, "target must be a number"),
+        ({"target": "1"}, "target must be a number"),
+        ({"step_size": "0.1"}, "step_size must be a finite number >= 0, .* got '0.1'"),
+        ({"step_size": -0.1}, "step_size must be a finite number"),
+        ({"step_size": np.nan}, "step_size must be a finite number"),
+        ({"step_size": np.ones(2)}, "step_size must be a finite number"),
+        ({"step_size": lambda step: 1.0 / (step - 3)}, "gives -0.33.* at step 0"),
+        ({"keys": KEYS[0]}, "one random key a run"),
+        ({"keys": 3}, "one random key a run, .* got 3"),
+        ({"keys": [0, 1]}, "one random key a run, .* got a list"),
+        ({"keys": jnp.arange(2)}, "one random key a run"),
+        ({"keys": jax.random.PRNGKey(0)}, "one random key a run"),
+        ({"activations": "relu"}, "activations must be a function"),
+        ({"activations": None}, "activations must be a function"),
+        ({"activations": [jax.nn.relu]}, "activations must be .*stack"),
+        ({"optimizer": "adam"}, "optimizer must be an Optax transformation"),
+        ({"optimizer": optax.adam}, "optimizer must be an Optax transformation"),
+        ({"checkpoint": 3}, "checkpoint must be a path"),
+        ({"network": TwoLayer((9, 9, 1), 4)}, "images of shape"),
+        ({"network": None}, "network must be an ImageNetwork"),
+        ({"network": TwoLayer}, "make one of it"),
+        ({"dataset": DIGITS.train_images}, "dataset must be a Dataset"),
+        ({"dataset": labeled(LABELS - 1)}, "training labels .* classes from 0 to 9, got -1"),
+        ({"dataset": labeled(LABELS + 1)}, "training labels .* classes from 0 to 9, got 10"),
+        ({"dataset": labeled(LABELS.astype(np.int64) + 2**32)}, "from 0 to 9, got 42949"),
+        ({"dataset": changed_to(test_labels=DIGITS.test_labels - 1)}, "test labels .* got -1"),
+        ({"dataset": labeled(LABELS * 1.0)}, "training labels .* whole numbers .* got float"),
+        ({"dataset": labeled(LABELS > 4)}, "whole numbers .* got bool"),
+        ({"dataset": labeled(LABELS.astype(str))}, "whole numbers .* got <U"),
+        ({"dataset": without("test")}, "no test examples"),
+        ({"dataset": without("train")}, "no training examples"),
+        ({"dataset": changed_to(test_images=DIGITS.test_images[:, 1:])}, "the test images"),
+        ({"starts": jax.tree.map(lambda leaf: leaf[0], STARTS)}, "starts must have leading axes"),
+        ({"starts": jax.tree.map(lambda leaf: leaf[..., :-1], STARTS)}, "behind the axes"),
+        ({"starts": STARTS | {"W": STARTS["V"]}}, "starts/W is not one of them"),
+        ({"starts": {"U": STARTS["U"]}}, "starts/V is missing"),
+        ({"starts": STARTS, "resume": half}, "both given"),
+        ({"resume": "half.safetensors"}, "read by load_checkpoint"),
+        ({"resume": half, "keys": KEYS[:2]}, r"\(runs, variants\) = \(3, 1\), .* \(2, 1\)"),
+        ({"resume": half, "activations": TWO}, r"\(runs, variants\) = \(3, 1\)"),
+        ({"resume": half, "optimizer": optax.scale_by_adam()}, "another network or optimizer"),
+        ({"resume": half, "optimizer": optax.identity()}, "another network or optimizer"),
+        ({"resume": half, "network": TwoLayer(DIGITS.shape, 17)}, "another network or optimizer"),
+        ({"resume": half, "network": Scaled(DIGITS.shape, 16)}, "another network or optimizer"),
+        ({"resume": half}, "resume has 2 epochs behind it"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(changed, words):
+    given = {
+        "network": SMALL, "dataset": DIGITS, "keys": KEYS, "epochs": 1, "step_size": 0.1,
+    } | changed  # fmt: skip
+    if given.get("resume") is half:
+        given["resume"] = half()
+    with pytest.raises(UserError, match=words) as found:
+        UNTYPED(given.pop("network"), given.pop("dataset"), given.pop("keys"), **given)
+    assert "\n" not in str(found.value)
+
+
+def test_networks_that_stand_still_are_not_resumed_with_another_target():
+    def go(epochs, target, resume=None):
+        return train(
+            SMALL, DIGITS, KEYS, epochs=epochs, step_size=0.1, target=target, resume=resume
+        )
+
+    ended = go(9, 2.0)
+    assert not np.asarray(ended.position.training).any()
+    assert go(9, 2.0, ended) is ended
+    for target in (None, 0.01):
+        with pytest.raises(UserError, match=r"run 0, variant 0 of resume stands still at a loss"):
+            go(9, target, ended)
+
+
+def test_networks_are_not_evaluated_with_activations_of_others():
+    trained = train(SMALL, DIGITS, KEYS, epochs=1, step_size=0.1, activations=VARIANTS)
+    with pytest.raises(UserError, match="activations must be one, or 6"):
+        evaluate(SMALL, DIGITS, trained, TWO)
 
 
 def test_a_parameter_that_is_one_number_may_be_given():

@@ -82,3 +82,11 @@ def test_a_cost_of_ones_own_is_not_asked_for_its_targets():
     risk = EmpiricalRisk(VECTORS, X, VALUES, lambda outputs, y: jnp.mean(jnp.abs(outputs - y)))
     params = VECTORS.init(jax.random.key(0))
     assert float(risk.loss(params)) == pytest.approx(np.abs(VALUES).mean(), rel=1e-6)
+
+
+def test_a_class_that_a_network_does_not_tell_apart_is_refused():
+    with pytest.raises(UserError, match="classes from 0 to 1, got 5"):
+        EmpiricalRisk(FullyConnected((3, 5), outputs=2), np.zeros((2, 3)), np.array([0, 5]))
+    for wrong in (3, -1):
+        with pytest.raises(UserError, match=f"classes from 0 to 2, got {wrong}"):
+            cross_entropy(jnp.zeros((2, 3)), jnp.array([0, wrong]))

@@ -92,12 +92,31 @@ def begin(
     axes = (len(keys), variants)
     if starts is None:
         starts = _drawn(network, keys)
-    for leaf in jax.tree.leaves(starts):
-        if np.ndim(leaf) < 2 or any(
-            n not in (1, m) for n, m in zip(leaf.shape, axes, strict=False)
-        ):
-            raise UserError(f"starts must have leading axes {axes}, or 1, got {np.shape(leaf)}")
+    else:
+        _check_starts(network, starts, axes)
     return Trained(*_start(network, optimizer, starts, axes))
+
+
+def _check_starts(network: ImageNetwork, starts: PyTree, axes: tuple[int, int]) -> None:
+    """Refuse starts that are not the parameters of the network, with axes (run, variant)."""
+    with jax.enable_x64(False):
+        wanted = _named("starts", jax.eval_shape(network.init, jax.random.key(0)))
+    given = _named("starts", starts)
+    if given.keys() != wanted.keys():
+        name = min(given.keys() ^ wanted.keys())
+        raise UserError(
+            f"starts must be parameters as of network.init: {name} is "
+            f"{'not one of them' if name in given else 'missing'}"
+        )
+    for name, leaf in given.items():
+        shape, own = np.shape(leaf), wanted[name].shape
+        if len(shape) < 2 or any(n not in (1, m) for n, m in zip(shape, axes, strict=False)):
+            raise UserError(f"starts must have leading axes {axes}, or 1, got {name} of {shape}")
+        if shape[2:] != own or np.asarray(leaf).dtype.kind not in "iufV":
+            raise UserError(
+                f"{name} must be real numbers of shape {own} behind the axes {axes}, got "
+                f"{np.asarray(leaf).dtype} {shape[2:]}"
+            )
 
 
 def from_arrays(
@@ -109,15 +128,27 @@ def from_arrays(
         UserError: They are of another network or optimizer.
     """
     axes = np.shape(arrays.get("position/steps", ()))
-    if len(axes) != 2:
+    if len(axes) != 2 or 0 in axes:
         raise UserError("no networks in training are in it")
     template = _empty(network, optimizer, (axes[0], axes[1]))
-    metrics = {name: arrays[f"metrics/{name}"] for name in METRICS if f"metrics/{name}" in arrays}
-    return Trained(
-        _filled("initial", template.initial, arrays),
-        Position(**_filled("position", template.position._asdict(), arrays)),
-        metrics,
-    )
+    initial = _filled("initial", template.initial, arrays)
+    position = Position(**_filled("position", template.position._asdict(), arrays))
+    return Trained(initial, position, _metrics(arrays, axes))
+
+
+def _metrics(arrays: dict[str, np.ndarray], axes: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """The metrics: all of them, of one number of epochs."""
+    held = {name: arrays.get(f"metrics/{name}") for name in METRICS}
+    metrics = {name: found for name, found in held.items() if found is not None}
+    epochs = {found.shape[2:] for found in metrics.values()}
+    alike = len(epochs) == 1 and all(found.shape[:2] == axes for found in metrics.values())
+    if len(metrics) < len(METRICS) or not alike or len(epochs.pop()) != 1:
+        shapes = {f"metrics/{n}": "nothing" if f is None else f.shape for n, f in held.items()}
+        raise UserError(
+            f"each of its metrics must be of shape {axes} and one number of epochs, it holds "
+            + ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        )
+    return metrics
 
 
 @eqx.filter_jit
@@ -180,4 +211,6 @@ def _filled(part: str, template: Any, found: dict[str, np.ndarray]) -> Any:
                 f"it is of another network or optimizer: {name} must be {leaf.dtype} "
                 f"{leaf.shape}, it holds {held}"
             )
+    if more := sorted(n for n in found if n.startswith(f"{part}/") and n not in names):
+        raise UserError(f"it is of another network or optimizer, with {more[0]} in it")
     return jax.tree.unflatten(jax.tree.structure(template), [found[name] for name in names])

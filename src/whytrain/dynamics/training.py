@@ -18,7 +18,9 @@ from jaxtyping import Array, Float, Int, PyTree
 from whytrain._computes import computes
 from whytrain._process import threads
 from whytrain.data.dataset import Dataset, as_float
-from whytrain.dynamics.checkpoints import Checkpoint, CheckpointFile
+from whytrain.dynamics import asked
+from whytrain.dynamics.checkpoints import Checkpoint
+from whytrain.dynamics.marks import Mark, Marked, mark, marks_of
 from whytrain.dynamics.methods import updated
 from whytrain.dynamics.schedules import Schedule, table
 from whytrain.dynamics.trained import METRICS, MOMENTUM, Position, Trained, begin, from_arrays
@@ -86,7 +88,8 @@ def train(
         The networks, with their metrics. A loss that is not finite is a reported outcome.
 
     Raises:
-        UserError: A size is out of range, or the checkpoint is of another training.
+        UserError: An argument is not what it should be, a label is no class of the network, or the
+            checkpoint is of another training or has more epochs behind it.
 
     Example:
         >>> from whytrain.data import load
@@ -98,17 +101,44 @@ def train(
         >>> bool((trained.history().test_accuracy.isel(epoch=-1) > 0.85).all())
         True
     """
-    _check(network, dataset, keys, epochs, batch, test_every)
+    asked.check_data(network, dataset)
+    asked.check_sizes(len(dataset.train_labels), epochs, batch, test_every, target)
+    asked.check_step_size(step_size)
+    asked.check_keys(keys)
+    asked.check_functions(activations, optimizer)
+    checkpoint = asked.checked_place(checkpoint)
     variants, activations = _variants(activations)
-    if isinstance(checkpoint, str | Path):
-        checkpoint = CheckpointFile(Path(checkpoint))
     per_epoch = len(dataset.train_labels) // batch
     with jax.enable_x64(False), ThreadPoolExecutor(threads()) as pool:
         train_set = _examples(dataset.train_images, dataset.train_labels)
         test_set = _examples(dataset.test_images, dataset.test_labels)
-        now = resume or begin(network, optimizer, keys, variants, starts)
-        if checkpoint is not None and (kept := checkpoint.read()) is not None:
-            now = _same(checkpoint, from_arrays(kept, network, optimizer), now)
+        if resume is None:
+            now = begin(network, optimizer, keys, variants, starts)
+        else:
+            now = _resumed(resume, network, optimizer, (len(keys), variants), starts)
+            _check_still(resume, target)
+        place = None
+        if checkpoint is not None:
+            first = now.epochs * per_epoch
+
+            def taken(epochs: int) -> Mark:
+                return mark(_sizes(step_size, first, epochs * per_epoch))
+
+            marks = marks_of(network, optimizer, activations, keys, now) | {
+                "training examples": mark(*train_set),
+                "test examples": mark(*test_set),
+                "batches": mark(int(batch)),
+                "values of test_every": mark(int(test_every)),
+                "targets": mark(np.nan if target is None else float(target)),
+            }
+            place = Marked(checkpoint, marks, taken)
+            now = place.read(network, optimizer) or now
+        if now.epochs > epochs:
+            held = "resume" if now is resume else checkpoint
+            raise UserError(
+                f"{held} has {now.epochs} epochs behind it; epochs, those among them, must be as "
+                f"many or more, got {epochs}"
+            )
         step_now = _step_now(network, optimizer, activations, train_set, batch, now.position)
         test_now = _test_now(network, activations, test_set, now.position)
         saved = time.monotonic()
@@ -116,10 +146,10 @@ def train(
             position = now.position
             if target is not None and not np.asarray(position.training).any():
                 break
-            sizes = table(step_size, epoch * per_epoch, (epoch + 1) * per_epoch)
+            sizes = _sizes(step_size, epoch * per_epoch, (epoch + 1) * per_epoch)
             order = _order(keys, epoch, len(dataset.train_labels), per_epoch, batch)
             go = functools.partial(
-                _epoch, network, optimizer, activations, train_set, jnp.asarray(sizes, jnp.float32),
+                _epoch, network, optimizer, activations, train_set, jnp.asarray(sizes),
                 jnp.float32(-np.inf if target is None else target), step_now,
             )  # fmt: skip
             position, train_metrics = _one_by_one(pool, go, position, order)
@@ -130,8 +160,8 @@ def train(
             else:
                 test_metrics = (np.full_like(train_metrics[0], np.nan),) * 2
             now = _after(now, position, (*train_metrics, *test_metrics))
-            if checkpoint is not None and (last or time.monotonic() - saved > SECONDS):
-                checkpoint.write(now.arrays())
+            if place is not None and (last or time.monotonic() - saved > SECONDS):
+                place.write(now)
                 saved = time.monotonic()
     return now
 
@@ -144,21 +174,63 @@ def _after(before: Trained, position: Position, metrics: Sequence[np.ndarray]) -
     return Trained(before.initial, position, found)
 
 
-def _same(place: Checkpoint, found: Trained, start: Trained) -> Trained:
-    """What was found, if it began where this training begins."""
-    alike = jax.tree.map(
-        lambda a, b: np.array_equal(a, b, equal_nan=True), found.initial, start.initial
-    )
-    if not jax.tree.all(alike):
-        raise UserError(f"{place} began at other parameters; give another one, or the same keys")
-    return found
+def _resumed(
+    resume: Any, network: ImageNetwork, optimizer: optax.GradientTransformation,
+    axes: tuple[int, int], starts: PyTree | None,
+) -> Trained:  # fmt: skip
+    """What is to be gone on from, if it is of this network, and of as many runs and variants."""
+    if not isinstance(resume, Trained):
+        raise UserError(
+            "resume must be what train or load_checkpoint gave, got "
+            f"{type(resume).__name__}; a file is read by load_checkpoint"
+        )
+    if starts is not None:
+        raise UserError("starts and resume are both given; resume has its own: leave one out")
+    try:
+        from_arrays(resume.arrays(), network, optimizer)
+    except UserError as error:
+        raise UserError(f"cannot go on from resume: {error}") from error
+    if (held := np.shape(resume.position.steps)) != axes:
+        raise UserError(
+            f"resume holds (runs, variants) = {held}, keys and activations are for {axes}"
+        )
+    return resume
+
+
+def _check_still(resume: Trained, target: float | None) -> None:
+    """Refuse networks that stand still without having reached the target: they had another one."""
+    still = ~np.asarray(resume.position.training)
+    least = np.fmin.reduce(resume.metrics["train_loss"], axis=-1)
+    for run, variant in np.argwhere(
+        still & ~(least < np.float32(-np.inf if target is None else target))
+    ):
+        raise UserError(
+            f"run {run}, variant {variant} of resume stands still at a loss of "
+            f"{least[run, variant]:.3g}, below another target than {target}; give that target, or "
+            "starts=resume.params"
+        )
+
+
+def _sizes(step_size: float | Schedule, start: int, stop: int) -> Float[np.ndarray, " step"]:
+    """The step sizes of some steps, as they are taken."""
+    sizes = table(step_size, start, stop).astype(np.float32)
+    if not ((sizes >= 0) & (sizes < np.inf)).all():
+        wrong = int(np.argmin((sizes >= 0) & (sizes < np.inf)))
+        raise UserError(
+            f"step sizes must be finite numbers >= 0, step_size gives {sizes[wrong]} at step "
+            f"{start + wrong}"
+        )
+    return sizes
 
 
 def evaluate(
     network: ImageNetwork, dataset: Dataset, trained: Trained, activations: Any
 ) -> xr.Dataset:
     """Loss and accuracy on the test set with the running statistics, over (run, variant)."""
-    _, activations = _variants(activations)
+    variants, activations = _variants(activations)
+    asked.check_data(network, dataset)
+    if variants not in (1, held := np.shape(trained.position.steps)[1]):
+        raise UserError(f"activations must be one, or {held} as in the training, got {variants}")
     with jax.enable_x64(False), ThreadPoolExecutor(threads()) as pool:
         test_set = _examples(dataset.test_images, dataset.test_labels)
         now = _test_now(network, activations, test_set, trained.position)
@@ -210,24 +282,6 @@ class _Examples(NamedTuple):
 
 def _examples(images: np.ndarray, labels: np.ndarray) -> _Examples:
     return _Examples(jnp.asarray(as_float(images)), jnp.asarray(labels))
-
-
-def _check(
-    network: ImageNetwork, dataset: Dataset, keys: Array, epochs: int, batch: int, test_every: int
-) -> None:
-    if tuple(network.shape) != dataset.shape:
-        raise UserError(
-            f"the network takes images of shape {tuple(network.shape)}, those of {dataset.name} "
-            f"are {dataset.shape}"
-        )
-    if not 1 <= batch <= len(dataset.train_labels):
-        raise UserError(
-            f"batch must be 1 to {len(dataset.train_labels)}, the number of examples, got {batch}"
-        )
-    if epochs < 1 or test_every < 1:
-        raise UserError(f"epochs and test_every must be 1 or more, got {epochs} and {test_every}")
-    if keys.ndim != 1 or len(keys) == 0:
-        raise UserError(f"keys must be one key a run, an array of shape (runs,), got {keys.shape}")
 
 
 def _variants(activations: Any) -> tuple[int, Any]:

@@ -23,7 +23,8 @@ def cross_entropy(
     """`mean_i [ log sum_c exp(logits[i, c]) - logits[i, labels[i]] ]`, in nats.
 
     Raises:
-        UserError: The logits are not one number a class, or the labels not one a row of them.
+        UserError: The logits are not one number a class, or the labels not one a row of them, or
+            one of them is no class.
 
     Example:
         >>> print(f"{cross_entropy(jnp.zeros((3, 10)), jnp.arange(3)):.4f}")
@@ -35,6 +36,8 @@ def cross_entropy(
             f"{jnp.shape(logits)} and {jnp.shape(labels)}; for values take square, for signs "
             "logistic"
         )
+    if not isinstance(labels, Tracer):
+        check_classes("labels of cross_entropy", labels, jnp.shape(logits)[1])
     return jnp.mean(optax.losses.softmax_cross_entropy_with_integer_labels(logits, labels))
 
 
@@ -94,12 +97,27 @@ def check_targets(cost: Cost, targets: Any, classes: int | None) -> None:
                 "targets of cross_entropy must be classes, whole numbers from 0 on, got "
                 f"{values.dtype}; for values give cost=square, for signs cost=logistic"
             )
-        known = range(values.max(initial=0) + 1 if classes is None else classes)
-        if not np.isin(values, known).all():
-            raise UserError(
-                f"targets of cross_entropy must be classes from 0 to {known[-1]}, got "
-                f"{_other(values, known)}"
-            )
+        check_classes("targets of cross_entropy", values, classes)
+
+
+def check_classes(name: str, labels: Any, classes: int | None) -> None:
+    """Refuse labels that are no classes: JAX would take -1 for the last one.
+
+    Args:
+        name: What they are called.
+        labels: Numbers.
+        classes: How many classes there are; None where that is not known.
+
+    Raises:
+        UserError: They are not whole numbers from 0 to the last class.
+    """
+    values = np.asarray(labels)
+    if values.dtype.kind not in "iu":
+        raise UserError(f"{name} must be classes, whole numbers from 0 on, got {values.dtype}")
+    known = range(int(values.max(initial=0)) + 1 if classes is None else classes)
+    wrong = values[(values < 0) | (values >= len(known))]
+    if wrong.size:
+        raise UserError(f"{name} must be classes from 0 to {len(known) - 1}, got {wrong[0]}")
 
 
 def _check_alike(cost: str, outputs: Any, targets: Any) -> None:

@@ -68,8 +68,9 @@ class EmpiricalRisk(Landscape):
             raise UserError(
                 f"activation is for image networks; {type(self.network).__name__} has its own"
             )
-        classes = self.network.classes if isinstance(self.network, ImageNetwork) else None
-        check_targets(self.cost, self.targets, classes)
+        image = isinstance(self.network, ImageNetwork)
+        classes = getattr(self.network, "classes" if image else "outputs", None)
+        check_targets(self.cost, self.targets, classes if isinstance(classes, int) else None)
 
     def __len__(self) -> int:
         return len(self.targets)
