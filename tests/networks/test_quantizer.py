@@ -133,3 +133,19 @@ def test_mistakes_are_told_in_one_line(arguments, words):
         quantizer(*arguments)
     with pytest.raises(UserError, match="got none"):
         stack([])
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_what_is_no_number_stays_none(convention):
+    one = quantizer(2, "identity", convention)
+    x = jnp.array([jnp.nan, -jnp.inf, -0.0, jnp.inf])
+    for activation in (one, jax.tree.map(lambda leaf: leaf[0], stack([one, quantizer(4)]))):
+        value, pull = jax.vjp(activation, x)
+        np.testing.assert_allclose(value, jnp.array([jnp.nan, 0, 0, one.top]), rtol=1e-6)
+        np.testing.assert_array_equal(*pull(jnp.ones(4)), jnp.array([jnp.nan, 1, 1, 1]))
+
+
+def test_whole_numbers_are_quantized_as_floats():
+    activation = quantizer(2)
+    whole = activation(jnp.array([-1, 0, 1, 9]))
+    np.testing.assert_array_equal(whole, activation(jnp.array([-1.0, 0.0, 1.0, 9.0])))

@@ -17,7 +17,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Real
 
 from whytrain._types import Numeric
 from whytrain.errors import UserError, nearest
@@ -30,6 +30,8 @@ _CONVENTIONS = {"ceil": (0.0, 1.0), "hwgq": (0.5, 1.0), "nearest": (0.5, 0.0)}
 
 class Quantizer(eqx.Module):
     """The activation `alpha * clip(ceil(x / alpha - shift), least, levels)` for `x > 0`, else 0.
+
+    What is no number stays none, forward and backward: a network that diverged says so.
 
     The backward pass multiplies by `derivative(x / top)`, `top = levels * alpha`, of the estimator:
     that of `clipped_relu` is the derivative of `min(max(x, 0), top)`. All numbers are leaves, the
@@ -57,9 +59,12 @@ class Quantizer(eqx.Module):
         """The largest value, `levels * alpha`."""
         return self.levels * self.resolution
 
-    def __call__(self, x: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    def __call__(self, x: Real[Array, "*n"]) -> Float[Array, "*n"]:
         """The quantized activation; its derivative is the estimator's."""
         numbers = (self.resolution, self.levels, self.shift, self.least, self.chosen)
+        x = jnp.asarray(x)
+        if not jnp.issubdtype(x.dtype, jnp.floating):  # in whole numbers the resolution would be 0
+            x = x.astype(jnp.result_type(x, float))
         return _quantize(self.estimators, x, tuple(jnp.asarray(number) for number in numbers))
 
 
@@ -187,7 +192,7 @@ def _quantize(estimators: tuple[Estimator, ...], x: Array, numbers: tuple[Array,
     del estimators
     alpha, levels, shift, least, _ = (jnp.asarray(number, x.dtype) for number in numbers)
     level = jnp.clip(jnp.ceil(x / alpha - shift), least, levels)
-    return jnp.where(x > 0, alpha * level, 0)
+    return jnp.where(x <= 0, 0, alpha * level)  # NaN is not below 0, and stays NaN
 
 
 def _forward(estimators: tuple[Estimator, ...], x: Array, numbers: tuple[Array, ...]) -> tuple:
@@ -200,7 +205,7 @@ def _backward(estimators: tuple[Estimator, ...], saved: tuple, cotangent: Array)
     slope = estimators[0].derivative(u)
     for index, estimator in enumerate(estimators[1:], start=1):
         slope = jnp.where(chosen == index, estimator.derivative(u), slope)
-    return cotangent * slope, None
+    return cotangent * jnp.where(jnp.isnan(x), x, slope), None
 
 
 _quantize.defvjp(_forward, _backward)
