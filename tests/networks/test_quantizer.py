@@ -1,5 +1,6 @@
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 from hypothesis import given
@@ -126,13 +127,21 @@ def test_an_estimator_of_one_s_own():
         ((9, "relu"), "bits of a quantizer must be 1 to 8, got 9"),
         ((2, "rleu"), "did you mean 'relu'"),
         ((2, "relu", "floor"), "unknown convention 'floor'"),
+        ((2, "relu", None), "unknown convention None"),
+        (([2],), r"bits of a quantizer must be 1 to 8, got \[2\]"),
+        ((2, None), "estimator must be an Estimator or the name of one, got None"),
+        ((2, 3), "estimator must be an Estimator or the name of one, got 3"),
     ],
 )
-def test_mistakes_are_told_in_one_line(arguments, words):
+def test_mistakes_are_told_in_one_line(monkeypatch, arguments, words):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as users have it
     with pytest.raises(UserError, match=words):
         quantizer(*arguments)
     with pytest.raises(UserError, match="got none"):
         stack([])
+    for wrong in (quantizer(2), ["relu"], [quantizer(2), jax.nn.relu], None):
+        with pytest.raises(UserError, match="stack takes a list of quantizers"):
+            stack(wrong)
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)

@@ -93,10 +93,14 @@ def quantizer(
             known = nearest(estimator, ESTIMATORS) or f"; known: {', '.join(ESTIMATORS)}"
             raise UserError(f"unknown estimator {estimator!r}{known}")
         estimator = ESTIMATORS[estimator]
+    if not isinstance(estimator, Estimator):
+        raise UserError(
+            f"estimator must be an Estimator or the name of one, got {estimator!r:.100}"
+        )
     alpha = resolution(bits, convention)
     shift, least = _CONVENTIONS[convention]
     return Quantizer(
-        np.float32(alpha), np.float32(2**bits - 1), np.float32(shift), np.float32(least),
+        np.float32(alpha), np.float32(2 ** int(bits) - 1), np.float32(shift), np.float32(least),
         np.int32(0), (estimator,),
     )  # fmt: skip
 
@@ -105,13 +109,17 @@ def stack(quantizers: Sequence[Quantizer]) -> Quantizer:
     """Several quantizers as one batch, with a leading axis in every number.
 
     Raises:
-        UserError: There is none.
+        UserError: There is none, or it is no list of quantizers.
 
     Example:
         >>> both = stack([quantizer(2, "relu"), quantizer(4, "identity")])
         >>> both.levels.tolist(), both.chosen.tolist()
         ([3.0, 15.0], [0, 1])
     """
+    given = quantizers if isinstance(quantizers, Sequence) else [quantizers]
+    if given is not quantizers or not all(isinstance(each, Quantizer) for each in given):
+        kinds = ", ".join(sorted({type(each).__name__ for each in given}))
+        raise UserError(f"stack takes a list of quantizers, as quantizer() makes them, got {kinds}")
     if not quantizers:
         raise UserError("stack needs one quantizer or more, got none")
     known = tuple(dict.fromkeys(e for each in quantizers for e in each.estimators))
@@ -130,7 +138,6 @@ def stack(quantizers: Sequence[Quantizer]) -> Quantizer:
     )  # fmt: skip
 
 
-@functools.cache
 def resolution(bits: int, convention: str = "ceil") -> float:
     """The `alpha` with the least mean squared error `E (x - sigma_alpha(x))^2`, `x` half-Gaussian.
 
@@ -148,15 +155,20 @@ def resolution(bits: int, convention: str = "ceil") -> float:
         >>> [round(resolution(2, name), 4) for name in ("ceil", "hwgq", "nearest")]
         [0.4866, 0.5388, 0.6508]
     """
+    if not isinstance(bits, int | np.integer) or bits not in range(1, 9):
+        raise UserError(f"bits of a quantizer must be 1 to 8, got {bits!r:.100}")
+    if convention not in list(_CONVENTIONS):
+        raise UserError(
+            f"unknown convention {convention!r:.100}{nearest(str(convention), _CONVENTIONS)}; "
+            f"known: {', '.join(_CONVENTIONS)}"
+        )
+    return _best_resolution(int(bits), convention)
+
+
+@functools.cache
+def _best_resolution(bits: int, convention: str) -> float:
     from scipy.optimize import minimize_scalar
 
-    if bits not in range(1, 9):
-        raise UserError(f"bits of a quantizer must be 1 to 8, got {bits}")
-    if convention not in _CONVENTIONS:
-        raise UserError(
-            f"unknown convention {convention!r}{nearest(convention, _CONVENTIONS)}; known: "
-            f"{', '.join(_CONVENTIONS)}"
-        )
     grid = np.geomspace(0.5, 8, 200) / 2**bits  # the error has one minimum, somewhere on it
     errors = [mean_squared_error(alpha, bits, convention) for alpha in grid]
     best = int(np.clip(np.argmin(errors), 1, len(grid) - 2))
