@@ -31,7 +31,8 @@ _CONVENTIONS = {"ceil": (0.0, 1.0), "hwgq": (0.5, 1.0), "nearest": (0.5, 0.0)}
 class Quantizer(eqx.Module):
     """The activation `alpha * clip(ceil(x / alpha - shift), least, levels)` for `x > 0`, else 0.
 
-    What is no number stays none, forward and backward: a network that diverged says so.
+    What is no number stays none, so that a network that diverged says so, and a loss of it sends
+    none back.
 
     The backward pass multiplies by `derivative(x / top)`, `top = levels * alpha`, of the estimator:
     that of `clipped_relu` is the derivative of `min(max(x, 0), top)`. All numbers are leaves, the
@@ -217,7 +218,9 @@ def _backward(estimators: tuple[Estimator, ...], saved: tuple, cotangent: Array)
     slope = estimators[0].derivative(u)
     for index, estimator in enumerate(estimators[1:], start=1):
         slope = jnp.where(chosen == index, estimator.derivative(u), slope)
-    return cotangent * jnp.where(jnp.isnan(x), x, slope), None
+    # At NaN the value is NaN, and so is the cotangent that a loss sends back, whatever the slope.
+    # To choose by it here would change how XLA rounds the gradients of whole networks.
+    return cotangent * slope, None
 
 
 _quantize.defvjp(_forward, _backward)
