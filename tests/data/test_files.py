@@ -4,6 +4,7 @@ import gzip
 import importlib
 import pickle
 
+import jaxtyping
 import numpy as np
 import pytest
 import scipy.io
@@ -91,6 +92,16 @@ def test_cifar_is_read_as_written(tmp_path):
     np.testing.assert_array_equal(found.test_labels, written[5][0])
 
 
+@pytest.mark.parametrize("copied", ["data_batch_4.bin", "test_batch.bin"])
+def test_no_file_of_cifar_is_another_or_cut(tmp_path, copied):
+    write_cifar(tmp_path)
+    whole = (tmp_path / copied).read_bytes()
+    (tmp_path / copied).write_bytes((tmp_path / "data_batch_2.bin").read_bytes())
+    refused(f"{copied} holds the images of data_batch_2.bin", load, "cifar10", tmp_path)
+    (tmp_path / copied).write_bytes(whole[:3073])
+    refused(f"unequal numbers of images, .*'{copied}': 1", load, "cifar10", tmp_path)
+
+
 def test_svhn_is_read_as_written_with_ten_for_zero(tmp_path):
     labels = np.array([[10], [1], [9]], np.uint8)
     train = write_svhn(tmp_path / "train_32x32.mat", 3, y=labels)
@@ -114,6 +125,11 @@ def test_the_python_version_of_cifar_is_never_opened(tmp_path):
 def test_missing_files_and_names_are_told(tmp_path, monkeypatch):
     refused("did you mean 'digits'", load, "digit")
     refused("there is no directory", load, "mnist", tmp_path / "nowhere")
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    for name in (3, None, ["mnist"]):
+        refused("a data set is named by a word", load, name)
+    refused("there is no directory 3", load, "mnist", 3)
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", False)
     refused("holds no file train-images-idx3-ubyte.gz or", load, "mnist", tmp_path)
     refused("holds no file data_batch_1.bin", load, "cifar10", tmp_path)
     refused("holds no file train_32x32.mat", load, "svhn", tmp_path)
@@ -165,6 +181,10 @@ def test_labels_out_of_range_are_refused(tmp_path):
         ({"X": np.zeros((32, 32, 3, 5))}, "X is float64"),
         ({"y": draw(4, 1, high=10)}, "5 images, but y is uint8 x 4"),
         ({"y": np.full((5, 1), 0.5)}, "y is float64"),
+        ({"y": draw(5, 2, high=10)}, "5 images, but y is uint8 x 5 x 2"),
+        ({"X": draw(32, 32, 3, 6), "y": draw(3, 2, high=10)}, "6 images, but y is uint8 x 3 x 2"),
+        ({"y": np.array([[0], [1], [2], [3], [10]])}, "labels are 0 and 10, but 10 stands for"),
+        ({"X": draw(32, 32, 3, 0), "y": draw(0, 1)}, "holds no images"),
     ],
 )
 def test_other_matlab_files_are_refused(tmp_path, changes, words):

@@ -206,3 +206,9 @@ def test_test_inputs_without_labels_are_refused(files, tmp_path, capsys):
     call[call.index(f"{place}/d.npz")] = str(tmp_path / "d.npz")
     assert main(call) == 2
     assert "has 'test_inputs' alone" in capsys.readouterr().err
+
+
+def test_a_network_that_drops_examples_is_refused():
+    x, w = np.random.default_rng(0).normal(size=(20, 3)), np.ones(3)
+    with pytest.raises(UserError, match="of a batch of 20 it gives 5; keep the first axis whole"):
+        kernel_regime(lambda w, x: (x @ w)[:5], w, w + 1, x, x @ w)

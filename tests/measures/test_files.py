@@ -1,5 +1,7 @@
 """Files that cannot carry code, and what is said about those that are something else."""
 
+import inspect
+import io
 import json
 import pickle
 import zipfile
@@ -171,7 +173,7 @@ def test_several_files_are_read_by_their_index(tmp_path):
     assert list(found) == ["0.weight", "2.weight"]
     index["weight_map"]["4.weight"] = "two.safetensors"
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
-    with pytest.raises(UserError, match=r"names 4\.weight, which no file of it holds"):
+    with pytest.raises(UserError, match=r"names 4\.weight, which the file named for it does"):
         read_checkpoint(tmp_path)
     (tmp_path / "model.safetensors.index.json").write_text("{}")
     with pytest.raises(UserError, match="is no index of safetensors files"):
@@ -179,3 +181,100 @@ def test_several_files_are_read_by_their_index(tmp_path):
     (tmp_path / "model.safetensors.index.json").unlink()
     with pytest.raises(UserError, match="holds 2 checkpoints"):
         read_checkpoint(tmp_path)
+
+
+def index_of(folder, where):
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": where}))
+
+
+def test_each_tensor_comes_from_the_file_that_the_index_names(tmp_path):
+    (tmp_path / "sub").mkdir()
+    save_file({"w": np.ones(2), "more": np.ones(1)}, tmp_path / "a.safetensors")
+    save_file({"w": np.zeros(2), "b": np.zeros(1)}, tmp_path / "b.safetensors")
+    save_file({"c": np.full(1, 7.0)}, tmp_path / "sub" / "b.safetensors")
+    where = {"w": "a.safetensors", "b": "b.safetensors", "c": "sub/b.safetensors"}
+    index_of(tmp_path, where)
+    found = read_checkpoint(tmp_path)
+    assert {name: array.tolist() for name, array in found.items()} == {
+        "b": [0],
+        "c": [7],
+        "w": [1, 1],
+    }
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("../a.safetensors", "must name files in its own folder"),
+        ("/tmp/a.safetensors", "must name files in its own folder"),
+        ("none.safetensors", "there is no file .*none.safetensors, which model"),
+        (".", "there is no file"), ("model.safetensors.index.json", "is no safetensors file"),
+    ],
+)  # fmt: skip
+def test_an_index_names_files_beside_it(tmp_path, file, words):
+    index_of(tmp_path, {"w": file})
+    with pytest.raises(UserError, match=words):
+        read_checkpoint(tmp_path)
+
+
+def test_a_flipped_bit_is_told(tmp_path):
+    x = np.arange(1000.0).reshape(100, 10)
+    np.savez(tmp_path / "d.npz", inputs=x, labels=np.arange(100))
+    whole = bytearray((tmp_path / "d.npz").read_bytes())
+    whole[whole.index(x[50].tobytes())] ^= 1
+    (tmp_path / "d.npz").write_bytes(whole)
+    with pytest.raises(UserError, match="Bad CRC-32 for file 'inputs"):
+        read_data(tmp_path / "d.npz")
+
+
+def npy(array, **changes):
+    """The bytes of an array, with another header."""
+    file = io.BytesIO()
+    header = np.lib.format.header_data_from_array_1_0(array) | changes
+    np.lib.format.write_array_header_1_0(file, header)
+    return file.getvalue() + array.tobytes()
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("shape", [(60,), (-1,), (10**30,), (2**60,)])
+def test_an_array_ends_where_its_member_does(tmp_path, shape, packing):
+    with zipfile.ZipFile(tmp_path / "d.npz", "w", packing) as archive:
+        archive.writestr("inputs.npy", npy(np.ones(40), shape=shape))
+        archive.writestr("labels.npy", npy(np.ones(400)))
+    for read in (read_data, read_checkpoint):
+        with pytest.raises(UserError, match="no npz file of plain arrays"):
+            read(tmp_path / "d.npz")
+
+
+@pytest.mark.parametrize(
+    ("member", "content"),
+    [
+        ("outputs.npy", npy(np.ones(3)).replace(b"{", b"(")),
+        ("outputs.npy", npy(np.ones(3)).replace(b"(3,)", b"\"\"\"1")),
+        ("outputs.npy", npy(np.ones(3)).replace(b"'shape'", b"[1]:[1]")),
+        ("outputs.npy", b"no array"), ("outputs", b"no array"),
+    ],
+)  # fmt: skip
+def test_a_member_that_is_no_array_is_told(tmp_path, member, content):
+    with zipfile.ZipFile(tmp_path / "o.npz", "w") as archive:
+        archive.writestr(member, content)
+    for read in (read_outputs, read_checkpoint):
+        with pytest.raises(UserError, match="npz file of plain arrays") as caught:
+            read(tmp_path / "o.npz")
+        assert "\n" not in str(caught.value)
+
+
+def test_nothing_is_told(tmp_path):
+    np.savez(tmp_path / "o.npz")
+    with pytest.raises(UserError, match="no array 'outputs'; it has nothing"):
+        read_outputs(tmp_path / "o.npz")
+    for read in (read_outputs, read_checkpoint, read_data):
+        for path in (None, 3):
+            with pytest.raises(UserError, match="give its path, got an object of type"):
+                inspect.unwrap(read)(path)
+
+
+def test_a_name_may_have_any_number_of_digits(tmp_path):
+    names = ["a.9", "a.10", "a." + 5000 * "1"]
+    save_file({name: np.ones(1) for name in names[::-1]}, tmp_path / "a.safetensors")
+    assert list(read_checkpoint(tmp_path / "a.safetensors")) == names

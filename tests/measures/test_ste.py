@@ -142,6 +142,8 @@ def test_the_time_until_a_filter_is_gone():
     ("options", "message"),
     [
         ({"m": 1}, "m must be 2 or more"),
+        ({"m": 10**400}, r"m must be a whole number to 10000000, got 10+\.\.\.; more units"),
+        ({"m": 10**7 + 1}, "m must be a whole number to 10000000, got 10000001"),
         ({"alignment": 0.6}, "alignment must lie between 0 and 0.5"),
         ({"length": -1.0}, "length must be a finite number > 0"),
     ],
@@ -162,6 +164,10 @@ def scalar(x):
     return jnp.sum(x)
 def python(x):
     return 1.0 if x > 0 else 0.0
+def large(x):
+    return 1e308 * (x > 0)
+def small(x):
+    return 1e-320 * (x > 0)
 def hole(x):
     return jnp.where((x > 0.2) & (x < 0.3), jnp.nan, 1.0)
 def far(x):
@@ -205,6 +211,11 @@ def test_a_file_that_ends_the_program_is_told_in_one_line(tmp_path, capsys):
         (["--python", "{}:number"], "has no function 'number'"),
         (["--python", "{}:broken"], "must be finite, but is not at x = 0"),
         (["--python", "{}:hole"], "must be finite, but is not at x = 0.2"),
+        (
+            ["--python", "{}:large"],
+            "must be between 1e-290 and 1e+150 where it is largest, got 1e+308",
+        ),
+        (["--python", "{}:small"], "where it is largest, got 1e-320"),
         (["--python", "{}:far"], "must be finite, but is not at x = -7"),
         (["--python", "{}:complex"], "must return real numbers, got complex128"),
         (["--python", "{}:raises"], "fails on an array: RuntimeError: two lines"),

@@ -1,5 +1,6 @@
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -93,10 +94,29 @@ def test_its_first_layer_keeps_the_length_of_a_unit_vector():
     assert float((first**2).sum()) == pytest.approx(1, abs=0.05)  # five deviations are 0.045
 
 
+@pytest.mark.parametrize(
+    ("made", "options", "words"),
+    [
+        (FullyConnected, {"widths": (3, 2.5)}, r"widths must name the inputs .*got \(3, 2\.5\)"),
+        (FullyConnected, {"widths": "35"}, "widths must name the inputs .*got '35'"),
+        (FullyConnected, {"widths": 3}, "widths must name the inputs .*got 3"),
+        (FullyConnected, {"widths": (3, 4), "gain": "2"}, "gain must be a finite .*got '2'"),
+        (FullyConnected, {"widths": (3, 4), "gain": None}, "gain must be a finite .*got None"),
+        (FullyConnected, {"widths": (3, 4), "outputs": 2.5}, "outputs must be 1 or more.*got 2.5"),
+        (ResidualDense, {"inputs": 3, "width": 2, "depth": 1.5}, "depth must be a whole.*got 1.5"),
+        (LeakyTwoLayer, {"inputs": True, "width": 2}, "inputs must be a whole number .*got True"),
+    ],
+)
+def test_sizes_that_are_no_counts_are_refused(monkeypatch, made, options, words):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as users have it
+    with pytest.raises(UserError, match=words):
+        made(**options)
+
+
 def test_sizes_that_make_no_network_are_refused():
     with pytest.raises(UserError, match="widths must name the inputs and one hidden layer"):
         FullyConnected((3,))
-    with pytest.raises(UserError, match="must be 1 or more, got 3, 0 and 2"):
+    with pytest.raises(UserError, match="width must be a whole number from 1 on, got 0"):
         ResidualDense(3, width=0, depth=2)
     with pytest.raises(UserError, match="parametrization must be 'ntk' or 'standard', got 'mup'"):
         FullyConnected((3, 4), parametrization="mup")
@@ -108,7 +128,7 @@ def test_sizes_that_make_no_network_are_refused():
         ResidualDense(3, width=2, depth=2, first=0.0)
     with pytest.raises(UserError, match="slope must lie between 0 and 1, got 1"):
         LeakyTwoLayer(3, width=2, slope=1.0)
-    with pytest.raises(UserError, match="inputs and width must be 1 or more, got 3 and 0"):
+    with pytest.raises(UserError, match="width must be a whole number from 1 on, got 0"):
         LeakyTwoLayer(3, width=0)
     with pytest.raises(UserError, match="deviation and output must be above 0, got 0"):
         LeakyTwoLayer(3, width=2, output=-1.0)

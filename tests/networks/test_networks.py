@@ -1,6 +1,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -92,6 +93,25 @@ def test_the_two_layer_network_starts_as_its_docstring_says():
 def test_images_that_do_not_come_out_even_are_refused():
     with pytest.raises(UserError, match="multiples of 4 from 16"):
         LeNet5((30, 28, 1))
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (28, 28, 0), (28.0, 28, 1), 28, None, "281"])
+@pytest.mark.parametrize("made", [LeNet5, ResNet8, ResNet18, lambda shape: TwoLayer(shape, 3)])
+def test_what_is_no_shape_of_an_image_is_refused(monkeypatch, made, shape):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as users have it
+    with pytest.raises(UserError, match="shape must be height, width and channels of an image"):
+        made(shape)
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.5, "3", True, None])
+def test_sizes_are_whole_numbers_from_1_on(monkeypatch, size):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    for made in (LeNet5, ResNet8, ResNet18, lambda shape, classes: TwoLayer(shape, 3, classes)):
+        with pytest.raises(UserError, match="classes must be a whole number from 1 on, got"):
+            made((28, 28, 1), classes=size)
+    for made in (ResNet8, ResNet18, TwoLayer):
+        with pytest.raises(UserError, match="width must be a whole number from 1 on, got"):
+            made((28, 28, 1), width=size)
 
 
 def test_empirical_risk_is_a_landscape():

@@ -1,5 +1,6 @@
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 from hypothesis import given
@@ -126,10 +127,34 @@ def test_an_estimator_of_one_s_own():
         ((9, "relu"), "bits of a quantizer must be 1 to 8, got 9"),
         ((2, "rleu"), "did you mean 'relu'"),
         ((2, "relu", "floor"), "unknown convention 'floor'"),
+        ((2, "relu", None), "unknown convention None"),
+        (([2],), r"bits of a quantizer must be 1 to 8, got \[2\]"),
+        ((2, None), "estimator must be an Estimator or the name of one, got None"),
+        ((2, 3), "estimator must be an Estimator or the name of one, got 3"),
     ],
 )
-def test_mistakes_are_told_in_one_line(arguments, words):
+def test_mistakes_are_told_in_one_line(monkeypatch, arguments, words):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as users have it
     with pytest.raises(UserError, match=words):
         quantizer(*arguments)
     with pytest.raises(UserError, match="got none"):
         stack([])
+    for wrong in (quantizer(2), ["relu"], [quantizer(2), jax.nn.relu], None):
+        with pytest.raises(UserError, match="stack takes a list of quantizers"):
+            stack(wrong)
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_what_is_no_number_stays_none(convention):
+    one = quantizer(2, "identity", convention)
+    x = jnp.array([jnp.nan, -jnp.inf, -0.0, jnp.inf])
+    for activation in (one, jax.tree.map(lambda leaf: leaf[0], stack([one, quantizer(4)]))):
+        value, pull = jax.vjp(activation, x)
+        np.testing.assert_allclose(value, jnp.array([jnp.nan, 0, 0, one.top]), rtol=1e-6)
+        np.testing.assert_array_equal(*pull(value - 1), value - 1)  # of half the squared error
+
+
+def test_whole_numbers_are_quantized_as_floats():
+    activation = quantizer(2)
+    whole = activation(jnp.array([-1, 0, 1, 9]))
+    np.testing.assert_array_equal(whole, activation(jnp.array([-1.0, 0.0, 1.0, 9.0])))

@@ -1,8 +1,10 @@
 """A data set: images with labels, to train on and to test on."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
@@ -23,6 +25,9 @@ class Dataset:
         test_images: As `train_images`.
         test_labels: As `train_labels`.
         classes: The names of the classes.
+
+    Raises:
+        UserError: Images or labels are no such arrays, or do not belong together.
     """
 
     name: str
@@ -37,11 +42,18 @@ class Dataset:
             (self.train_images, self.train_labels, "training"),
             (self.test_images, self.test_labels, "test"),
         ):
+            _check_images(f"{self.name}: {part} images", images)
+            _check_labels(f"{self.name}: {part} labels", labels, len(self.classes))
             if len(images) != len(labels):
                 raise UserError(
                     f"{self.name}: {len(images)} {part} images but {len(labels)} labels; the files "
                     "do not belong together"
                 )
+        if self.train_images.shape[1:] != self.test_images.shape[1:]:
+            raise UserError(
+                f"{self.name}: training images are of shape {self.train_images.shape[1:]}, but "
+                f"test images of {self.test_images.shape[1:]}; the files do not belong together"
+            )
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.shape))
@@ -56,6 +68,31 @@ class Dataset:
         """Height, width and channels of an image."""
         _, height, width, channels = self.train_images.shape
         return height, width, channels
+
+
+def _check_images(what: str, images: Any) -> None:
+    if not isinstance(images, np.ndarray | jax.Array) or images.ndim != 4:
+        shape = getattr(images, "shape", type(images).__name__)
+        raise UserError(f"{what} must be an array (image, height, width, channel), got {shape}")
+    floats = jnp.issubdtype(images.dtype, jnp.floating)
+    if not floats and images.dtype != np.uint8:
+        raise UserError(
+            f"{what} must be uint8 from 0 to 255, or floats, got {images.dtype}; give pixels from "
+            "0 to 255 as images.astype(np.uint8)"
+        )
+    if floats and not np.isfinite(images).all():
+        raise UserError(f"{what} hold numbers that are not finite")
+
+
+def _check_labels(what: str, labels: Any, classes: int) -> None:
+    whole = isinstance(labels, np.ndarray | jax.Array) and labels.dtype.kind in "iu"
+    if not whole or labels.ndim != 1:
+        raise UserError(f"{what} must be an array of one whole number an image")
+    if labels.size and not (labels.min() >= 0 and labels.max() < classes):
+        raise UserError(
+            f"{what} must be 0 to {classes - 1}, as there are {classes} classes, got "
+            f"{labels.min()} to {labels.max()}"
+        )
 
 
 def as_float(images: Images) -> Float[np.ndarray, "_ height width channel"]:
@@ -90,7 +127,8 @@ def normalize(
         deviation: The same.
 
     Raises:
-        UserError: Their number is not that of the channels, or a deviation is not positive.
+        UserError: Their number is not that of the channels, one is no finite number, a deviation is
+            not positive, or pixels are not from 0 to 1 but whole numbers in floats.
 
     Example:
         >>> from whytrain.data import load
@@ -102,20 +140,43 @@ def normalize(
     known = {1: GRAY, 3: COLOR}.get(channels, ((0.0,) * channels, (1.0,) * channels))
     mean = known[0] if mean is None else mean
     deviation = known[1] if deviation is None else deviation
-    if len(mean) != channels or len(deviation) != channels or min(deviation) <= 0:
+    shift, scale = _by_channel(mean, channels), _by_channel(deviation, channels)
+    if shift is None or scale is None or scale.min() < np.finfo(np.float32).tiny:
         raise UserError(
             f"normalize needs {channels} means and positive deviations, one a channel; got "
-            f"{mean} and {deviation}"
+            f"{mean!r:.100} and {deviation!r:.100}"
+        )
+    if _unscaled(dataset.train_images) or _unscaled(dataset.test_images):
+        raise UserError(
+            f"{dataset.name}: pixels are whole numbers above 1 in floats, and normalize takes them "
+            "from 0 to 1; divide them by the largest, or give those to 255 as uint8"
         )
 
     def scaled(images: Images) -> Images:
-        return (as_float(images) - np.asarray(mean, np.float32)) / np.asarray(deviation, np.float32)
+        return (as_float(images) - shift) / scale
 
     return replace(
         dataset,
         train_images=scaled(dataset.train_images),
         test_images=scaled(dataset.test_images),
     )
+
+
+def _by_channel(given: Any, channels: int) -> np.ndarray | None:
+    """The numbers in `float32`, None if they are not finite or not one a channel."""
+    try:
+        with np.errstate(over="ignore"):  # is infinite, and refused
+            found = np.asarray(given, np.float32)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return found if found.shape == (channels,) and np.isfinite(found).all() else None
+
+
+def _unscaled(images: Images) -> bool:
+    """Whether floats hold pixels as they are stored in bytes."""
+    if images.dtype == np.uint8 or not images.size or images.min() < 0 or images.max() <= 1:
+        return False
+    return bool((images == np.rint(images)).all())
 
 
 def subset(
@@ -131,7 +192,7 @@ def subset(
             `fold_in(key, 1)`. A larger subset of the same key holds the smaller one.
 
     Raises:
-        UserError: More are asked for than there are, or fewer than one.
+        UserError: More are asked for than there are, or fewer than one, or it is no key.
 
     Example:
         >>> from whytrain.data import load
@@ -143,13 +204,13 @@ def subset(
     def pick(part: int, images: Images, labels: Labels, count: int | None) -> tuple:
         if count is None:
             return images, labels
-        if not 1 <= count <= len(labels):
+        if not _counts(count, 1) or count > len(labels):
             raise UserError(
                 f"{dataset.name} has {len(labels)} {('training', 'test')[part]} examples, "
-                f"asked for {count}"
+                f"asked for {count!r}"
             )
         with jax.enable_x64(False):  # the permutation must not depend on the caller's setting
-            order = jax.random.permutation(jax.random.fold_in(key, part), len(labels))
+            order = jax.random.permutation(_folded(key, part), len(labels))
         chosen = np.asarray(order)[:count]
         return images[chosen], labels[chosen]
 
@@ -161,6 +222,19 @@ def subset(
     )  # fmt: skip
 
 
+def _counts(value: Any, least: int) -> bool:
+    """Whether it is a whole number from `least` on."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return whole and bool(value >= least)
+
+
+def _folded(key: Any, part: int) -> jax.Array:
+    try:
+        return jax.random.fold_in(key, part)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"key must be one of jax.random.key(0), got {key!r:.100}") from error
+
+
 def enlarge(dataset: Dataset, factor: int, border: int = 0) -> Dataset:
     """Images with every pixel repeated `factor` times along both sides, and a border of zeros.
 
@@ -170,15 +244,18 @@ def enlarge(dataset: Dataset, factor: int, border: int = 0) -> Dataset:
         border: Width of the border, in new pixels.
 
     Raises:
-        UserError: A number is out of range.
+        UserError: A number is not whole, or out of range.
 
     Example:
         >>> from whytrain.data import load
         >>> enlarge(load("digits"), 3, 2).shape
         (28, 28, 1)
     """
-    if factor < 1 or border < 0:
-        raise UserError(f"factor must be 1 or more and border 0 or more, got {factor} and {border}")
+    if not _counts(factor, 1) or not _counts(border, 0):
+        raise UserError(
+            "factor must be 1 or more and border 0 or more, whole numbers, got "
+            f"{factor!r} and {border!r}"
+        )
     sides = ((0, 0), (border, border), (border, border), (0, 0))
 
     def larger(images: np.ndarray) -> np.ndarray:
@@ -196,6 +273,9 @@ def random_labels(dataset: Dataset, key: jax.Array) -> Dataset:
 
     The test labels are random too: there is nothing to generalize.
 
+    Raises:
+        UserError: It is no key.
+
     Example:
         >>> from whytrain.data import load
         >>> noise = random_labels(load("digits"), jax.random.key(0))
@@ -205,7 +285,7 @@ def random_labels(dataset: Dataset, key: jax.Array) -> Dataset:
 
     def drawn(part: int, labels: Labels) -> Labels:
         with jax.enable_x64(False):
-            each = jax.random.fold_in(key, part)
+            each = _folded(key, part)
             numbers = jax.random.randint(each, labels.shape, 0, len(dataset.classes))
         return np.asarray(numbers, np.int32)
 

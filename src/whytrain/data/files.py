@@ -110,16 +110,21 @@ def read_svhn(
         raise UserError(f"{path} is no MATLAB 5 file: {_words(error)}; fetch it again") from error
     if not {"X", "y"} <= set(content):
         raise UserError(f"{path} holds no variables X and y; take SVHN's cropped format")
-    images, labels = np.asarray(content["X"]), np.ravel(content["y"])
+    images, column = np.asarray(content["X"]), np.asarray(content["y"])
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[:3] != (32, 32, 3):
         raise UserError(
             f"{path}: X is {images.dtype} of shape {images.shape}, expected uint8 (32, 32, 3, "
             "examples)"
         )
-    if labels.dtype.kind not in "iu" or images.shape[3] != len(labels):
-        raise UserError(
-            f"{path}: {images.shape[3]} images, but y is {labels.dtype} x {len(labels)}"
-        )
+    if images.shape[3] == 0:
+        raise UserError(f"{path} holds no images; fetch it again")
+    labels = column.ravel()
+    single = column.size == max(column.shape, default=0)  # one row or column
+    if not single or labels.dtype.kind not in "iu" or images.shape[3] != len(labels):
+        shape = " x ".join(map(str, [len(labels)] if single else column.shape))
+        raise UserError(f"{path}: {images.shape[3]} images, but y is {labels.dtype} x {shape}")
+    if {0, 10} <= set(np.unique(labels).tolist()):
+        raise UserError(f"{path}: labels are 0 and 10, but 10 stands for the digit 0")
     digits = np.where(labels == 10, 0, labels)
     return images.transpose(3, 0, 1, 2).copy(), _labels(path, digits, 10)
 

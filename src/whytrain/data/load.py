@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,8 @@ def load(name: str, directory: str | Path | None = None, *, openml: bool = False
         >>> load("digits").train_images.shape
         (1200, 8, 8, 1)
     """
+    if not isinstance(name, str):
+        raise UserError(f"a data set is named by a word, such as 'digits', got {name!r:.100}")
     if name not in _CLASSES:
         known = nearest(name, _CLASSES) or f"; there is {', '.join(_CLASSES)}"
         raise UserError(f"unknown data set {name!r}{known}")
@@ -108,7 +111,7 @@ def _places() -> list[Path]:
 
 def _directory(name: str, given: str | Path | None) -> Path:
     if given is not None:
-        if not Path(given).is_dir():
+        if not isinstance(given, str | os.PathLike) or not Path(given).is_dir():
             raise UserError(f"there is no directory {given}")
         return _within(Path(given), name) or Path(given)
     for place in _places():
@@ -170,11 +173,25 @@ def _from_cifar(name: str, directory: Path) -> Dataset:
             f"{directory} holds the python version of CIFAR-10, which is pickled and is never "
             "opened; take the binary version (data_batch_1.bin, ...)"
         )
-    batches = [read_cifar(find(directory, f"data_batch_{i}.bin")) for i in range(1, 6)]
+    names = [*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"]
+    *batches, test = (read_cifar(find(directory, each)) for each in names)
+    _check_batches(directory, dict(zip(names, [*batches, test], strict=True)))
     images, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
-    return Dataset(
-        name, images, labels, *read_cifar(find(directory, "test_batch.bin")), _CLASSES[name]
-    )
+    return Dataset(name, images, labels, *test, _CLASSES[name])
+
+
+def _check_batches(directory: Path, batches: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    """Refuse files of other lengths, as where one is cut, and copies of another."""
+    sizes = {name: len(labels) for name, (_, labels) in batches.items()}
+    if len(set(sizes.values())) > 1:
+        raise UserError(
+            f"{directory}: files hold unequal numbers of images, {sizes}; fetch them again"
+        )
+    seen: dict[bytes, str] = {}
+    for name, (images, _) in batches.items():
+        other = seen.setdefault(sha256(images.tobytes()).digest(), name)
+        if other != name:
+            raise UserError(f"{directory}: {name} holds the images of {other}; fetch it again")
 
 
 def _from_svhn(name: str, directory: Path) -> Dataset:

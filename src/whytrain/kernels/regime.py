@@ -229,7 +229,7 @@ def kernel_regime(
     with precision(dtype):
         start, end = (network(f, params, x, dtype) for params in (initial, trained))
         step = [b - a for a, b in zip(start.leaves, end.leaves, strict=True)]
-        before, after, slope = map(_float64, (start.values(x), end.values(x), start.along(step, x)))
+        before, after, slope = _values(start, x), _values(end, x), _float64(start.along(step, x))
         sizes = [float(optax.tree.norm(leaves)) for leaves in (step, start.leaves)]
     change, off = (float(np.linalg.norm(each)) for each in (after - before, after - before - slope))
     gap = off / change if change else None
@@ -401,8 +401,7 @@ def _predict(
     dtype = precision_of((initial, trained))
     with precision(dtype):
         start, end = (
-            _float64(network(f, params, others, dtype).values(others))
-            for params in (initial, trained)
+            _values(network(f, params, others, dtype), others) for params in (initial, trained)
         )
     regressed = kernel_regression(
         kernel[np.ix_(kept, kept)], rows[kept], across,
@@ -436,6 +435,17 @@ def _alignment(kernel: np.ndarray, rows: np.ndarray) -> float | None:
 
 def _epsilon(dtype: Any, rows: np.ndarray) -> float:
     return float(np.finfo(dtype).eps * np.linalg.norm(rows))
+
+
+def _values(of: Any, x: np.ndarray) -> np.ndarray:
+    """The outputs of a network at a batch, which is larger than those that it was tried on."""
+    found = _float64(of.values(x))
+    if len(found) != len(x):
+        raise UserError(
+            f"f(params, x) must give outputs for each example: of a batch of {len(x)} it gives "
+            f"{len(found)}; keep the first axis whole"
+        )
+    return found
 
 
 def _float64(rows: Any) -> np.ndarray:

@@ -1,8 +1,10 @@
 """Checkpoints and data from files that cannot carry code: safetensors, and npz without pickles."""
 
 import json
+import math
 import re
 import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -13,12 +15,17 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from whytrain.errors import UserError
-from whytrain.measures.arrays import plain, shown, words
+from whytrain.measures.arrays import a, plain, shown, words
 
-# What zipfile and NumPy raise for a file that is damaged, encrypted or packed in another way.
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, RuntimeError)
+# What zipfile and NumPy raise for a file that is damaged, encrypted or packed in another way, and
+# NumPy for the header of an array, which it reads as Python.
+_UNREADABLE = (
+    zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, RuntimeError, SyntaxError,
+    tokenize.TokenError, TypeError, LookupError, OverflowError, MemoryError, struct.error,
+)  # fmt: skip
 _ZIP = b"PK\3\4"  # how a zip file begins
 _LOCAL_HEADER = 30  # bytes of a zip member's header before its name
+_CHUNK = 1 << 20  # bytes that are read at once, of what is only checked
 
 
 def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
@@ -26,7 +33,8 @@ def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
 
     Args:
         path: The file; of several safetensors files the index (`model.safetensors.index.json`), or
-            the folder that has one.
+            the folder that has one. Each tensor is taken from the file that the index names for
+            it, which lies beside the index or below.
 
     Returns:
         Each array as it is stored, of safetensors bfloat16 and float8 among them, the names in
@@ -36,7 +44,7 @@ def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
         UserError: The file cannot be read, is none of these, or holds numbers of a kind that NumPy
             has not. Nothing is ever unpickled.
     """
-    path = Path(path)
+    path = _path(path, "a checkpoint")
     if path.is_dir():
         found = sorted(path.glob("*.safetensors.index.json")) or sorted(path.glob("*.safetensors"))
         if len(found) != 1:
@@ -44,8 +52,18 @@ def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
         path = found[0]
     if not path.is_file():
         raise UserError(f"there is no checkpoint {path}")
-    if path.name.endswith(".index.json"):
-        return _several(path)
+    return _several(path) if path.name.endswith(".index.json") else _one(path)
+
+
+def _path(given: Any, what: str) -> Path:
+    try:
+        return Path(given)
+    except TypeError as error:
+        raise UserError(f"{what} is read from a file; give its path, got {a(given)}") from error
+
+
+def _one(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of one file."""
     try:
         with path.open("rb") as file:
             packed = file.read(len(_ZIP)) == _ZIP
@@ -69,8 +87,7 @@ def _packed(path: Path) -> dict[str, np.ndarray]:
                 name = member.removesuffix(".npy")
                 if name == member:
                     raise ValueError(f"it holds {plain(name)}")
-                with archive.open(member) as stream:
-                    found[name] = np.lib.format.read_array(stream, allow_pickle=False)
+                found[name] = _unpacked(archive, member)
     except _UNREADABLE as error:
         raise UserError(
             f"{path} is no npz file of plain arrays ({words(error)}); write one with "
@@ -80,18 +97,27 @@ def _packed(path: Path) -> dict[str, np.ndarray]:
 
 
 def _several(index: Path) -> dict[str, np.ndarray]:
-    """The tensors of the files that an index names."""
+    """The tensors that an index names, each from the file that it names for it."""
     try:
-        where = dict(json.loads(index.read_text())["weight_map"])
-        files = sorted({index.parent / Path(str(name)).name for name in where.values()}, key=str)
-    except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
+        where = {
+            name: str(file) for name, file in json.loads(index.read_text())["weight_map"].items()
+        }
+    except (OSError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
         raise UserError(f"{index} is no index of safetensors files ({words(error)})") from error
-    found: dict[str, np.ndarray] = {}
-    for file in files:
-        found |= read_checkpoint(file)
-    if lost := sorted(set(where) - set(found)):
-        raise UserError(f"{index} names {shown(lost)}, which no file of it holds")
-    return dict(sorted(found.items(), key=lambda item: _natural(item[0])))
+    held = {file: _one(_below(index, file)) for file in sorted(set(where.values()))}
+    if lost := sorted(name for name, file in where.items() if name not in held[file]):
+        raise UserError(f"{index} names {shown(lost)}, which the file named for it does not hold")
+    return {name: held[where[name]][name] for name in sorted(where, key=_natural)}
+
+
+def _below(index: Path, file: str) -> Path:
+    """A file that an index names, which must lie in its folder."""
+    path = index.parent / file
+    if Path(file).is_absolute() or ".." in Path(file).parts:
+        raise UserError(f"{index} names {plain(file)!r}; it must name files in its own folder")
+    if not path.is_file():
+        raise UserError(f"there is no file {plain(path)}, which {index.name} names")
+    return path
 
 
 _SHORT = {
@@ -125,16 +151,21 @@ def _tensor(path: Path, file: Any, name: str) -> np.ndarray:
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """Numbers in a name count as numbers."""
+    """Numbers in a name count as numbers: the longer one is the larger one."""
     parts = re.split(r"(\d+)", name)
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+    numbers = [part.lstrip("0") if part.isdigit() else None for part in parts]
+    return [
+        (-1, part) if number is None else (len(number), number)
+        for part, number in zip(parts, numbers, strict=True)
+    ]
 
 
 def read_data(path: str | Path) -> dict[str, np.ndarray]:
     """Open the arrays `inputs` and `labels` (or `x` and `y`) of an npz file, and a test set if any.
 
     Arrays that are stored without compression, as `numpy.savez` stores them, stay on disk and are
-    read as they are used; compressed ones are unpacked into memory.
+    read as they are used, after one pass that holds them against their checksum; compressed ones
+    are unpacked into memory.
 
     Args:
         path: The file. `test_inputs`, `test_labels` and `outputs` (the model's logits of the first
@@ -147,7 +178,7 @@ def read_data(path: str | Path) -> dict[str, np.ndarray]:
         UserError: The file cannot be read, is no npz file, or lacks an array. Pickled arrays are
             refused.
     """
-    path = Path(path)
+    path = _path(path, "a data set")
     if not path.is_file():
         raise UserError(f"there is no data file {path}")
     wanted = {"inputs": "x", "labels": "y", "test_inputs": "test_x", "test_labels": "test_y"}
@@ -184,7 +215,7 @@ def read_outputs(path: str | Path) -> np.ndarray:
     Raises:
         UserError: The file cannot be read, or holds no such array. Pickled arrays are refused.
     """
-    path = Path(path)
+    path = _path(path, "an array of outputs")
     if not path.is_file():
         raise UserError(f"there is no file of outputs {path}")
     try:
@@ -193,8 +224,10 @@ def read_outputs(path: str | Path) -> np.ndarray:
             return found
         with found:
             names = [n for n in ("outputs", "logits") if n in found] or found.files
-            if len(names) == 1 or names[0] == "outputs":
-                return found[names[0]]
+            if len(names) == 1 or names[:1] == ["outputs"]:
+                if isinstance(array := found[names[0]], np.ndarray):
+                    return array
+                raise ValueError(f"it holds {plain(names[0])}, which is no array")
     except _UNREADABLE as error:
         raise UserError(
             f"{path} is no npy or npz file of plain arrays ({words(error)}); write one with "
@@ -213,13 +246,28 @@ def _array(path: Path, archive: zipfile.ZipFile, member: str) -> np.ndarray:
     shape, fortran, dtype = header or ((), False, np.dtype(object))
     plain = info.compress_type == zipfile.ZIP_STORED and not dtype.hasobject
     if not plain or 0 in shape or not shape:
-        with archive.open(member) as stream:
-            return np.lib.format.read_array(stream, allow_pickle=False)
+        return _unpacked(archive, member)
+    held = min(info.file_size, info.compress_size)
+    if min(shape) < 0 or begin + dtype.itemsize * math.prod(shape) > held:
+        raise ValueError(f"{member} is shorter than its header says")
+    with archive.open(member) as stream:
+        _check_sum(stream)
     with path.open("rb") as file:
         file.seek(info.header_offset)
         name, extra = struct.unpack("<HH", file.read(_LOCAL_HEADER)[26:30])
     offset = info.header_offset + _LOCAL_HEADER + name + extra + begin
-    if offset + dtype.itemsize * int(np.prod(shape)) > path.stat().st_size:
-        raise ValueError(f"{member} is cut short")
     order = "F" if fortran else "C"
     return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape, order=order)
+
+
+def _unpacked(archive: zipfile.ZipFile, member: str) -> np.ndarray:
+    with archive.open(member) as stream:
+        found = np.lib.format.read_array(stream, allow_pickle=False)
+        _check_sum(stream)
+    return found
+
+
+def _check_sum(stream: Any) -> None:
+    """Read a member to its end, where zipfile holds it against its checksum."""
+    while stream.read(_CHUNK):
+        pass

@@ -33,12 +33,15 @@ from whytrain.gaussian import ESTIMATORS, Estimator, PiecewiseConstant, step
 from whytrain.gaussian.kinks import Shape, shape
 from whytrain.gaussian.step import Step, StepQuadrature
 from whytrain.landscapes import PlaneOrder, PlaneReduction, SphereOrder
+from whytrain.measures.arrays import plain
 
 LENGTHS = np.geomspace(1e-2, 1e2, 81)  # of filters, at which the two functions are evaluated
 ANGLES = (np.arange(60) + 0.5) * math.pi / 60
 ZERO = 1e-9  # of the largest E mu'(s x): what is less is rounding
 _SURE = 1e-8  # what the second rule of quadrature itself is good for
 _EXACT, _ROUGH = 1e-6, 1e-2  # errors that never matter, and that always do
+_MOST = 10**7  # units: beyond, their number changes no rate, but rounding does
+_SMALL, _LARGE = 1e-290, 1e150  # of the largest value: beyond, products are 0 or infinite
 _NEAR, _JUMP = 1e-6, 1e-3  # beside a border; of the largest value
 # Where a derivative is tried: closely about zero, and as far out as the longest filter reaches.
 _FAR = np.geomspace(5.1, 1e3, 200)
@@ -150,7 +153,7 @@ def measure_ste(
 
     Args:
         estimator: A registered one, or the user's.
-        m: Number of hidden units, 2 or more.
+        m: Number of hidden units, 2 to 10 million: with more, nothing changes but rounding.
         alignment: The teacher's `u`, above 0 and below 1/2, so that there is a spurious minimum.
         length: The filter's length at the critical points.
 
@@ -159,13 +162,17 @@ def measure_ste(
 
     Raises:
         UserError: A number is out of range, or the derivative does not return finite real numbers
-            in the shape of its argument, or an expectation of it is not finite.
+            of ordinary size in the shape of its argument, or an expectation of it is not finite.
 
     Example:
         >>> found = {name: measure_ste(ESTIMATORS[name]).verdict for name in ("identity", "relu")}
         >>> found
         {'identity': 'unstable', 'relu': 'good'}
     """
+    if not isinstance(m, int | np.integer) or m > _MOST:
+        raise UserError(
+            f"m must be a whole number to {_MOST}, got {plain(m)}; more units change nothing"
+        )
     if m < 2:
         raise UserError(f"m must be 2 or more units, got {m}; one unit has no spurious minimum")
     if not 0 < alignment < 0.5:
@@ -253,6 +260,12 @@ def check_derivative(estimator: Estimator) -> None:
     if np.iscomplexobj(value):
         raise UserError(f"{name} must return real numbers, got {value.dtype}")
     _refuse_infinite(estimator.name, TRIED, value)
+    largest = float(np.abs(value).max(initial=0.0))
+    if largest and not _SMALL <= largest <= _LARGE:
+        raise UserError(
+            f"{name} must be between {_SMALL:g} and {_LARGE:g} where it is largest, got "
+            f"{largest:.3g}; a factor of it is one of the step size, so divide it by that"
+        )
 
 
 def _refuse_infinite(name: str, x: np.ndarray, values: np.ndarray) -> None:

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from whytrain._types import Numeric
 from whytrain.errors import UserError
-from whytrain.networks.network import Network, Params
+from whytrain.networks.network import Network, Params, are_counts, check_counts
 
 
 class FullyConnected(Network):
@@ -48,14 +48,14 @@ class FullyConnected(Network):
     parametrization: str = eqx.field(static=True, default="ntk")
 
     def __check_init__(self) -> None:
-        if len(self.widths) < 2 or any(width < 1 for width in self.widths):
+        if not are_counts(self.widths) or len(self.widths) < 2:
             raise UserError(
                 "widths must name the inputs and one hidden layer or more, such as (3, 50), got "
-                f"{self.widths}"
+                f"{self.widths!r:.100}"
             )
-        if self.outputs is not None and self.outputs < 1:
+        if self.outputs is not None and not are_counts([self.outputs]):
             raise UserError(
-                f"outputs must be 1 or more, or None for one number, got {self.outputs}"
+                f"outputs must be 1 or more, or None for one number, got {self.outputs!r:.100}"
             )
         if self.parametrization not in ("ntk", "standard"):
             raise UserError(
@@ -118,10 +118,7 @@ class LeakyTwoLayer(Network):
     output: float | None = None
 
     def __check_init__(self) -> None:
-        if min(self.inputs, self.width) < 1:
-            raise UserError(
-                f"inputs and width must be 1 or more, got {self.inputs} and {self.width}"
-            )
+        check_counts(inputs=self.inputs, width=self.width)
         if not 0 < self.slope < 1:
             raise UserError(f"slope must lie between 0 and 1, got {self.slope}")
         if not self.deviation > 0 or not (self.output is None or self.output > 0):
@@ -178,11 +175,7 @@ class ResidualDense(Network):
     first: float = 1.085487
 
     def __check_init__(self) -> None:
-        if min(self.inputs, self.width, self.depth) < 1:
-            raise UserError(
-                "inputs, width and depth must be 1 or more, got "
-                f"{self.inputs}, {self.width} and {self.depth}"
-            )
+        check_counts(inputs=self.inputs, width=self.width, depth=self.depth)
         _check_factor("first", self.first)
 
     def init(self, key: Array) -> Params:
@@ -205,5 +198,9 @@ class ResidualDense(Network):
 
 
 def _check_factor(name: str, value: float) -> None:
-    if not 0 < value < math.inf:
-        raise UserError(f"{name} must be a finite number above 0, got {value}")
+    try:
+        fine = bool(0 < value < math.inf)
+    except (TypeError, ValueError):  # a word, or several numbers
+        fine = False
+    if not fine:
+        raise UserError(f"{name} must be a finite number above 0, got {value!r:.100}")

@@ -35,6 +35,7 @@ class LeNet5(ImageNetwork):
     classes: int = eqx.field(static=True, default=10)
 
     def __check_init__(self) -> None:
+        super().__check_init__()
         if any(extent < 16 or extent % 4 for extent in self.shape[:2]):
             raise UserError(
                 f"LeNet5 takes images whose height and width are multiples of 4 from 16 on, got "

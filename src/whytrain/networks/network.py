@@ -6,11 +6,29 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
+import numpy as np
 from jaxtyping import Array, Float
+
+from whytrain.errors import UserError
 
 Activation = Callable[[Any], Any]
 Params = dict[str, Any]  # arrays, of JAX or NumPy
 Statistics = dict[str, Any]  # pairs of mean and variance, by name
+
+
+def are_counts(values: Any) -> bool:
+    """Whether something is a tuple or list of whole numbers from 1 on."""
+    return isinstance(values, tuple | list) and all(
+        isinstance(each, int | np.integer) and not isinstance(each, bool) and each >= 1
+        for each in values
+    )
+
+
+def check_counts(**sizes: Any) -> None:
+    """Refuse sizes one of which is no whole number from 1 on."""
+    for name, size in sizes.items():
+        if not are_counts([size]):
+            raise UserError(f"{name} must be a whole number from 1 on, got {size!r:.100}")
 
 
 class Output(NamedTuple):
@@ -56,10 +74,21 @@ class ImageNetwork(Network):
     Attributes:
         shape: Height, width and channels of an image.
         classes: How many classes there are.
+
+    Raises:
+        UserError: One of them is no whole number from 1 on.
     """
 
     shape: eqx.AbstractVar[tuple[int, int, int]]
     classes: eqx.AbstractVar[int]
+
+    def __check_init__(self) -> None:
+        if not are_counts(self.shape) or len(self.shape) != 3:
+            raise UserError(
+                "shape must be height, width and channels of an image, such as (28, 28, 1), got "
+                f"{self.shape!r:.100}"
+            )
+        check_counts(classes=self.classes)
 
     @abc.abstractmethod
     def init(self, key: Array) -> Params:

@@ -17,7 +17,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Real
 
 from whytrain._types import Numeric
 from whytrain.errors import UserError, nearest
@@ -30,6 +30,9 @@ _CONVENTIONS = {"ceil": (0.0, 1.0), "hwgq": (0.5, 1.0), "nearest": (0.5, 0.0)}
 
 class Quantizer(eqx.Module):
     """The activation `alpha * clip(ceil(x / alpha - shift), least, levels)` for `x > 0`, else 0.
+
+    What is no number stays none, so that a network that diverged says so, and a loss of it sends
+    none back.
 
     The backward pass multiplies by `derivative(x / top)`, `top = levels * alpha`, of the estimator:
     that of `clipped_relu` is the derivative of `min(max(x, 0), top)`. All numbers are leaves, the
@@ -57,9 +60,12 @@ class Quantizer(eqx.Module):
         """The largest value, `levels * alpha`."""
         return self.levels * self.resolution
 
-    def __call__(self, x: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    def __call__(self, x: Real[Array, "*n"]) -> Float[Array, "*n"]:
         """The quantized activation; its derivative is the estimator's."""
         numbers = (self.resolution, self.levels, self.shift, self.least, self.chosen)
+        x = jnp.asarray(x)
+        if not jnp.issubdtype(x.dtype, jnp.floating):  # in whole numbers the resolution would be 0
+            x = x.astype(jnp.result_type(x, float))
         return _quantize(self.estimators, x, tuple(jnp.asarray(number) for number in numbers))
 
 
@@ -88,10 +94,14 @@ def quantizer(
             known = nearest(estimator, ESTIMATORS) or f"; known: {', '.join(ESTIMATORS)}"
             raise UserError(f"unknown estimator {estimator!r}{known}")
         estimator = ESTIMATORS[estimator]
+    if not isinstance(estimator, Estimator):
+        raise UserError(
+            f"estimator must be an Estimator or the name of one, got {estimator!r:.100}"
+        )
     alpha = resolution(bits, convention)
     shift, least = _CONVENTIONS[convention]
     return Quantizer(
-        np.float32(alpha), np.float32(2**bits - 1), np.float32(shift), np.float32(least),
+        np.float32(alpha), np.float32(2 ** int(bits) - 1), np.float32(shift), np.float32(least),
         np.int32(0), (estimator,),
     )  # fmt: skip
 
@@ -100,13 +110,17 @@ def stack(quantizers: Sequence[Quantizer]) -> Quantizer:
     """Several quantizers as one batch, with a leading axis in every number.
 
     Raises:
-        UserError: There is none.
+        UserError: There is none, or it is no list of quantizers.
 
     Example:
         >>> both = stack([quantizer(2, "relu"), quantizer(4, "identity")])
         >>> both.levels.tolist(), both.chosen.tolist()
         ([3.0, 15.0], [0, 1])
     """
+    given = quantizers if isinstance(quantizers, Sequence) else [quantizers]
+    if given is not quantizers or not all(isinstance(each, Quantizer) for each in given):
+        kinds = ", ".join(sorted({type(each).__name__ for each in given}))
+        raise UserError(f"stack takes a list of quantizers, as quantizer() makes them, got {kinds}")
     if not quantizers:
         raise UserError("stack needs one quantizer or more, got none")
     known = tuple(dict.fromkeys(e for each in quantizers for e in each.estimators))
@@ -125,7 +139,6 @@ def stack(quantizers: Sequence[Quantizer]) -> Quantizer:
     )  # fmt: skip
 
 
-@functools.cache
 def resolution(bits: int, convention: str = "ceil") -> float:
     """The `alpha` with the least mean squared error `E (x - sigma_alpha(x))^2`, `x` half-Gaussian.
 
@@ -143,15 +156,20 @@ def resolution(bits: int, convention: str = "ceil") -> float:
         >>> [round(resolution(2, name), 4) for name in ("ceil", "hwgq", "nearest")]
         [0.4866, 0.5388, 0.6508]
     """
+    if not isinstance(bits, int | np.integer) or bits not in range(1, 9):
+        raise UserError(f"bits of a quantizer must be 1 to 8, got {bits!r:.100}")
+    if convention not in list(_CONVENTIONS):
+        raise UserError(
+            f"unknown convention {convention!r:.100}{nearest(str(convention), _CONVENTIONS)}; "
+            f"known: {', '.join(_CONVENTIONS)}"
+        )
+    return _best_resolution(int(bits), convention)
+
+
+@functools.cache
+def _best_resolution(bits: int, convention: str) -> float:
     from scipy.optimize import minimize_scalar
 
-    if bits not in range(1, 9):
-        raise UserError(f"bits of a quantizer must be 1 to 8, got {bits}")
-    if convention not in _CONVENTIONS:
-        raise UserError(
-            f"unknown convention {convention!r}{nearest(convention, _CONVENTIONS)}; known: "
-            f"{', '.join(_CONVENTIONS)}"
-        )
     grid = np.geomspace(0.5, 8, 200) / 2**bits  # the error has one minimum, somewhere on it
     errors = [mean_squared_error(alpha, bits, convention) for alpha in grid]
     best = int(np.clip(np.argmin(errors), 1, len(grid) - 2))
@@ -187,7 +205,7 @@ def _quantize(estimators: tuple[Estimator, ...], x: Array, numbers: tuple[Array,
     del estimators
     alpha, levels, shift, least, _ = (jnp.asarray(number, x.dtype) for number in numbers)
     level = jnp.clip(jnp.ceil(x / alpha - shift), least, levels)
-    return jnp.where(x > 0, alpha * level, 0)
+    return jnp.where(x <= 0, 0, alpha * level)  # NaN is not below 0, and stays NaN
 
 
 def _forward(estimators: tuple[Estimator, ...], x: Array, numbers: tuple[Array, ...]) -> tuple:
@@ -200,6 +218,8 @@ def _backward(estimators: tuple[Estimator, ...], saved: tuple, cotangent: Array)
     slope = estimators[0].derivative(u)
     for index, estimator in enumerate(estimators[1:], start=1):
         slope = jnp.where(chosen == index, estimator.derivative(u), slope)
+    # At NaN the value is NaN, and so is the cotangent that a loss sends back, whatever the slope.
+    # To choose by it here would change how XLA rounds the gradients of whole networks.
     return cotangent * slope, None
 
 

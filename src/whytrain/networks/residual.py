@@ -8,7 +8,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from whytrain.networks.layers import Images, batch_last, convolve, draw_weights, normalize
-from whytrain.networks.network import Activation, ImageNetwork, Output, Params, Statistics
+from whytrain.networks.network import (
+    Activation,
+    ImageNetwork,
+    Output,
+    Params,
+    Statistics,
+    check_counts,
+)
 
 if TYPE_CHECKING:
     from typing import ClassVar as AbstractClassVar
@@ -36,6 +43,9 @@ class Residual(ImageNetwork):
     width: eqx.AbstractVar[int]
     stem: AbstractClassVar[int]
     blocks: AbstractClassVar[Blocks]
+
+    def __check_init__(self) -> None:
+        check_counts(width=self.width)
 
     def init(self, key: Array) -> Params:
         """Random float32 parameters: normal with variance 2 / fan_in, a bias in the last layer."""

@@ -6,7 +6,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from whytrain._random import uniform
-from whytrain.networks.network import Activation, ImageNetwork, Output, Params, Statistics
+from whytrain.networks.network import (
+    Activation,
+    ImageNetwork,
+    Output,
+    Params,
+    Statistics,
+    check_counts,
+)
 
 
 class TwoLayer(ImageNetwork):
@@ -30,6 +37,9 @@ class TwoLayer(ImageNetwork):
     shape: tuple[int, int, int] = eqx.field(static=True)
     width: int = eqx.field(static=True)
     classes: int = eqx.field(static=True, default=10)
+
+    def __check_init__(self) -> None:
+        check_counts(width=self.width)
 
     def init(self, key: Array) -> Params:
         """Random initial parameters in float32."""
