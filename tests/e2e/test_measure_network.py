@@ -183,7 +183,7 @@ def test_a_leaky_network_of_two_classes_is_measured_to_its_boundary(call):
         (("--python", "own.py:model"), "did you mean"),
         ((*FILES, "--data", "none.npz"), "there is no data file none.npz"),
         ((*FILES, "--data", "i.safetensors"), "no npz file of plain arrays"),
-        ((*FILES, "--trained", "d.npz"), "no safetensors file"),
+        ((*FILES, "--trained", "d.npz"), "d.npz is no checkpoint but data"),
         (
             (*FILES, "--trained", "u.safetensors", "--data", "said.npz"),
             "outputs are of one model, got 2 checkpoints",

@@ -93,6 +93,8 @@ def _packed(path: Path) -> dict[str, np.ndarray]:
             f"{path} is no npz file of plain arrays ({words(error)}); write one with "
             "numpy.savez(FILE, **arrays), or safetensors.torch.save_file(model.state_dict(), FILE)"
         ) from error
+    if {"inputs", "labels"} <= set(found):
+        raise UserError(f"{path} is no checkpoint but data: it holds inputs and labels")
     return found
 
 
