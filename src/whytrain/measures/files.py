@@ -118,7 +118,7 @@ def _below(index: Path, file: str) -> Path:
     if Path(file).is_absolute() or ".." in Path(file).parts:
         raise UserError(f"{index} names {plain(file)!r}; it must name files in its own folder")
     if not path.is_file():
-        raise UserError(f"there is no file {plain(path)}, which {index.name} names")
+        raise UserError(f"{index} names {plain(file)!r}, and there is no such file")
     return path
 
 
