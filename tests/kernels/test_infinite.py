@@ -175,5 +175,5 @@ def test_what_grows_beyond_the_quadrature_is_refused(activation, length):
 
 
 def test_an_activation_of_numpy_is_refused_in_one_line():
-    with pytest.raises(UserError, match="written with jax.numpy"):
+    with pytest.raises(UserError, match=r"written with jax\.numpy"):
         infinite_kernel(FullyConnected((1, 10), activation=np.tanh), [[1.0]])
