@@ -31,12 +31,6 @@ def claimed(**changes):
     return replace(STUDY, claims=(replace(toy.UP, **changes),))
 
 
-def grouped():
-    study = claimed()
-    object.__setattr__(study.claims[0], "group", "thoughts")  # as it is without a type checker
-    return study
-
-
 def tried(**changes):
     return replace(STUDY, experiments=(replace(STUDY.experiments[0], **changes),))
 
@@ -53,12 +47,8 @@ def refused(preset):
 
 COUNT = itertools.count(1)
 WRONG = [
-    (replace(STUDY, claims=(toy.UP, toy.UP)), "two claims are called 'up'"),
-    (replace(STUDY, figures=STUDY.figures * 2), "two figures are called 'ends'"),
     (claimed(title=""), "claim 'up' has no title"),
-    (grouped(), "is of no group: 'thoughts'"),
     (claimed(statement=""), "states nothing"),
-    (claimed(parts=()), "measures nothing"),
     (claimed(does_not_show="much"), "leaves open nothing, in no sentence"),
     (claimed(faults=()), "has no planted fault, and no reason why"),
     (claimed(no_fault="it is too hard"), "has faults and a reason for none"),
