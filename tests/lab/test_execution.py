@@ -316,7 +316,7 @@ def test_what_has_no_dimension_run_must_be_the_same_for_all_runs():
 @pytest.mark.parametrize(
     ("give", "words"),
     [
-        (lambda one: {"a": one}, "compute must give an xarray.Dataset, got a dict"),
+        (lambda one: {"a": one}, "compute must give an xarray.Dataset, not one of type dict"),
         (lambda one: xr.Dataset({"a/b": one}), "a variable cannot be named 'a/b'"),
     ],
 )

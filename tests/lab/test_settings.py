@@ -148,9 +148,13 @@ def test_settings_without_the_decorator_are_refused():
     class More(Wrong):
         drift: float = setting(0.0, "mean of a step")
 
+    class Bare(Settings):  # as a dataclass of Python's own is written
+        steps: int = 0
+
     experiment = lambda: Experiment("e", "does", Wrong, lambda s, r: None)  # noqa: E731
-    for make in (Wrong, More, experiment):
-        with pytest.raises(UserError, match=r"Wrong has settings \(steps\) .* put @dataclass"):
+    for make in (Wrong, More, Bare, experiment):
+        words = rf"{'Bare' if make is Bare else 'Wrong'} has settings \(steps\) .* put @dataclass"
+        with pytest.raises(UserError, match=words):
             make()
 
 

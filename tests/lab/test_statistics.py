@@ -176,6 +176,9 @@ def test_points_on_a_line_have_a_slope_without_bounds():
         found = estimate_slope(x, 2 * x + 1 / 3)
         assert found.value == pytest.approx(2)
         assert found.interval == UNBOUNDED
+    rounded = np.array([0.1, 0.2, 0.3, 0.7], np.float32)  # which moves the points off the line
+    assert estimate_slope(rounded, 3.0 * np.array([0.1, 0.2, 0.3, 0.7])).interval == UNBOUNDED
+    assert estimate_slope(rounded, [0.3, 0.6001, 0.9, 2.1]).high < 3.01
 
 
 def test_a_group_of_one_bounds_nothing_unless_it_has_no_weight():
@@ -280,6 +283,14 @@ def test_weights_that_do_not_fit_are_refused(weights):
         estimate_contrast([[1.0, 2.0], [1.0, 2.0]], weights)
 
 
+def test_what_is_no_list_of_groups_or_no_pair_is_refused():
+    with pytest.raises(UserError, match="got 1 for groups that are no list: 5"):
+        estimate_contrast(5, [1])  # pyright: ignore[reportArgumentType]
+    for counts in (1, (1,), (1, 2, 3)):
+        with pytest.raises(UserError, match=r"a rate is a pair \(successes, runs\); got"):
+            estimate_rate_difference(counts, (1, 2))  # pyright: ignore[reportArgumentType]
+
+
 @pytest.mark.parametrize(
     "x", [["a", "b"], ["1", "2"], [1, 1], [0, 1], [[1, 2]], 1, np.ma.array([1, 2], mask=[0, 1])]
 )
@@ -334,6 +345,16 @@ def test_an_estimate_that_knows_one_level_gives_no_other():
     with pytest.raises(UserError, match=r"at 0\.95 only"):
         found.at(0.99)
     assert largest([1.0, 2.0]).at(0.99).level is None
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [((2.0, 1.0, 0.95), "from its lower end up; got from 2 to 1"),
+     ((1.0, 2.0, 95), "lies between 0 and 1"), ((1.0, 2.0, math.nan), "lies between 0 and 1")],
+)  # fmt: skip
+def test_an_estimate_made_by_hand_has_ends_in_order_and_a_level(given, told):
+    with pytest.raises(UserError, match=told):
+        Estimate(1.5, *given, 10)
 
 
 def test_a_falling_function_turns_the_ends():

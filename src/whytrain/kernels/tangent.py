@@ -107,7 +107,7 @@ def tangent_kernel(
     room = bytes_of(memory)
     if not callable(f):
         raise UserError(
-            f"f must be a function f(params, x) or a PyTorch module, got a {type(f).__name__}"
+            f"f must be a function f(params, x) or a PyTorch module, not of type {type(f).__name__}"
         )
     params = parameters(f, params) if is_module(f) else params
     dtype = precision_of(params)

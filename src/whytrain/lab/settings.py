@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import inspect
 import json
 import math
 import numbers
@@ -138,7 +139,10 @@ def check_class(cls: type[Settings]) -> None:
     """
     for part in cls.__mro__:
         declared = [k for k, v in vars(part).items() if isinstance(v, dataclasses.Field)]
-        if declared:  # the decorator puts their defaults in the place of the fields
+        if issubclass(part, Settings):  # the decorator puts defaults in the place of the fields
+            fields = part.__dict__.get("__dataclass_fields__", {})
+            declared += [k for k in inspect.get_annotations(part) if k not in fields]
+        if declared := list(dict.fromkeys(declared)):
             raise UserError(
                 f"{part.__name__} has settings ({', '.join(declared)}) and is no dataclass; put "
                 f"@dataclass(frozen=True, kw_only=True) above class {part.__name__}"

@@ -7,7 +7,7 @@ where it does not, stands in `docs/verdicts.md`.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -47,6 +47,9 @@ class Estimate:
             the interval is the range of what was found.
         runs: How many independent values are behind it.
         bound: Gives the ends of the interval that misses with a probability; None as for `level`.
+
+    Raises:
+        UserError: The ends are in no order, or the level is no probability.
     """
 
     value: float
@@ -55,6 +58,14 @@ class Estimate:
     level: float | None
     runs: int
     bound: Bound | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.level is not None:
+            _miss(self.level)
+        if self.low > self.high:
+            raise UserError(
+                f"an interval goes from its lower end up; got from {self.low:g} to {self.high:g}"
+            )
 
     @classmethod
     def of(cls, value: float, runs: int, bound: Bound, level: float = LEVEL) -> "Estimate":
@@ -191,7 +202,7 @@ def estimate_rate_difference(
         >>> print(f"{found.value:.2f} {found.low:.2f} {found.high:.2f}")
         0.30 0.10 0.47
     """
-    first, second = _counts(*one), _counts(*other)
+    first, second = _pair(one), _pair(other)
     value = first[0] / first[1] - second[0] / second[1]
     return Estimate.of(value, first[1] + second[1], partial(_apart, first, second), level)
 
@@ -294,11 +305,11 @@ def estimate_contrast(
     """
     if not 0 <= real(resolution) < HUGE:
         raise UserError(f"the resolution of a measure is no negative number; got {resolution!r}")
-    factors = _Sample.of(weights).values
-    if len(factors) != len(groups) or not factors.any():
+    factors, count = _Sample.of(weights).values, len(groups) if isinstance(groups, Sized) else None
+    if len(factors) != count or not factors.any():
+        told = f"{count} groups" if count is not None else f"groups that are no list: {groups!r}"
         raise UserError(
-            f"a contrast needs a weight for each group, not all 0; got {len(factors)} for "
-            f"{len(groups)} groups"
+            f"a contrast needs a weight for each group, not all 0; got {len(factors)} for {told}"
         )
     used = [
         (float(weight), _Sample.of(group))
@@ -387,7 +398,7 @@ def estimate_slope(x: ArrayLike, y: ArrayLike, level: float = LEVEL) -> Estimate
     # Residuals, and not 1 - r², in which all digits cancel where points are nearly on a line.
     rest = values - values.mean() - slope * away
     deviation = math.sqrt(float(rest @ rest) / freedom) if freedom else 0.0
-    if deviation <= measured.rounding:
+    if deviation <= measured.rounding + abs(slope) * places.rounding:
         return Estimate.of(slope, len(where), _unbounded, level)
     error = deviation / math.sqrt(float(away @ away))
     return Estimate.of(slope, len(where), partial(_student, slope, error, freedom), level)
@@ -504,6 +515,14 @@ def _counts(successes: int, runs: int) -> tuple[int, int]:
             f"{successes}, {runs}"
         )
     return int(count), int(total)
+
+
+def _pair(counts: tuple[int, int]) -> tuple[int, int]:
+    try:
+        successes, runs = counts
+    except (TypeError, ValueError):
+        raise UserError(f"a rate is a pair (successes, runs); got {counts!r}") from None
+    return _counts(successes, runs)
 
 
 def _value(function: Callable[[float], float], at: float) -> float:

@@ -145,7 +145,8 @@ def _computed(experiment: Experiment, settings: Settings, runs: Runs) -> xr.Data
     except SystemExit as error:  # it would end the process that computes, without a word
         raise RuntimeError(f"exit({error})") from error
     if not isinstance(dataset, xr.Dataset):
-        raise TypeError(f"compute must give an xarray.Dataset, got a {type(dataset).__name__}")
+        kind = type(dataset).__name__
+        raise TypeError(f"compute must give an xarray.Dataset, not one of type {kind}")
     for name in dataset.variables:
         if not isinstance(name, str) or "/" in name:
             raise ValueError(f"a variable cannot be named {name!r}: a name is a word without '/'")

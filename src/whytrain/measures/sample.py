@@ -241,7 +241,7 @@ def examples(inputs: Any, labels: Any | None, batch: int = _BATCH) -> Examples:
     except TypeError:
         raise UserError(
             "without labels the inputs must be an iterable of pairs (inputs, labels), such as a "
-            f"DataLoader, got a {type(inputs).__name__}"
+            f"DataLoader, not of type {type(inputs).__name__}"
         ) from None
     first = next(pairs, None)
     if first is None:
