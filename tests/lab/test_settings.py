@@ -1,5 +1,6 @@
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -160,6 +161,7 @@ def test_settings_without_the_decorator_are_refused():
 
 def test_a_subclass_that_adds_no_setting_needs_no_decorator():
     class Strict(Walk):
-        pass
+        shortest: ClassVar[int] = 1  # not a setting
+        longest: "ClassVar" = 9
 
     assert Strict(steps=3).steps == 3

@@ -141,7 +141,8 @@ def check_class(cls: type[Settings]) -> None:
         declared = [k for k, v in vars(part).items() if isinstance(v, dataclasses.Field)]
         if issubclass(part, Settings):  # the decorator puts defaults in the place of the fields
             fields = part.__dict__.get("__dataclass_fields__", {})
-            declared += [k for k in inspect.get_annotations(part) if k not in fields]
+            types = inspect.get_annotations(part)  # or words for them
+            declared += [k for k in types if k not in fields and "ClassVar" not in str(types[k])]
         if declared := list(dict.fromkeys(declared)):
             raise UserError(
                 f"{part.__name__} has settings ({', '.join(declared)}) and is no dataclass; put "
