@@ -65,17 +65,23 @@ def _plain(landscape: Landscape, starts: dict) -> Callable[[], object]:
 
 
 def _compare(contenders: dict[str, Callable], repeats: int) -> dict[str, dict[str, float]]:
-    """Seconds of the first call, which compiles, and the median of those after it, by turns."""
-    found: dict[str, dict[str, float]] = {}
-    for name, run in contenders.items():
-        jax.clear_caches()
-        found[name] = {"first": seconds(run)}
+    """Median seconds of first calls, which compile, and of calls after these, by turns."""
+    firsts = [{name: _first(run) for name, run in contenders.items()} for _ in range(repeats)]
     for run in contenders.values():
         run()  # what was compiled before the last clearing is compiled again
     turns = [{name: seconds(run) for name, run in contenders.items()} for _ in range(3 * repeats)]
-    for name, times in found.items():
-        times["again"] = statistics.median(turn[name] for turn in turns)
-    return found
+    return {
+        name: {
+            "first": statistics.median(turn[name] for turn in firsts),
+            "again": statistics.median(turn[name] for turn in turns),
+        }
+        for name in contenders
+    }
+
+
+def _first(run: Callable) -> float:
+    jax.clear_caches()
+    return seconds(run)
 
 
 def _starts(rng: np.random.Generator, runs: int) -> dict[str, np.ndarray]:
