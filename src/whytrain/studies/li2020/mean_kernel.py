@@ -104,7 +104,7 @@ MEAN = lab.Experiment(
     block=1024,
 )
 CRITICAL = MEAN.grid(
-    {"quick": {"runs": 150}, "paper": {"runs": 8000}},
+    {"quick": {"runs": 150}, "paper": {"runs": 24_000}},
     cases=({"width": 20, "layers": 4}, {"width": 5, "layers": 3}),
 )
 VARIANCES = MEAN.grid(
