@@ -344,6 +344,16 @@ def test_what_is_watched_is_watched_to_the_end():
     assert (watched.steps == 2000).all()
 
 
+def test_extremes_are_those_of_all_points_on_the_way():
+    method = GradientDescent(lambda step: jnp.where((step > 3) & (step < 6), 2.4, 0.3))
+    starts = np.array([[1.0, 0.0], [2.0, -3.0]])
+    found = simulate(Bowl(), method, starts, 9, observables=("loss",), times=np.arange(10))
+    watched = simulate(Bowl(), method, starts, 9, extremes=("loss",))
+    np.testing.assert_allclose(watched.least_loss, found.loss.min("time"), rtol=1e-12)
+    np.testing.assert_allclose(watched.rise_loss, found.loss.diff("time").max("time"), rtol=1e-12)
+    assert (watched.rise_loss > 0).all()
+
+
 def test_runs_with_landscapes_of_their_own_are_judged_by_their_own():
     """The second teacher bears the steps, the first does not; whatever stands first."""
     teachers = [SharedFilter(np.array([1.0, 0.0]), np.array(a)) for a in ([10.0, 10.0], [0.1, 0.2])]

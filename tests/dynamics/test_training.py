@@ -3,6 +3,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -120,6 +121,21 @@ def test_a_variant_does_not_depend_on_the_other_variants(network):
     jax.tree.map(
         lambda a, b: np.testing.assert_array_equal(a, b[:, [1, 4]]), alone.params, several.params
     )
+
+
+def test_an_activation_with_a_number_in_it_is_one_variant():
+    class Leaky(eqx.Module):
+        slope: float
+
+        def __call__(self, x):
+            return jnp.where(x > 0, x, self.slope * x)
+
+    def go(activation):
+        return train(
+            SMALL, DIGITS, KEYS[:1], epochs=1, step_size=0.05, activations=activation
+        ).metrics["train_loss"]
+
+    np.testing.assert_allclose(go(Leaky(0.2)), go(lambda x: jnp.where(x > 0, x, 0.2 * x)))
 
 
 def test_all_variants_of_a_run_start_alike_and_learn():

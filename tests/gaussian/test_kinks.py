@@ -1,5 +1,7 @@
 """Where a function is not smooth: what was hidden is found, and nothing where nothing is."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy import integrate, stats
@@ -30,6 +32,18 @@ def test_two_jumps_between_neighboring_places_are_both_found():
 @pytest.mark.parametrize("smooth", [np.ones_like, np.tanh, lambda x: np.exp(-(x**2))])
 def test_in_a_smooth_function_there_is_no_jump(smooth):
     assert len(shape(smooth, (), 1e3).ends) < 12
+
+
+@pytest.mark.parametrize("scale", [2.0**-40, 1.0, 2.0**40])
+def test_a_bump_between_the_nodes_is_seen_by_the_places_whatever_its_height(scale):
+    def bump(x):
+        return scale * np.exp(-(((x - 2.3456) / 1e-3) ** 2))
+
+    ends = np.array(shape(bump, (), 50.0).ends)
+    assert (np.abs(ends - 2.3456) < 2e-3).sum() > 2
+    panels = pairwise([0.0, *ends[ends > 0], 50.0])
+    whole = sum(integrate.fixed_quad(bump, *panel, n=20)[0] for panel in panels)
+    assert whole == pytest.approx(scale * 1e-3 * np.sqrt(np.pi), rel=1e-9)
 
 
 def test_what_is_declared_is_not_found_again():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from whytrain import UserError
-from whytrain.measures import Dense, capacity, cross_entropy, deep, network, top_eigenvalue
+from whytrain.measures import Dense, capacity, cross_entropy, deep, layers, network, top_eigenvalue
 from whytrain.measures.network import outputs
 
 KEYS = jax.random.split(jax.random.key(0), 2)
@@ -57,6 +57,25 @@ def test_pipelines_and_linear_classifiers_of_scikit_learn_are_read():
     for message, given in refused.items():
         with pytest.raises(UserError, match=message):
             network(*given)
+
+
+def test_a_module_of_equinox_is_a_state_whose_names_lead_to_its_arrays():
+    model = dense(jax.nn.relu)
+    for layer, linear in zip(layers(model), model.layers, strict=True):
+        np.testing.assert_array_equal(layer.weight, linear.weight)
+        np.testing.assert_array_equal(layer.bias, linear.bias)
+
+
+def test_convolutions_take_images_in_the_order_that_the_shapes_tell():
+    """Names in no order: the first convolution is the one that takes the inputs' channels."""
+    state = {
+        "a.weight": RNG.normal(size=(4, 3, 3, 3)), "b.weight": RNG.normal(size=(3, 2, 1, 1)),
+        "c.weight": RNG.normal(size=(3, 4 * 4 * 4)),
+    }  # fmt: skip
+    start = {name: 0.5 * weight for name, weight in state.items()}
+    ordered = [layers(one, order=["b", "a", "c"]) for one in (state, start)]
+    y = outputs(ordered[0], IMAGES).argmax(axis=1)
+    assert deep(state, start, IMAGES, y).bartlett2017 == deep(*ordered, IMAGES, y).bartlett2017
 
 
 def test_layers_without_an_activation_are_no_network_with_rectifiers():
@@ -132,6 +151,9 @@ def written_out(torch):
         (Net(lambda net, x: net.b(pooled(net, x)), images=True), IMAGES),
         (Net(lambda net, x: F.log_softmax(net.b(F.softplus(net.a(x), beta=2)), dim=1)), VECTORS),
         (Net(lambda net, x: net.b(net.a(x).clamp(min=0).unsqueeze(1).squeeze())), VECTORS),
+        (Net(lambda net, x: net.b(2 * F.relu(net.a(x) / 4 + 0.5) - 0.1)), VECTORS),
+        (Net(lambda net, x: net.b(F.relu(0.3 - net.a(x) * 0.7))), VECTORS),
+        (Net(lambda net, x: net.b(net.a(x).view(x.size(0), 1, 5).relu().reshape(-1, 5))), VECTORS),
         (Net(lambda net, x: F.linear(x @ net.a.weight.T, net.b.weight, net.b.bias)), VECTORS),
         (Net(lambda net, x: (net.b(x), x) if net.training else net.b(F.hardtanh(x))), VECTORS),
         (nn.Sequential(nn.Linear(5, 40), nn.ReLU(), nn.Linear(40, 3)).bfloat16(), VECTORS),
