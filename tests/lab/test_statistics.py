@@ -177,7 +177,9 @@ def test_points_on_a_line_have_a_slope_without_bounds():
         assert found.value == pytest.approx(2)
         assert found.interval == UNBOUNDED
     rounded = np.array([0.1, 0.2, 0.3, 0.7], np.float32)  # which moves the points off the line
-    assert estimate_slope(rounded, 3.0 * np.array([0.1, 0.2, 0.3, 0.7])).interval == UNBOUNDED
+    for slope in (3.0, -3.0):
+        line = slope * np.array([0.1, 0.2, 0.3, 0.7])
+        assert estimate_slope(rounded, line).interval == UNBOUNDED
     assert estimate_slope(rounded, [0.3, 0.6001, 0.9, 2.1]).high < 3.01
 
 

@@ -359,6 +359,7 @@ def test_how_far_an_interval_is_from_where_its_verdict_would_turn():
     found = estimate_mean([1.0, 2.0, 3.0])
     width, low = found.high - found.low, found.low
     assert Finding("it", found, above(low - 0.5)).distance == pytest.approx(0.5 / width)
+    assert Finding("it", found, above(found.high + 0.5)).distance == pytest.approx(0.5 / width)
     near = Finding("it", found, equals(low - 0.75, 0.25))  # the nearer border is half a unit away
     assert near.distance == pytest.approx(0.5 / width)
     assert Finding("it", estimate_mean([1.0]), above(0)).distance == 0
