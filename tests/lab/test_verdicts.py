@@ -142,8 +142,8 @@ def test_a_looser_rule_keeps_what_a_tighter_one_supports(threshold, tolerance, m
 @pytest.mark.parametrize(
     "fields",
     [{"threshold": math.nan}, {"threshold": math.inf}, {"tolerance": -1}, {"tolerance": math.nan},
-     {"level": 1}, {"level": 95}, {"resolution": -1}, {"resolution": math.nan},
-     {"threshold": "a"}, {"threshold": None}, {"tolerance": "1"}, {"level": "a"}],
+     {"level": 0}, {"level": 1}, {"resolution": -1}, {"resolution": math.nan},
+     {"threshold": "a"}, {"threshold": None}, {"tolerance": "1"}, {"level": "a"}, {"level": 95}],
 )  # fmt: skip
 def test_a_rule_that_is_none_is_refused(fields):
     with pytest.raises(UserError, match="a rule needs"):
@@ -269,6 +269,7 @@ def test_of_parts_of_one_kind_the_one_nearest_to_its_border_is_shown():
 def test_p_values_of_several_parts():
     assert Verdict((HOLDS, CLEAR, EXACT)).p_value == HOLDS.p_value
     assert Verdict((HOLDS, FAILS, EXACT)).p_value == 2 * FAILS.p_value
+    assert Verdict((FAILS,) * 1000).p_value == 1
     assert Verdict((HOLDS, UNSURE)).p_value == UNSURE.p_value
     assert Verdict((HOLDS, FAILS, WRONG)).p_value is None  # for certain
     assert Verdict((EXACT,)).p_value is None

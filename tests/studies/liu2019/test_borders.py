@@ -34,6 +34,15 @@ test_claims = gate(
 )
 
 
+def test_the_border_is_the_middle_of_its_step():
+    [claim] = [claim for claim in TOPIC.claims if claim.id == "prior-is-not-tight"]
+    verdict = claim.judge(world(claim, border(0.0, claim.requests("quick"))))
+    for finding in verdict.findings[: len(BORDER("quick"))]:
+        found = finding.estimate
+        assert found.value == pytest.approx((found.low + found.high) / 2)
+        assert found.low < found.high
+
+
 @pytest.mark.parametrize("setting", [{"angles": "1"}, {"angle_high": "1"}])
 def test_a_border_beyond_the_axis_is_not_judged(setting):
     setting = {"angle_low": "0.5"} | setting

@@ -1,9 +1,11 @@
 """The claims on closed forms and on the reduction, in worlds where they are true and false."""
 
 import numpy as np
+import pytest
 import xarray as xr
 
-from whytrain.studies.liu2019.landscape import POINTS, TOPIC
+from whytrain.landscapes import Weights
+from whytrain.studies.liu2019.landscape import POINTS, TOPIC, _distance
 from worlds import gate
 
 RUNS = 400
@@ -28,6 +30,12 @@ test_claims = gate(
         "reduction": [closed_forms(reduction=1e-7)],
     },
 )
+
+
+def test_two_networks_are_as_far_apart_as_their_numbers():
+    one, other = np.random.default_rng(0).normal(size=(2, 5))
+    apart = _distance(*(Weights(numbers[:3], numbers[3:]) for numbers in (one, other)))
+    assert float(apart) == pytest.approx(np.linalg.norm(one - other))
 
 
 def test_the_paper_s_sizes():

@@ -15,6 +15,7 @@ from whytrain.studies.liu2019.setup import (
     DescentSettings,
     draw_orders,
     draw_weights,
+    length,
     orders_of,
 )
 
@@ -164,3 +165,8 @@ def test_far_out_the_coordinates_are_normal(k):
     order = draw_orders(settings, RUNS)
     assert stats.kstest(order.total, "norm").pvalue > 1e-3
     assert stats.kstest(math.sqrt(k) * np.cos(order.angle), "norm").pvalue > 1e-3
+
+
+def test_a_teacher_s_length_in_words():
+    said = {norm: length(DescentSettings(k=9, norm=norm)) for norm in (1.0, 1.02, 3.0, 9.0, 2.5)}
+    assert said == {1.0: "1", 1.02: "1.02", 3.0: "√k", 9.0: "k", 2.5: "2.5"}

@@ -40,6 +40,27 @@ def test_where_the_estimators_end():
     assert found["identity"]["collapsed"] > 10
 
 
+def test_the_plane_s_loss_is_the_least_of_all_output_weights_with_an_overlap():
+    settings, rng = DescentSettings(m=4, alignment=0.3), np.random.default_rng(0)
+    star, total, m = settings.output_star, settings.total_star, settings.m
+    angle, overlap = 0.7, 0.2
+    kappa = 1 - 2 * angle / math.pi
+
+    def loss(v):
+        rest = v @ v + v.sum() ** 2 - 2 * (kappa * v @ star + v.sum() * total) + 1 + total**2
+        return rest / 8
+
+    [[least]] = descent._least_loss(settings, np.array([angle]), np.array([overlap]))
+    system = np.block(
+        [[np.eye(m) + np.ones((m, m)), star[:, None]], [star[None], np.zeros((1, 1))]]
+    )
+    best = np.linalg.solve(system, [*(kappa * star + total), overlap])[:m]
+    assert least == pytest.approx(loss(best))
+    across = rng.normal(size=(20, m))
+    across -= np.outer(across @ star, star) / (star @ star)
+    assert all(loss(best + step) > least for step in across)
+
+
 @pytest.mark.parametrize(
     ("pairs", "message"),
     [

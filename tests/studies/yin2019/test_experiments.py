@@ -2,12 +2,14 @@
 
 import math
 
+import numpy as np
 import pytest
 import xarray as xr
 
 from small_numbers import SMALL
-from whytrain.lab import Runs, parse
+from whytrain.lab import Cell, Cells, Runs, parse
 from whytrain.studies.yin2019 import study
+from whytrain.studies.yin2019.zero import _another_factor
 
 
 def test_results_tell_what_theory_says_beside_what_was_found():
@@ -28,3 +30,11 @@ def test_the_share_of_local_minima_is_told():
     experiment = study.experiment("zero-filter")
     said = experiment.summarize(dataset, experiment.settings())
     assert said["local_minima"] == pytest.approx(2 / 3)
+
+
+def test_a_factor_that_is_no_larger_changes_no_margin():
+    settings = study.experiment("zero-filter").settings()
+    margin = np.array([-0.5, 0.2, 0.999])
+    cells = Cells([Cell(settings, xr.Dataset({"margin": ("run", margin)}))])
+    np.testing.assert_allclose(_another_factor(0.0)(cells).pooled("margin"), margin)
+    np.testing.assert_allclose(_another_factor(1.0)(cells).pooled("margin"), 2 * margin - 1)
