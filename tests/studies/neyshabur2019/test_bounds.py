@@ -1,6 +1,6 @@
 """The claims on measures and bounds, where they are true and false."""
 
-from made_up import gate
+from made_up import gate, world
 from whytrain.lab import scaled
 from whytrain.studies.neyshabur2019.bounds import TOPIC
 from whytrain.studies.neyshabur2019.trends import reversed_widths, shifted
@@ -32,3 +32,9 @@ test_claims = gate(
         "N-E9": [scaled("fits", 0.0)],
     },
 )
+
+
+def test_the_note_tells_the_least_that_any_bound_says_of_a_network():
+    [claim] = (claim for claim in TOPIC.claims if claim.id == "N-E8-vacuous")
+    note = claim.judge(world(claim, {"width": trained})).note
+    assert note.startswith("the gap is bounded by 43 or more")  # the root of 1.1e6 / 600

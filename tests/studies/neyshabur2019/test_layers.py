@@ -1,8 +1,12 @@
 """The claims on units and layers, where they are true and false."""
 
+import numpy as np
+import pytest
+
 from made_up import gate, world
+from whytrain import UserError
 from whytrain.lab import Cell, Cells, altered, scaled
-from whytrain.studies.neyshabur2019.layers import TOPIC
+from whytrain.studies.neyshabur2019.layers import TOPIC, _more_growth
 from whytrain.studies.neyshabur2019.trends import reversed_widths, shifted
 from whytrain.studies.neyshabur2019.width import WIDTHS
 from worlds_of_width import narrow, trained
@@ -33,7 +37,7 @@ test_claims = gate(
         "N-CMP": [
             scaled("U_distance_1_2", 1.2),
             scaled("U_distance_1_2", 0.5),
-            scaled("V_frobenius", 2.0),
+            scaled("V_frobenius", 1.57),  # of sqrt(10) times the spectral norm it is 2 % more
         ],
     },
 )
@@ -49,3 +53,14 @@ def test_what_other_data_say_of_the_output_layer_stands_in_the_note():
     found = claim.judge(Cells([*others, *cells]))
     assert found.word == "supported"
     assert "$‖V − V_0‖_F$ goes like $h^{0." in found.note.split("on fashion-mnist, from")[1]
+
+
+def test_two_widths_tell_how_much_more_one_norm_grows():
+    [claim] = (claim for claim in TOPIC.claims if claim.id == "N-E4")
+    cells = world(claim, KINDS)
+    ends = Cells([cells[0], cells[-1]])
+    expected = np.log(26.4 / 4.2) - np.log(7.46 / 3.49)
+    for some in (cells, ends):
+        assert _more_growth(some).value == pytest.approx(expected, abs=0.02)
+    with pytest.raises(UserError, match="this compares 2 widths or more"):
+        _more_growth(Cells(cells[:1]))

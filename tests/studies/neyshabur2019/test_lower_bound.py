@@ -5,7 +5,7 @@ import pytest
 
 from made_up import gate, world
 from whytrain import UserError
-from whytrain.lab import Runs, scaled
+from whytrain.lab import Cells, Runs, scaled
 from whytrain.studies.neyshabur2019 import lower_bound, study
 
 FLOOR = lower_bound.FLOOR
@@ -63,6 +63,12 @@ def test_one_size_is_judged_without_a_power():
     found = claim.judge(world(claim, {"witness": witness}))
     assert found.word == "supported"
     assert found.note == "the ratio is 1.13 at $h = 32$, for linear networks 1 at most"
+
+
+def test_two_sizes_have_a_power():
+    [claim] = study.narrowed(["N-C4"], {}).claims
+    cells = world(claim, {"witness": witness})
+    assert claim.judge(Cells(cells[:2])).note.startswith("the ratio goes like $h^{0.5")
 
 
 def test_a_size_must_be_a_power_of_two():

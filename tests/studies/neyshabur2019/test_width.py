@@ -55,6 +55,11 @@ def test_the_sample_is_the_same_for_all_and_apart_from_the_test_set():
     assert (drawn.test_labels == data.test_labels).all()
 
 
+def test_what_is_not_drawn_of_digits_is_tested_on():
+    assert small().tested == 1797 - 128
+    assert small(data="mnist").tested == small(data="fashion-mnist").tested == 10_000
+
+
 def test_what_cannot_be_is_refused():
     with pytest.raises(UserError, match="are not here; apt-get install dataset-fashion-mnist, or"):
         width.compute(small(data="fashion-mnist"), Runs(0, 0, 0, 1))
