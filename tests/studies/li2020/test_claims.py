@@ -104,11 +104,8 @@ test_drift = gate(
         "A-4": [grown("drift", 0.8), grown("largest", 0.8)],
         "A-5": [altered("over_promise", lambda x: 1.001 * x)],
         "A-4-shortcut": [
-            lambda cells: cells.change(
-                lambda cell: cell.assign(
-                    drift=cell.data.drift.values * (6 if cell.settings.network == "residual" else 1)
-                )
-            )
+            altered("drift", lambda drift: 6 * drift, network="residual"),
+            altered("drift", lambda drift: 6 * drift, network="residual", width=128),  # the widest
         ],
     },
 )
