@@ -139,3 +139,4 @@ def test_the_bound_of_a_singular_kernel_is_that_of_the_time():
 def test_what_has_no_memory_or_no_number_is_refused(name, pairs, message):
     with pytest.raises(UserError, match=message):
         parse(study.experiment(name).settings, pairs)
+    mean_kernel.MeanSettings(width=2, variance=20.0, layers=26)  # of order 1e+25, the last allowed

@@ -10,6 +10,7 @@ import xarray as xr
 from whytrain.dynamics import simulate
 from whytrain.errors import UserError
 from whytrain.lab import Runs, parse
+from whytrain.landscapes import Outcome
 from whytrain.studies.zou2021 import convex, setup, study
 from whytrain.studies.zou2021.setup import Patches, TrainingSettings, problems, turned
 
@@ -34,6 +35,12 @@ def test_the_data_are_those_of_the_paper():
         assert sample.y.sum() == 0
     many = first(test_samples=2000).test.noise[:, 1:]
     assert many[many != 0].std() == pytest.approx(8**-0.5, rel=0.03)  # six standard errors
+
+
+def test_of_an_end_no_more_is_known_than_whether_it_is_finite():
+    params = np.array([[1.0, 2.0], [np.nan, 0.0], [0.0, -np.inf]])[:, None]
+    ends = landscape(first()).outcome(params)
+    assert ends.tolist() == [Outcome.UNDECIDED, Outcome.DIVERGED, Outcome.DIVERGED]
 
 
 def slow_loss(params, sample, decay, power):
