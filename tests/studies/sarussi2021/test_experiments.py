@@ -8,7 +8,7 @@ from redrawn import check_figure
 from small_numbers import SMALL as SMALL_NUMBERS
 from whytrain.errors import UserError
 from whytrain.lab import Cell, Cells, Runs, parse
-from whytrain.measures import normalized_margin
+from whytrain.measures import max_margin, normalized_margin
 from whytrain.studies.sarussi2021 import kkt, pairs, study
 from whytrain.studies.sarussi2021.setup import (
     NetworkSettings,
@@ -113,9 +113,34 @@ def test_the_hinge_counts_updates():
     assert (found.total <= found.bound).all()
 
 
+def test_updates_of_the_hinge_end_where_both_sides_of_the_proof_meet():
+    """`A T = B (2 |W_0| + sqrt(T C))`: alignment goes like T, the weights' length like its root."""
+    settings, found = computed("optimization", "rule=hinge")
+    problems = at_scale(drawn(RUNS, settings.draw), settings.init_scale)
+    for run, T in enumerate(found.bound.values):
+        w, u, x, y = (np.asarray(leaf, float) for leaf in one(problems, run)[:4])
+        k, v, eta = len(w), (2 * len(w)) ** -0.5, settings.step_size
+        A = 2 * k * settings.slope * v * eta
+        B = np.sqrt(2 * k) * np.linalg.norm(max_margin(x, y).normal)
+        C = 2 * eta + 2 * k * (eta * v) ** 2 * np.max((x**2).sum(axis=1))
+        start = np.sqrt((w**2).sum() + (u**2).sum())
+        assert pytest.approx(B * (2 * start + np.sqrt(T * C))) == A * T
+
+
 def test_the_wider_network_has_its_own_output_weight():
     _, found = computed("optimization", "wider=40", "level=0.2")
     np.testing.assert_allclose(found.wide, found.steps, rtol=0.1)
+
+
+def test_a_second_network_is_another_one():
+    _, found = computed("optimization", "wider=2", "level=0.2", "init_scale=0.5")
+    assert (found.wide != found.steps).any()
+
+
+def test_probes_have_the_length_of_examples():
+    settings = NetworkSettings(dimension=40)
+    probes = np.asarray(settings.points(jax.random.key(0), 2000))
+    assert (probes**2).sum(axis=1).mean() == pytest.approx(1, abs=0.02)  # four standard errors
 
 
 @pytest.mark.parametrize("init_scale", [1e-3, 0.3])
