@@ -100,6 +100,17 @@ def test_the_reduced_loss_is_the_full_one_where_the_rest_is_settled():
         assert float(reduced) == pytest.approx(float(landscape.loss(weights)), rel=1e-12)
 
 
+@pytest.mark.parametrize("size", [1e-4, 1.0, 1e4])
+def test_equal_output_weights_of_a_teacher_of_any_length_have_their_loss(size):
+    """`a*` lies along `1`: the two sums are one number, to rounding."""
+    landscape = SharedFilter(np.array([1.0, 0.0]), size * np.full(5, 0.1 * math.pi))
+    with jax.enable_x64(True):
+        params = Weights(jnp.array([0.6, 0.8]), size * jnp.full(5, 0.7))
+        order = landscape.order(params)
+        reduced = landscape.on_sphere().loss(order)
+        assert float(reduced) == pytest.approx(float(landscape.loss(params)), rel=1e-9)
+
+
 def test_other_output_weights_only_add_to_the_reduced_loss():
     landscape = SharedFilter(*teacher(K, P, 2.0, 1.5))
     for seed in range(1, 20):
