@@ -125,6 +125,21 @@ def test_the_extremes_are_those_of_the_jax_loop(name):
         assert (found.least_radius < np.hypot(found.final_x, found.final_y) - 1e-4).any()
 
 
+def test_the_largest_rise_is_from_the_step_before():
+    """Steps that overshoot for a while: the loss and the radius rise, more than once."""
+    landscape = network("relu")
+    reduction, order = landscape.in_plane(), orders(landscape, starts(LANES + 3))
+    method = GradientDescent(lambda step: jnp.where(step % 7 == 3, 3.0, 0.02))
+    names, steps = ("loss", "radius"), 28
+    watched = simulate(reduction, method, order, steps, extremes=names)
+    path = simulate(reduction, method, order, steps, observables=names, times=np.arange(steps + 1))
+    for name in names:
+        rise = path[name].diff("time").max("time")
+        assert (rise > 0).any()
+        np.testing.assert_allclose(watched[f"rise_{name}"], rise.clip(min=0), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(watched[f"least_{name}"], path[name].min("time"), rtol=1e-9)
+
+
 @pytest.mark.parametrize("name", ["loss", "gradient"])
 def test_unknown_extremes_are_refused(name):
     landscape = network("sigmoid")

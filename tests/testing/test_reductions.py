@@ -21,7 +21,14 @@ from whytrain.dynamics import (
 from whytrain.dynamics.methods import Method, State
 from whytrain.errors import UserError
 from whytrain.gaussian import ESTIMATORS, Quadrature, ReLU, step
-from whytrain.landscapes import Landscape, Reduction, SharedFilter, Weights
+from whytrain.landscapes import (
+    CriticalPoint,
+    Landscape,
+    Outcome,
+    Reduction,
+    SharedFilter,
+    Weights,
+)
 from whytrain.landscapes.rule import DESCENT, FLOW, NORMALIZED_DESCENT, Rule
 from whytrain.testing import check_reduction
 
@@ -167,6 +174,19 @@ class Silent(Length):
 
     def plain_step(self, params, step_sizes):
         return params
+
+
+class Known(Length):
+    """One that knows a point where it ends, far from zero."""
+
+    def critical_points(self):
+        return [CriticalPoint("global", Squares(100.0), 0.0)]
+
+
+def test_a_run_is_at_a_point_to_a_share_of_its_scale():
+    ends = Squares(np.array([100.5, 99.5, 102.0, np.nan]))
+    expected = [Outcome.GLOBAL, Outcome.GLOBAL, Outcome.UNDECIDED, Outcome.DIVERGED]
+    assert Known().outcome(ends).tolist() == expected
 
 
 POINTS = np.random.default_rng(0).standard_normal((5, 3))
