@@ -431,6 +431,10 @@ STARTS = jax.tree.map(lambda leaf: leaf[None, None], SMALL.init(KEYS[0]))
         ({"step_size": -0.1}, "step_size must be a finite number"),
         ({"step_size": np.nan}, "step_size must be a finite number"),
         ({"step_size": np.ones(2)}, "step_size must be a finite number"),
+        (
+            {"step_size": lambda step: 0.1 * step - 0.3 * (step == 2)},
+            r"step_size gives -0\.1\d* at step 2",
+        ),
         ({"step_size": lambda step: 1.0 / (step - 3)}, "gives -0.33.* at step 0"),
         ({"keys": KEYS[0]}, "one random key a run"),
         ({"keys": 3}, "one random key a run, .* got 3"),
