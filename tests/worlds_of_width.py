@@ -22,6 +22,8 @@ NUMBERS = {
     "V_spectral": [3.6, 3.2, 3.1, 2.8, 2.3],
     "row_dist_fro": [54, 39.6, 31.7, 20.8, 8.4],
     "row_init_fro": [5.4, 6.2, 8.6, 12.8, 18.7],
+    "row_dist_spec": [74, 120, 180, 220, 170],
+    "row_spec_dist": [77, 59, 51, 53, 56],
     "row_l1max_spec": [72, 92, 142, 226, 152],
     "row_spec_l1max": [70, 47, 46, 48, 55],
     "row_bartlett_mendelson2002": [130, 112, 140, 200, 330],

@@ -12,6 +12,7 @@ from whytrain.lab import Runs
 from whytrain.lab.settings import parse
 from whytrain.studies.liu2019.borders import AlignmentSettings, PriorSettings
 from whytrain.studies.liu2019.setup import (
+    COLORS,
     DescentSettings,
     draw_orders,
     draw_weights,
@@ -170,3 +171,8 @@ def test_far_out_the_coordinates_are_normal(k):
 def test_a_teacher_s_length_in_words():
     said = {norm: length(DescentSettings(k=9, norm=norm)) for norm in (1.0, 1.02, 3.0, 9.0, 2.5)}
     assert said == {1.0: "1", 1.02: "1.02", 3.0: "√k", 9.0: "k", 2.5: "2.5"}
+
+
+def test_each_network_has_its_color():
+    colors = {"ResNet with warm-up": "warmed up", "ResNet without": "residual", "CNN": "plain"}
+    assert colors == COLORS

@@ -1,6 +1,11 @@
 """The claims on measures and bounds, where they are true and false."""
 
+import re
+
+import pytest
+
 from made_up import gate, world
+from redrawn import check_figure
 from whytrain.lab import scaled
 from whytrain.studies.neyshabur2019.bounds import TOPIC
 from whytrain.studies.neyshabur2019.trends import reversed_widths, shifted
@@ -38,3 +43,19 @@ def test_the_note_tells_the_least_that_any_bound_says_of_a_network():
     [claim] = (claim for claim in TOPIC.claims if claim.id == "N-E8-vacuous")
     note = claim.judge(world(claim, {"width": trained})).note
     assert note.startswith("the gap is bounded by 43 or more")  # the root of 1.1e6 / 600
+
+
+DRAWN = [figure for figure in TOPIC.figures if figure.name != "margins"]  # no levels are made up
+
+
+@pytest.mark.parametrize("figure", DRAWN, ids=lambda figure: figure.name)
+def test_every_figure_is_drawn(figure):
+    check_figure(figure, world(figure, {"width": trained}))
+
+
+def test_the_terms_of_the_bounds_have_their_powers():
+    """From 54 to 8.4 and from 5.4 to 18.7 as the width grows from 8 to 2048."""
+    [terms] = (figure for figure in TOPIC.figures if figure.name == "terms")
+    caption = check_figure(terms, world(terms, {"width": trained}))
+    assert re.search(r"V‖_F\$ goes like \$h\^\{[-−]0\.3", caption), caption
+    assert "initial weights like $h^{0.2" in caption

@@ -30,3 +30,10 @@ def test_two_widths_have_a_power_and_one_has_none():
     assert trends.slope([1, 2], GROUPS[:2]).value == pytest.approx(1.0, abs=0.1)
     with pytest.raises(UserError, match="needs two widths"):
         trends.slope([2, 2], GROUPS[:2])
+
+
+def test_the_error_of_one_that_was_looked_for_is_divided_among_all():
+    found = trends.slope([1, 2, 4], GROUPS)
+    chosen = trends.looked_for(found, 4)
+    assert chosen.interval == pytest.approx(found.bound(0.05 / 4))
+    assert chosen.low < found.low < found.high < chosen.high
