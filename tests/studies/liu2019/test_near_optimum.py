@@ -17,6 +17,7 @@ from whytrain.studies.liu2019.near_optimum import (
     SWEEP,
     TOPIC,
     RateSettings,
+    _thresholds,
     predicted,
 )
 from worlds import ended, gate
@@ -114,3 +115,10 @@ def test_the_approach_to_the_spurious_minimum_is_slow():
     early, late = dataset.time.values[[-3, -1]]
     grown = (1 / dataset.angle.values[:, -1] - 1 / dataset.angle.values[:, -3]) / (late - early)
     np.testing.assert_allclose(grown, abs(overlap) * 0.1 / (2 * math.pi), rtol=2e-3)
+
+
+@pytest.mark.parametrize(("border", "end"), [(0, 0.9825), (9, 1.0225)])
+def test_outcomes_that_never_change_have_their_threshold_at_an_end_of_the_sweep(border, end):
+    [claim] = [claim for claim in TOPIC.claims if claim.id == "existence-threshold"]
+    for found in _thresholds(world(claim, thresholds(border))):
+        assert (found.low, found.value, found.high) == pytest.approx((end, end, end))

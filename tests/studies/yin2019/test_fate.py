@@ -14,6 +14,7 @@ from whytrain.studies.yin2019.fate import (
     FateSettings,
     collapse_time,
     compute,
+    sliding_kappa,
     trapping_threshold,
 )
 
@@ -30,6 +31,18 @@ def test_just_above_the_threshold_the_escape_is_waited_for(m):
 def test_no_verdict_depends_on_where_the_step_size_moves_the_threshold(preset):
     for request in FATES(preset):
         assert np.abs(request.settings.axis - trapping_threshold(request.settings.m)).min() > 1e-3
+
+
+@pytest.mark.parametrize("m", [2, 5, 40])
+def test_a_trapped_run_slides_at_the_root_of_its_quadratic(m):
+    """The roots meet at the threshold, and are gone above it."""
+    nu, border = m / (m + 1), trapping_threshold(m)
+    for u in (0.0, 0.5 * border, 0.999 * border):
+        kappa = sliding_kappa(m, u)
+        assert kappa**2 * (1 - (2 - nu) * u) + kappa * (1 - nu * u) + u == pytest.approx(0)
+        assert -1 - 1e-9 <= kappa <= 0
+    assert sliding_kappa(m, 0.0) == -1
+    assert math.isnan(sliding_kappa(m, 1.001 * border))
 
 
 def test_a_collapse_takes_the_predicted_time():
