@@ -15,7 +15,11 @@ from whytrain.kernels import tangent_kernel
 from whytrain.lab import Runs
 from whytrain.studies.li2020.mean_kernel import MEAN
 
-SIZES, CHANNELS, BLOCKS, IMAGE, CLASSES = (64, 512, 512, 1), 16, 3, (3, 32, 32), 10
+SIZES, BLOCKS, IMAGE, CLASSES = (64, 512, 512, 1), 3, (3, 32, 32), 10
+WIDTHS = {
+    "residual": (16,),
+    "ResNet-20": (16, 32, 64),
+}  # channels of each stage, without batch norm
 WHILE = 0.2  # seconds of calls before one that is timed
 MEANS, NETWORKS = 1_000_000, 1000  # mean kernels: networks of width 20, and how many a run
 
@@ -33,12 +37,12 @@ def measure(repeats: int) -> dict:
         ours = lambda x=x: tangent_kernel(dense, weights, x)  # noqa: E731
         peers = dense_peers(weights, x)
         found[f"dense, {n} points"] = compare(ours, peers, repeats, slow={"torch.func Jacobians"})
-    state = draw_residual(rng)
     x = rng.standard_normal((64, *IMAGE), np.float32)
-    ours = lambda: tangent_kernel(residual, state, x)  # noqa: E731
-    found["residual, 64 images"] = compare(
-        ours, residual_peers(state, x), repeats, slow={"torch.func Jacobians"}
-    )
+    for name, widths in WIDTHS.items():
+        state = draw_residual(rng, widths)
+        ours = lambda state=state: tangent_kernel(residual, state, x)  # noqa: E731
+        peers = residual_peers(state, x)
+        found[f"{name}, 64 images"] = compare(ours, peers, repeats, slow={"torch.func Jacobians"})
     mean = MEAN.settings(width=20, layers=4, networks=NETWORKS)
     runs = MEANS // NETWORKS
     return {
@@ -152,28 +156,47 @@ def gram(model: Any, inputs: Any) -> dict[str, Callable]:
     return {"nngeometry": run}
 
 
-def draw_residual(rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """A stem, residual blocks of two convolutions, an average and a linear layer."""
-    shapes = {"stem": (CHANNELS, IMAGE[0], 3, 3)}
-    for block in range(BLOCKS):
-        shapes |= {f"{block}a": (CHANNELS, CHANNELS, 3, 3), f"{block}b": (CHANNELS, CHANNELS, 3, 3)}
-    shapes["linear"] = (CLASSES, CHANNELS)
+def draw_residual(rng: np.random.Generator, widths: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """A stem, stages of residual blocks of two convolutions, an average and a linear layer.
+
+    Each stage but the first has half the places a side, and a convolution 1 x 1 as first shortcut.
+    """
+    shapes = {"stem": (widths[0], IMAGE[0], 3, 3)}
+    for stage, (before, width) in enumerate(itertools.pairwise((widths[0], *widths))):
+        for block in range(BLOCKS):
+            here, seen = f"{stage}{block}", width if block else before
+            shapes |= {f"{here}a": (width, seen, 3, 3), f"{here}b": (width, width, 3, 3)}
+            if stage and not block:
+                shapes[f"{here}shortcut"] = (width, before, 1, 1)
+    shapes["linear"] = (CLASSES, widths[-1])
     return {
         name: rng.standard_normal(shape, np.float32) / float(np.prod(shape[1:])) ** 0.5
         for name, shape in shapes.items()
     }
 
 
+def of_images(params: dict, x: Any, convolve: Callable, tanh: Callable) -> Any:
+    """What the residual network's linear layer sees, before the average.
+
+    `convolve(x, name, stride)` keeps the places but for the stride.
+    """
+    x = convolve(x, "stem", 1)
+    for here in sorted(name[:-1] for name in params if name.endswith("a")):
+        shortcut = f"{here}shortcut" in params
+        stride = 2 if shortcut else 1
+        inner = convolve(tanh(convolve(tanh(x), f"{here}a", stride)), f"{here}b", 1)
+        x = (convolve(x, f"{here}shortcut", stride) if shortcut else x) + inner
+    return tanh(x)
+
+
 def residual(params: dict, x: Any) -> Any:
     """The residual network, in JAX."""
 
-    def convolve(x: Any, name: str) -> Any:
-        return jax.lax.conv(x, params[name], (1, 1), "SAME")
+    def convolve(x: Any, name: str, stride: int) -> Any:
+        sides = [(params[name].shape[-1] // 2,) * 2] * 2
+        return jax.lax.conv_general_dilated(x, params[name], (stride, stride), sides)
 
-    x = convolve(x, "stem")
-    for block in range(BLOCKS):
-        x = x + convolve(jnp.tanh(convolve(jnp.tanh(x), f"{block}a")), f"{block}b")
-    return jnp.tanh(x).mean(axis=(2, 3)) @ params["linear"].T
+    return of_images(params, x, convolve, jnp.tanh).mean(axis=(2, 3)) @ params["linear"].T
 
 
 def residual_peers(state: dict[str, np.ndarray], x: np.ndarray) -> dict[str, Callable]:
@@ -188,13 +211,12 @@ def residual_peers(state: dict[str, np.ndarray], x: np.ndarray) -> dict[str, Cal
             )
 
         def forward(self, x: Any) -> Any:
-            def convolve(x: Any, name: str) -> Any:
-                return torch.nn.functional.conv2d(x, self.weights[f"w{name}"], padding=1)
+            def convolve(x: Any, name: str, stride: int) -> Any:
+                weight = self.weights[f"w{name}"]
+                return torch.nn.functional.conv2d(x, weight, None, stride, weight.shape[-1] // 2)
 
-            x = convolve(x, "stem")
-            for block in range(BLOCKS):
-                x = x + convolve(torch.tanh(convolve(torch.tanh(x), f"{block}a")), f"{block}b")
-            return torch.tanh(x).mean(dim=(2, 3)) @ self.weights["wlinear"].T
+            found = of_images(state, x, convolve, torch.tanh)
+            return found.mean(dim=(2, 3)) @ self.weights["wlinear"].T
 
     run = jacobians(Net(), torch.from_numpy(x))
     best_threads(lambda: run)

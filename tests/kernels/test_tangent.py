@@ -112,6 +112,28 @@ def test_blocks_that_fit_a_small_memory_give_the_same():
         assert plan.points < len(X)
 
 
+@pytest.mark.parametrize("columns", [8, 3])
+def test_signals_that_do_not_fit_the_memory_are_made_again(columns):
+    rng = np.random.default_rng(0)
+    w, x = rng.normal(size=(9, 50)), rng.normal(size=(8, 3, 9))  # a gradient of 450 numbers
+    f = lambda w, x: (jnp.sin(x @ w) ** 2).sum((1, 2))  # noqa: E731
+    others = None if columns == len(x) else x[:columns]
+    whole, once = tangent_kernel(f, w, x, others, explain=True)
+    assert (once.points, once.keep) == (8, True)
+    assert "again" not in str(once)
+    small, plan = tangent_kernel(f, w, x, others, memory="50KB", explain=True)
+    assert (plan.points, plan.keep) == (2, False)
+    assert "signals made again for each" in str(plan)
+    assert gap(small, whole) < 1e-14
+    assert gap(whole, by_jacobian(f, w, x)[:, :columns]) < 1e-14
+
+
+def test_of_equal_operations_layers_are_faster_than_a_jacobian():
+    f = lambda w, x: jax.lax.conv(x, w, (1, 1), "SAME").sum((1, 2, 3))  # noqa: E731
+    plan = tangent_kernel(f, np.ones((2, 1, 3, 3)), np.ones((4, 1, 6, 6)), explain=True)[1]
+    assert plan.method == "structured"
+
+
 def test_float32_parameters_are_computed_in_float32():
     params = jax.tree.map(np.float32, PARAMS)
     found = tangent_kernel(multilayer, params, X)

@@ -2,6 +2,7 @@
 
 import math
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -10,7 +11,9 @@ from whytrain.errors import UserError
 from whytrain.kernels.program import Program
 
 METHODS = ("structured", "jacobian", "products")
+_SLOWER = {"structured": 1.0, "jacobian": 1.2, "products": 1.0}  # seconds an operation, relative
 _SIDE = 512  # rows of a block: a smaller one wastes calls, a larger one its symmetric half
+_LEAST = 64  # rows, below which a product of matrices takes longer than signals made once more
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "KI": 2**10, "MI": 2**20, "GI": 2**30}
 
 
@@ -21,6 +24,7 @@ class Plan:
     Attributes:
         method: `"structured"`, `"jacobian"` or `"products"`.
         points: Examples in a block.
+        keep: Whether what is made of all columns is kept, or made again for each row of blocks.
         memory: Bytes that are needed, as estimated.
         operations: Floating-point operations of each method, as estimated.
         how: For each parameter, by name, what is done.
@@ -29,6 +33,7 @@ class Plan:
 
     method: str
     points: int
+    keep: bool
     memory: int
     operations: dict[str, float]
     how: dict[str, str]
@@ -36,8 +41,9 @@ class Plan:
 
     def __str__(self) -> str:
         costs = ", ".join(f"{name} {count:.2g}" for name, count in self.operations.items())
+        again = "" if self.keep else ", signals made again for each"
         lines = [
-            f"{self.method}, {self.points} examples a block, {in_words(self.memory)}",
+            f"{self.method}, {self.points} examples a block{again}, {in_words(self.memory)}",
             f"operations: {costs}",
             *(f"{name}: {what}" for name, what in self.how.items()),
             *self.notes,
@@ -101,10 +107,13 @@ class Wanted:
 
 
 class Cost(NamedTuple):
-    """What a method takes: operations, and bytes for a block of so many examples."""
+    """What a method takes: operations, and bytes for a block of so many examples.
+
+    The bytes depend on whether the signals of all columns are kept, too.
+    """
 
     operations: float
-    need: Callable[[int], float]
+    need: Callable[[int, bool], float]
 
 
 def choose(
@@ -131,20 +140,23 @@ def choose(
         "jacobian": _by_signals(dense, want),
         "products": _by_products(dense, want),
     }
-    points = {name: _points(cost, dense.outputs, want) for name, cost in costs.items()}
-    able = [name for name in METHODS[: 2 if want.by_layer else 3] if points[name]]
+    blocks = {name: _blocks(cost, dense.outputs, want) for name, cost in costs.items()}
+    able = [name for name in METHODS[: 2 if want.by_layer else 3] if blocks[name][0]]
     chosen = method
     if method == "auto":
-        chosen = min(able, key=lambda name: costs[name].operations, default="products")
-    if not points[chosen]:
+        seconds = {name: costs[name].operations * _SLOWER[name] for name in able}
+        chosen = min(able, key=seconds.__getitem__, default="products")
+    points, keep = blocks[chosen]
+    if not points:
         raise UserError(
-            f"method {chosen!r} needs {in_words(costs[chosen].need(1))} for one example, and "
-            f"memory= leaves {in_words(want.memory)} beside the result; raise it"
+            f"method {chosen!r} needs {in_words(costs[chosen].need(1, False))} for one example, "
+            f"and memory= leaves {in_words(want.memory)} beside the result; raise it"
         )
     return Plan(
         method=chosen,
-        points=points[chosen],
-        memory=int(costs[chosen].need(points[chosen])),
+        points=points,
+        keep=keep,
+        memory=int(costs[chosen].need(points, keep)),
         operations={name: cost.operations for name, cost in costs.items()},
         how=dict(zip(names, _how(chosen, layered), strict=True)),
     )
@@ -157,20 +169,21 @@ def choose_jacobian(names: Sequence[str], parameters: int, outputs: int, want: W
         UserError: The gradients of one example do not fit the memory.
     """
 
-    def need(points: int) -> float:
-        # Gradients of two batches, and one more copy while they are made.
-        return want.itemsize * (3 * points * outputs * parameters + 4 * (points * outputs) ** 2)
+    def need(points: int, keep: bool) -> float:
+        made = _made(points, keep, want) * outputs * parameters
+        return want.itemsize * (made + 4 * (points * outputs) ** 2)
 
     pairs = outputs ** (2 if want.outputs == "full" else 1)
     cost = Cost(2.0 * want.rows * want.columns * pairs * parameters, need)
-    points = _points(cost, outputs, want)
+    points, keep = _blocks(cost, outputs, want)
     if not points:
         raise UserError(
-            f"the gradients of one example need {in_words(need(1))}, and memory= leaves "
+            f"the gradients of one example need {in_words(need(1, False))}, and memory= leaves "
             f"{in_words(want.memory)} beside the result; raise it"
         )
     how = dict.fromkeys(names, "Jacobian")
-    return Plan("jacobian", points, int(need(points)), {"jacobian": cost.operations}, how)
+    operations = {"jacobian": cost.operations}
+    return Plan("jacobian", points, keep, int(need(points, keep)), operations, how)
 
 
 def _by_signals(program: Program, want: Wanted) -> Cost:
@@ -179,8 +192,9 @@ def _by_signals(program: Program, want: Wanted) -> Cost:
     width = outputs if want.outputs == "full" else math.sqrt(outputs)
     parts = len(program.shapes) if want.by_layer else 1
 
-    def need(points: int) -> float:
-        numbers = 3 * points * kept + (2 + 2 * parts) * (points * width) ** 2
+    def need(points: int, keep: bool) -> float:
+        made = _made(points, keep, want) * kept
+        numbers = made + (2 + 2 * parts) * (points * width) ** 2
         return want.itemsize * numbers + min(points, program.together) * program.held
 
     computed = want.rows * want.columns / (2 if want.same else 1)
@@ -191,21 +205,35 @@ def _by_signals(program: Program, want: Wanted) -> Cost:
 def _by_products(program: Program, want: Wanted) -> Cost:
     each, parameters = program.passing, sum(map(math.prod, program.shapes))
 
-    def need(points: int) -> float:
+    def need(points: int, _: bool) -> float:
         return want.itemsize * (3 * points * each.size + 3 * parameters)
 
     columns = want.columns * program.outputs
     return Cost(columns * (want.rows + 1) * 3 * each.operations, need)
 
 
-def _points(cost: Cost, outputs: int, want: Wanted) -> int:
-    """Examples in a block that fits, as large as is useful; 0 if one alone does not."""
-    side = _SIDE // outputs if want.outputs == "full" else _SIDE
+def _made(points: int, keep: bool, want: Wanted) -> int:
+    """Examples whose signals are held at a time, with a copy of a block while it is made."""
+    if not keep:
+        return 3 * points
+    filled = math.ceil(want.columns / points) * points
+    return filled + (1 if want.same else 2) * points
+
+
+def _blocks(cost: Cost, outputs: int, want: Wanted) -> tuple[int, bool]:
+    """Examples in a block that fits, as large as is useful, 0 if one alone does not; and `keep`."""
+    wide = outputs if want.outputs == "full" else 1
     longest = max(want.rows, want.columns)
-    points = min(max(side, 1), longest)
-    while points and cost.need(points) > want.memory:
-        points //= 2
-    return points and math.ceil(longest / math.ceil(longest / points))  # blocks of one size
+    useful = range(1, min(max(_SIDE // wide, 1), longest) + 1)
+    kept, free = (
+        bisect_right(useful, want.memory, key=lambda size, keep=keep: cost.need(size, keep))
+        for keep in (True, False)
+    )
+    points = kept if kept * wide >= _LEAST else max(kept, free)
+    if not points:
+        return 0, False
+    points = math.ceil(longest / math.ceil(longest / points))  # blocks of one size
+    return points, cost.need(points, True) <= want.memory
 
 
 def _pair(program: Program, pairs: int) -> int:

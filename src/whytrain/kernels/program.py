@@ -99,6 +99,21 @@ class Program:
         """What the kernel is made of, at a batch of examples; compiled."""
         return jax.jit(self._batch)
 
+    def again(self, leaves: Leaves, x: Array, old: Signals | None) -> Signals:
+        """`signals`, in the memory of what was made before, if anything was, which is gone then.
+
+        An allocator that is given blocks back and asked for others leaves gaps between them, and
+        holds twice what is in use.
+        """
+        shapes = jax.eval_shape(self._batch, leaves, x) if old is None else {}
+        new = jax.tree.map(lambda one: jnp.zeros(one.shape, one.dtype), shapes)
+        return self._again(leaves, x, old or new)
+
+    @cached_property
+    def _again(self) -> Callable[[Leaves, Array, Signals], Signals]:
+        run = lambda leaves, x, _: self._batch(leaves, x)  # noqa: E731
+        return jax.jit(run, donate_argnums=2, keep_unused=True)
+
     @cached_property
     def square(self) -> Callable[..., tuple[dict[int, Array], Array]]:
         """The kernel of a batch with itself, of rows and columns, and the zeros; compiled."""
@@ -187,14 +202,14 @@ def _inputs(use: Use, dtype: Any) -> Array:
 
 
 def _gradient(inputs: Array, signal: Array) -> Array:
-    """`sum_t inputs[t, g, i] signal[o, t, g, k]` for every output `o`; a bias has one input."""
+    """`[o, g, k, i]`: `sum_t inputs[t, g, i] signal[o, t, g, k]`; a bias has one input."""
     if inputs.size == 1:
-        return (inputs * signal).sum(axis=1)[:, :, None]
+        return (inputs * signal).sum(axis=1)[..., None]
     outputs, places, groups, _ = signal.shape
-    # A product of two matrices for each group, inputs first: XLA copies the signals alone.
+    # A product of two matrices for each group: XLA copies the signals, and not what comes out.
     rows = signal.transpose(2, 1, 0, 3).reshape(groups, places, -1)
-    found = jnp.einsum("gti,gtz->giz", inputs.swapaxes(0, 1), rows)
-    return found.reshape(groups, -1, outputs, signal.shape[-1]).transpose(2, 0, 1, 3)
+    found = jnp.einsum("gtz,gti->gzi", rows, inputs.swapaxes(0, 1))
+    return found.reshape(groups, outputs, signal.shape[-1], -1).swapaxes(0, 1)
 
 
 @partial(jax.jit, static_argnames=("outputs", "by_layer"))

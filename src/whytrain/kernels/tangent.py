@@ -70,7 +70,7 @@ def tangent_kernel(
         outputs: `"full"` for all pairs of outputs, `"trace"` for the sum over equal outputs,
             `"diagonal"` for each output by itself.
         method: `"structured"` as above; `"jacobian"`: whole gradients, contracted; `"products"`:
-            a row at a time, the least memory; `"auto"`: the one with the fewest operations of
+            a row at a time, the least memory; `"auto"`: the one that should take the least time of
             those that fit.
         memory: Bytes that may be used, the result among them and the interpreter not: a number, or
             words such as `"1GiB"`.
@@ -129,7 +129,7 @@ def tangent_kernel(
                 plan, fill = _of_function(found, method, want, a)
         parts = [_empty(shape, dtype, plan.points * found.outputs, out) for _ in names]
         with differentiated(), _whole_or_gone(out):
-            zeros = fill(want, plan.points, a, b, parts)
+            zeros = fill(want, plan, a, b, parts)
     if zeros:
         warnings.warn(_at_kinks(zeros), KinkWarning, stacklevel=2)
     kernel = dict(zip(names, parts, strict=True)) if by_layer else parts[0]
@@ -147,7 +147,14 @@ def _of_function(
     used = layered if plan.method == "structured" else dense
     if want.same and plan.points == want.rows:
         return plan, partial(_at_once, used, network.leaves)
-    return plan, partial(_by_signals, partial(used.signals, network.leaves), used.kept)  # pyright: ignore[reportArgumentType]
+
+    def make(x: np.ndarray, old: Signals | None) -> Signals:
+        some = jnp.asarray(x)
+        if plan.keep:
+            return used.signals(network.leaves, some)
+        return used.again(network.leaves, some, old)
+
+    return plan, partial(_by_signals, make)
 
 
 def _of_module(network: Module, method: str, want: Wanted) -> tuple[Plan, Callable]:
@@ -157,11 +164,11 @@ def _of_module(network: Module, method: str, want: Wanted) -> tuple[Plan, Callab
     size = sum(leaf.size for leaf in network.leaves)
     plan = choose_jacobian(network.names, size, network.outputs, want)
 
-    def signals(x: np.ndarray) -> Signals:
+    def make(x: np.ndarray, _: Signals | None) -> Signals:
         gradients = dict(enumerate(network.gradients(x)))
         return {"single": {}, "gradients": gradients, "zeros": np.zeros(len(x))}
 
-    return plan, partial(_by_signals, signals, network.outputs * size)
+    return plan, partial(_by_signals, make)
 
 
 def _program(network: Function, x: np.ndarray, layers: bool) -> Program:
@@ -227,7 +234,7 @@ def _at_once(
     used: Program,
     leaves: list,
     want: Wanted,
-    points: int,
+    plan: Plan,
     a: np.ndarray,
     b: np.ndarray,
     found: Sequence[Any],
@@ -237,39 +244,44 @@ def _at_once(
     for name, kernel in enumerate(found):
         if (key := name if want.by_layer else -1) in parts:
             kernel[...] = _finite(parts[key]).reshape(kernel.shape)
-    return _zeros(zeros, points)
+    return _zeros(zeros, plan.points)
 
 
 def _by_signals(
-    signals: Callable[[np.ndarray], Signals],
-    size: int,
+    make: Callable[[np.ndarray, Signals | None], Signals],
     want: Wanted,
-    points: int,
+    plan: Plan,
     a: np.ndarray,
     b: np.ndarray,
     found: Sequence[Any],
 ) -> int:
     """Fill in the kernel block by block; give the examples with a rectifier at 0.
 
-    `size` numbers are kept of an example: those of all of them, where the memory allows.
+    `make` gives what the kernel is made of at some examples, and may take the memory of what it
+    gave before.
     """
+    zeros, points = 0, plan.points
 
-    def at(x: np.ndarray, place: int) -> Signals:
-        return signals(_batch(x, place, points))
+    def at(x: np.ndarray, place: int, old: Signals | None = None) -> Signals:
+        return make(_batch(x, place, points), old)
 
-    kept = len(b) * size * want.itemsize < want.memory / 3
-    columns = [at(b, place) if kept else None for place in range(0, len(b), points)]
-    zeros = 0
+    columns = [at(b, place) for place in range(0, len(b), points)] if plan.keep else []
+    left = right = None
     for i, row in enumerate(range(0, len(a), points)):
-        rows = (columns[i] if want.same else None) or at(a, row)
-        zeros += _zeros(rows["zeros"], len(a) - row)
+        left = columns[i] if plan.keep and want.same else at(a, row, left)
+        zeros += _zeros(left["zeros"], len(a) - row)
         for j, column in enumerate(range(0, len(b), points)):
             if want.same and j < i:
                 continue
-            others = rows if want.same and i == j else columns[j] or at(b, column)
+            if plan.keep:
+                others = columns[j]
+            elif want.same and j == i:
+                others = left
+            else:
+                others = right = at(b, column, right)
             if not want.same and i == 0:
                 zeros += _zeros(others["zeros"], len(b) - column)
-            parts = block(rows, others, want.outputs, want.by_layer)
+            parts = block(left, others, want.outputs, want.by_layer)
             for name, kernel in enumerate(found):
                 if (key := name if want.by_layer else -1) in parts:
                     _write(kernel, parts[key], row, column, want)
@@ -315,13 +327,13 @@ def _by_products(
     network: Function,
     used: Program,
     want: Wanted,
-    points: int,
+    plan: Plan,
     a: np.ndarray,
     b: np.ndarray,
     found: Sequence[Any],
 ) -> int:
     """Fill in the kernel column by column: a gradient, and how the outputs change along it."""
-    zeros = 0
+    zeros, points = 0, plan.points
     for x in (a,) if want.same else (a, b):
         for at in range(0, len(x), points):
             some = used.zeros(network.leaves, jnp.asarray(_batch(x, at, points)))
