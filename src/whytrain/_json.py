@@ -2,6 +2,7 @@
 
 import math
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,8 @@ def jsonable(value: Any) -> Any:
         The same, for `json.dumps(..., allow_nan=False)`.
 
     Raises:
-        UserError: A whole number is too large for a floating-point one, as readers take it.
+        UserError: A whole number is too large for a floating-point one, as readers take it, or two
+            keys are one word.
 
     Example:
         >>> import numpy as np
@@ -26,7 +28,11 @@ def jsonable(value: Any) -> Any:
         {'rate': 0.5, 'interval': [0.25, None]}
     """
     if isinstance(value, Mapping):
-        return {str(key): jsonable(item) for key, item in value.items()}
+        words = [str(key) for key in value]
+        for word, times in Counter(words).items():
+            if times > 1:  # such as 1 and "1": one would hide the other
+                raise UserError(f"{times} results have the name {word!r}; keep one, or rename them")
+        return {word: jsonable(item) for word, item in zip(words, value.values(), strict=True)}
     if isinstance(value, str) or value is None:
         return value
     if isinstance(value, Sequence):

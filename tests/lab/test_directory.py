@@ -179,6 +179,7 @@ def summarized(place, summarize):
         (lambda steps: {"rate": 1 / (steps - 1)}, "ZeroDivisionError: division by zero .test_dir"),
         (lambda steps: {"what": object()}, "summarize must give what JSON can hold"),
         (lambda steps: {"when": np.datetime64("2020-01-01")}, "summarize must give what JSON"),
+        (lambda steps: {1: 0.5, "1": 0.25}, "2 results have the name .1.; keep one"),
         (lambda steps: [1, 2], r"summarize must give results by name, gave \[1, 2\]"),
         *(
             (lambda steps, v=v: lab_summarize(xr.Dataset({"x": ("run", v)})), "'x' has no numbers")
