@@ -268,6 +268,10 @@ def bowl(w):
     return jnp.tanh(jnp.sum(w**2))
 
 
+def jump(w):
+    return jnp.where(jnp.all(w == 0), 0.0, 2.0)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -280,7 +284,11 @@ def bowl(w):
         (lambda: hessian_trace(bowl, np.ones(2), products=3), "products must be 9 or more"),
         (
             lambda: flatness(bowl, np.ones(2), np.zeros(2), key=jax.random.key(0), target=2.0),
-            "no noise raises the loss to 2",
+            "no noise raises the loss to 2, tried up to a standard deviation of 3e",
+        ),
+        (
+            lambda: flatness(jump, np.zeros(2), np.zeros(2), key=jax.random.key(0), target=1.0),
+            "all noise raises the loss beyond 1, tried down to a standard deviation of 3e-145, in",
         ),
         (
             lambda: flatness(bowl, np.ones(2), np.zeros(2), key=jax.random.key(0), groups=1),

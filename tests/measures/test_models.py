@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from whytrain import UserError
-from whytrain.measures import Dense, deep, network
+from whytrain.measures import Dense, deep, layers, network
 from whytrain.measures.building import Hints
 from whytrain.measures.layer_norms import layer_norms
 from whytrain.measures.pairs import read_pair
@@ -321,6 +321,8 @@ def test_what_a_pytorch_model_has_is_refused_by_name():
         "CELU with alpha -0.5 has slopes without limit": (net(nn.CELU(-0.5)), VECTORS),
         "padding_mode 'reflect'": (
             nn.Sequential(nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"), *flat), IMAGES),
+        "Conv2d '0' with padding_mode 'circular', which": (
+            nn.Sequential(nn.Conv2d(2, 2, 4, padding=1, padding_mode="circular"), *flat), IMAGES),
         "without running statistics": (
             net(nn.BatchNorm1d(4, track_running_stats=False)), VECTORS),
         "one output and ends in sigmoid": (
@@ -513,3 +515,17 @@ def test_biases_that_start_at_zero_are_there():
         np.shape(leaf) for leaf in jax.tree.leaves(found.trained.layers)
     ]
     assert deep(*pair, VECTORS, y, quantile=0.5).layers[0].distance == 0
+
+
+@pytest.mark.optional("PyTorch")
+def test_layers_that_go_round_keep_their_places_or_are_refused():
+    nn = pytest.importorskip("torch", reason="PyTorch is not installed").nn
+
+    def net(size, padding):
+        turned = nn.Conv2d(2, 2, size, padding=padding, padding_mode="circular")
+        return layers(nn.Sequential(turned, nn.ReLU(), nn.Flatten(), nn.Linear(72, 3)))
+
+    assert net(3, 1)[0].padding == net(5, 2)[0].padding == "circular"
+    for size, padding in ((4, 1), (3, (1, 2))):
+        with pytest.raises(UserError, match="padding_mode 'circular' with padding"):
+            net(size, padding)

@@ -146,9 +146,21 @@ def written_out(torch):
     def pooled(net, x):
         return F.adaptive_avg_pool2d(F.relu(net.a(x)), 1).squeeze(-1).squeeze(2)
 
+    end = nn.ReLU(), nn.Flatten(), nn.Linear(3 * 36, 3)
     old = nn.utils.spectral_norm(nn.Linear(5, 4))
     return [
         (Net(lambda net, x: net.b(pooled(net, x)), images=True), IMAGES),
+        (Net(lambda net, x: net.b(net.a(x).relu().mean((2, 3))), images=True), IMAGES),
+        (Net(lambda net, x: net.b(net.a(x).relu().mean(3).mean(-1)), images=True), IMAGES),
+        (
+            Net(
+                lambda net, x: net.b(net.a(x).relu().mean(2, keepdim=True).mean(3).flatten(1)),
+                images=True,
+            ),
+            IMAGES,
+        ),
+        (nn.Sequential(nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular"), *end), IMAGES),
+        (nn.Sequential(nn.Conv2d(2, 3, 5, padding=2, padding_mode="circular"), *end), IMAGES),
         (Net(lambda net, x: F.log_softmax(net.b(F.softplus(net.a(x), beta=2)), dim=1)), VECTORS),
         (Net(lambda net, x: net.b(net.a(x).clamp(min=0).unsqueeze(1).squeeze())), VECTORS),
         (Net(lambda net, x: net.b(2 * F.relu(net.a(x) / 4 + 0.5) - 0.1)), VECTORS),

@@ -111,3 +111,10 @@ def test_a_search_that_was_ended_early_says_so():
     assert not found.converged
     assert "not converged after 3 products" in found.notes[0]
     assert "vector" not in found.document()
+
+
+@pytest.mark.parametrize("rest", [{}, {"net.z": np.ones(4)}])
+def test_matrices_of_one_layer_are_not_guessed_to_be_layers(rest):
+    state = {"net.x": np.ones((4, 5)), "net.y": np.ones((3, 4))} | rest
+    with pytest.raises(UserError, match="is used by no dense layer, convolution or batch"):
+        deep(state, state, X, Y)

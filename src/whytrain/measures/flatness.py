@@ -182,11 +182,14 @@ def _solve(
             middle = (low + high) / 2
         step = np.maximum(2, np.abs(guess) / 8)
         guess = np.select([np.isinf(high), np.isinf(low)], [guess + step, guess - step], middle)
-    if not (high - low < _FINE).all():
+    found = high - low < _FINE
+    if not found.all():
+        what, far = f"no noise raises the loss to {goal:.4g}, tried up to", _FARTHEST
+        if not np.isinf(high).any():
+            what, far = f"all noise raises the loss beyond {goal:.4g}, tried down to", -_FARTHEST
         raise UserError(
-            f"no noise raises the loss to {goal:.4g}, tried up to a standard deviation of "
-            f"{2**_FARTHEST:.0e}, in {int((~(high - low < _FINE)).sum())} of {groups} groups of "
-            "draws; choose another target, or more draws"
+            f"{what} a standard deviation of {2**far:.0e}, in {int((~found).sum())} of {groups} "
+            "groups of draws; choose another target, or more draws"
         )
     if not np.isfinite(at_high).all():
         raise UserError(

@@ -1,8 +1,10 @@
 """Mini-batches beside the population, and the claim in worlds where it is true and false."""
 
 import numpy as np
+import pytest
 import xarray as xr
 
+from judged import world
 from whytrain.lab import Runs
 from whytrain.studies.liu2019.sampling import BATCHES, SAMPLING, TOPIC, SamplingSettings
 from worlds import gate
@@ -36,3 +38,13 @@ def test_larger_batches_stay_closer():
     ]
     few, many = (float(np.median(dataset.deviation)) for dataset in apart)
     assert few > 4 * many
+
+
+def test_the_exponent_is_the_slope_of_the_logs():
+    [claim] = TOPIC.claims
+    exact = [
+        made.assign(deviation=("run", np.full(RUNS, 3.0 * request.settings.batch**-0.4)))
+        for made, request in zip(batches(0.0), BATCHES("quick"), strict=True)
+    ]
+    [slope, _] = claim.judge(world(claim, exact)).findings
+    assert slope.estimate.value == pytest.approx(-0.4, rel=1e-9)

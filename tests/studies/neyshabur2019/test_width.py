@@ -1,12 +1,15 @@
 """Two-layer networks at sizes that take seconds."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import xarray as xr
 from numpy.testing import assert_allclose
 
 from whytrain import UserError
-from whytrain.lab import Runs
-from whytrain.studies.neyshabur2019 import width
+from whytrain.lab import Cell, Cells, Runs
+from whytrain.studies.neyshabur2019 import curves, width
 
 
 def small(**changes):
@@ -67,3 +70,18 @@ def test_what_cannot_be_is_refused():
         small(examples=64, batch=65)
     with pytest.raises(UserError, match="digits has 1797 images"):
         width.prepared("digits", "true", 1797)
+
+
+def test_sums_of_squares_may_be_off_to_either_side():
+    lengths, norms = np.array([0.6, 0.8]), {"U_distance_frobenius": 1.0, "V_frobenius": 1.0}
+    for impacts, capacities in ((0.9, 1.0), (1.0, 0.9), (1.1, 0.95), (0.95, 1.1)):
+        found = SimpleNamespace(
+            unit_capacity=capacities**0.5 * lengths, unit_impact=impacts**0.5 * lengths, norms=norms
+        )
+        assert width._sums(found) == pytest.approx(max(abs(impacts - 1), abs(capacities - 1)))
+
+
+def test_how_many_networks_each_width_has_is_told():
+    cells = [Cell(small(), xr.Dataset({"fits": ("run", np.ones(runs))})) for runs in (5, 3, 4)]
+    assert curves.seeds(Cells(cells)) == "3 to 5"
+    assert curves.seeds(Cells(cells[:1])) == "5"

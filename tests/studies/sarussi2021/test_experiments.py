@@ -3,13 +3,16 @@
 import jax
 import numpy as np
 import pytest
+import xarray as xr
 
 from redrawn import check_figure
 from small_numbers import SMALL as SMALL_NUMBERS
+from whytrain.dynamics.methods import State
 from whytrain.errors import UserError
 from whytrain.lab import Cell, Cells, Runs, parse
 from whytrain.measures import max_margin, normalized_margin
-from whytrain.studies.sarussi2021 import kkt, pairs, study
+from whytrain.studies.sarussi2021 import agreement, kkt, pairs, study
+from whytrain.studies.sarussi2021.optimization import Accounted, Course, OptimizationSettings
 from whytrain.studies.sarussi2021.setup import (
     NetworkSettings,
     Problem,
@@ -246,3 +249,34 @@ def test_every_figure_is_drawn():
 def test_what_is_no_setting_is_refused(name, pairs, message):
     with pytest.raises(UserError, match=message):
         parse(study.experiment(name).settings, pairs)
+
+
+def test_every_example_is_drawn():
+    settings = parse(OptimizationSettings, SMALL)
+    with jax.enable_x64(True):
+        problem = settings.draw(jax.random.key(3))
+        loss, n = TeacherLoss(settings.network), len(problem.y)
+        at = State(Course(*problem, star=np.zeros(problem.x.shape[1]), total=0.0, excess=-1.0))
+        step = jax.vmap(lambda key: Accounted(1.0, 1.0).step(loss, at, 0, key).params.total)
+        drawn = np.asarray(step(jax.random.split(jax.random.key(0), 50 * n)))
+        slopes = np.asarray(loss.slopes(at.params))
+    drawn_of = [(np.abs(drawn - slope) < 1e-12).sum() for slope in slopes]
+    assert sum(drawn_of) == len(drawn)
+    assert min(drawn_of) > 20  # of 50: fewer with probability 1e-5
+
+
+def test_a_run_that_leaves_agreement_is_seen_to(monkeypatch):
+    made = agreement.simulate
+
+    def left(*given, **how):
+        return made(*given, **how).assign(rise_imperfect=("run", [0.0, 1.0, 0.0]))
+
+    monkeypatch.setattr(agreement, "simulate", left)
+    assert computed("agreement")[1].left.values.tolist() == [False, True, False]
+
+
+def test_runs_count_that_agree_at_every_loss():
+    perfect = xr.DataArray([[1, 1], [1, 0], [0, 1], [0, 0]], dims=("run", "loss"))
+    data = xr.Dataset({"perfect": perfect, "ratio": ("run", [1.0, 2.0, 3.0, 4.0])})
+    cell = Cell(parse(NetworkSettings, SMALL), data)
+    assert kkt._agreed(Cells([cell, cell]), "ratio").tolist() == [1.0, 1.0]

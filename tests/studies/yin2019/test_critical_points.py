@@ -60,3 +60,11 @@ def test_a_way_down_is_found(u, falls):
     here = place(4, u)
     least = here.least_change(*here.settled(math.pi), np.random.default_rng(0), 100, abs(1 - 2 * u))
     assert (least < -1e-7) == falls
+
+
+@pytest.mark.parametrize("angle", [0.4, 1.0, 2.6])
+def test_the_residual_is_the_gradient_where_the_output_weights_are_at_their_best(angle):
+    here = place(4, 0.3)
+    v, _ = here.settled(angle)
+    high, low = (here.loss(v, 1 - 2 * (angle + step) / math.pi) for step in (1e-5, -1e-5))
+    assert here.residual(angle) == pytest.approx(abs(high - low) / 2e-5 / here.length, rel=1e-7)
