@@ -7,6 +7,7 @@ from sklearn.neural_network import MLPClassifier
 
 from whytrain.errors import UserError
 from whytrain.measures import certified_linear, certified_signs, linearity, weight_clusters
+from whytrain.measures.linearity import SignedNetwork
 from whytrain.report import draw_linearity_page
 
 
@@ -185,3 +186,8 @@ def test_numbers_whose_squares_are_none_are_refused(layer, size):
         state["0.bias"] = np.zeros(12)
     with pytest.raises(UserError, match=r"must lie between 1e-100 and 1e\+100"):
         linearity(state, x, np.arange(40) % 2)
+
+
+def test_the_common_rule_is_the_sum_over_all_units():
+    w, u = np.array([[1.0, 2.0], [0.5, 0.0], [0.0, 4.0]]), np.array([[3.0, 1.0], [1.0, 1.0]])
+    np.testing.assert_array_equal(SignedNetwork(w, u, 0.2).normal, [1.5 - 4.0, 6.0 - 2.0])

@@ -15,6 +15,7 @@ from whytrain.measures import (
     flatness,
     forward,
     hessian_trace,
+    layers,
     measure_ste,
     top_eigenvalue,
 )
@@ -29,13 +30,13 @@ LOGITS = np.asarray(forward(AFTER, X))
 Y = LOGITS.argmax(axis=1)
 
 
-def named(layers):
-    one, two = layers
+def named(stack):
+    one, two = stack
     return {"0.weight": one.weight, "0.bias": one.bias, "2.weight": two.weight}
 
 
-def weights(layers):
-    one, two = layers
+def weights(stack):
+    one, two = stack
     return TwoLayerWeights(one.weight, two.weight, one.bias, np.zeros(3))
 
 
@@ -118,3 +119,24 @@ def test_matrices_of_one_layer_are_not_guessed_to_be_layers(rest):
     state = {"net.x": np.ones((4, 5)), "net.y": np.ones((3, 4))} | rest
     with pytest.raises(UserError, match="is used by no dense layer, convolution or batch"):
         deep(state, state, X, Y)
+
+
+def test_a_skip_connection_is_named_as_the_reason():
+    rng = np.random.default_rng(1)
+    shapes = [(4, 5), (4, 4), (3, 4)]
+    stack = [Dense(rng.normal(size=shape)) for shape in shapes]
+    h = np.maximum(X @ stack[0].weight.T, 0)
+    said = (h + np.maximum(h @ stack[1].weight.T, 0)) @ stack[2].weight.T
+    assert said.min() < 0
+    with pytest.raises(UserError, match=r"it is .to 0. with a skip connection around layer 1$"):
+        deep(stack, stack, X, said.argmax(axis=1), outputs=said)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("zz.stem", "a"), ("z", "head"), ("z_1.in", "a_1.x"), ("z", "a.logits")]
+)
+def test_names_say_which_layer_is_first_or_last(one, other):
+    state = {f"{name}.weight": RNG.normal(size=(3, 3)) for name in (one, other)}
+    for given in (state, dict(reversed(state.items()))):
+        found = [layer.weight for layer in layers(given)]
+        np.testing.assert_array_equal(found, [state[f"{one}.weight"], state[f"{other}.weight"]])

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from whytrain import UserError
-from whytrain.measures.sample import FEW, error, margins, positive_quantile, quantile, ramp, unsure
+from whytrain.measures.sample import (
+    FEW,
+    Examples,
+    error,
+    margins,
+    positive_quantile,
+    quantile,
+    ramp,
+    unsure,
+)
 
 
 def test_the_ramp_at_zero_is_the_error():
@@ -66,3 +75,22 @@ def test_only_a_positive_quantile_is_a_margin():
         positive_quantile(np.array([1.0, np.inf]), 0.5)
     with pytest.raises(UserError, match="are these the labels of these examples"):
         positive_quantile(-np.ones(5), 0.05, compared=5)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        (np.arange(256.0), "whole numbers from 0 to 255"),
+        (np.arange(1.0, 120.0), "whole numbers from 1 to 119"),
+        (np.arange(3, dtype=np.uint8), "whole numbers from 0 to 2"),
+        (np.arange(90.0), None),  # perhaps counts
+        (np.arange(-1.0, 256.0), None),
+        (np.arange(256.0) / 255, None),
+        (np.arange(2, dtype=np.uint8), None),
+        (np.arange(70_000.0), None),
+        (np.empty(0), None),
+    ],
+)
+def test_pixels_that_were_not_scaled_are_hinted_at(inputs, words):
+    found = Examples(inputs, iter(())).hint()
+    assert found is None if words is None else words in found

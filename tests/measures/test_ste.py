@@ -113,6 +113,9 @@ def test_what_cannot_be_integrated_is_refused():
     pole = Estimator("pole", lambda x: 1 / jnp.abs(x - 0.3), (), "", "")
     with pytest.raises(UserError, match="two rules of quadrature for 'pole' differ by"):
         measure_ste(pole)
+    wave = Estimator("wave", lambda x: jnp.sin(40 * x), (), "", "")  # its mean is 0
+    with pytest.raises(UserError, match=r"'wave' differ by 7e-06 of .* too much to say"):
+        measure_ste(wave)
 
 
 @pytest.mark.parametrize("name", quick.only(ESTIMATORS, {"relu", "clipped_relu"}))

@@ -53,8 +53,8 @@ def solved(settings, runs, rng):
     return {
         "distance": np.full(runs, 2.0 if apart else 1e-6),
         "cosine": 0.45 + 0.01 * rng.standard_normal(runs) if apart else np.ones(runs),
-        "train_error_gd": np.zeros(runs), "train_error_adam": np.zeros(runs),
-        "test_error_gd": np.zeros(runs), "test_error_adam": np.full(runs, 0.4 * apart),
+        "train_error_gd": np.full(runs, 0.1), "train_error_adam": np.full(runs, 0.1),
+        "test_error_gd": np.full(runs, 0.2), "test_error_adam": np.full(runs, 0.2 + 0.4 * apart),
     }  # fmt: skip
 
 
