@@ -2,13 +2,17 @@
 
 import re
 
+import numpy as np
 import pytest
+import xarray as xr
 
 from made_up import gate, world
 from redrawn import check_figure
-from whytrain.lab import scaled
+from whytrain.lab import Cell, Cells, scaled
+from whytrain.studies.neyshabur2019 import bounds
 from whytrain.studies.neyshabur2019.bounds import TOPIC
 from whytrain.studies.neyshabur2019.trends import reversed_widths, shifted
+from whytrain.studies.neyshabur2019.width import WidthSettings
 from worlds_of_width import trained
 
 test_claims = gate(
@@ -59,3 +63,17 @@ def test_the_terms_of_the_bounds_have_their_powers():
     caption = check_figure(terms, world(terms, {"width": trained}))
     assert re.search(r"V‖_F\$ goes like \$h\^\{[-−]0\.3", caption), caption
     assert "initial weights like $h^{0.2" in caption
+
+
+def test_powers_are_those_from_width_32_to_512():
+    widths = 2.0 ** np.arange(3, 12)
+    values = np.random.default_rng(0).lognormal(size=len(widths))
+    names = ("row_bartlett_mendelson2002", "row_neyshabur2015", "row_l1max_spec")
+    cells = [
+        Cell(WidthSettings(width=int(w)), xr.Dataset({name: ("run", [v] * 3) for name in names}))
+        for w, v in zip(widths, values, strict=True)
+    ]
+    inside = (widths >= 32) & (widths <= 512)
+    [expected, _] = np.polyfit(np.log(widths[inside]), np.log(values[inside]), 1)
+    for power in bounds._rises_between(Cells(cells)):
+        assert power.value == pytest.approx(expected)

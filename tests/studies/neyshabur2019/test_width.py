@@ -1,6 +1,6 @@
 """Two-layer networks at sizes that take seconds."""
 
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose
 
 from whytrain import UserError
 from whytrain.lab import Cell, Cells, Runs
+from whytrain.measures import TwoLayerWeights, capacity
 from whytrain.studies.neyshabur2019 import curves, width
 
 
@@ -73,11 +74,14 @@ def test_what_cannot_be_is_refused():
 
 
 def test_sums_of_squares_may_be_off_to_either_side():
+    network = TwoLayerWeights(np.eye(2), np.eye(2), np.zeros(2), np.zeros(2))
+    measured = capacity(network, network, np.eye(2), np.arange(2))
     lengths, norms = np.array([0.6, 0.8]), {"U_distance_frobenius": 1.0, "V_frobenius": 1.0}
     for impacts, capacities in ((0.9, 1.0), (1.0, 0.9), (1.1, 0.95), (0.95, 1.1)):
-        found = SimpleNamespace(
-            unit_capacity=capacities**0.5 * lengths, unit_impact=impacts**0.5 * lengths, norms=norms
-        )
+        found = replace(
+            measured, norms=norms,
+            unit_capacity=capacities**0.5 * lengths, unit_impact=impacts**0.5 * lengths,
+        )  # fmt: skip
         assert width._sums(found) == pytest.approx(max(abs(impacts - 1), abs(capacities - 1)))
 
 

@@ -1,6 +1,7 @@
 """Every experiment beside what is computed another way, small."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
@@ -257,7 +258,8 @@ def test_every_example_is_drawn():
         problem = settings.draw(jax.random.key(3))
         loss, n = TeacherLoss(settings.network), len(problem.y)
         at = State(Course(*problem, star=np.zeros(problem.x.shape[1]), total=0.0, excess=-1.0))
-        step = jax.vmap(lambda key: Accounted(1.0, 1.0).step(loss, at, 0, key).params.total)
+        method, first = Accounted(1.0, 1.0), jnp.array(0)
+        step = jax.vmap(lambda key: method.step(loss, at, first, key).params.total)
         drawn = np.asarray(step(jax.random.split(jax.random.key(0), 50 * n)))
         slopes = np.asarray(loss.slopes(at.params))
     drawn_of = [(np.abs(drawn - slope) < 1e-12).sum() for slope in slopes]
