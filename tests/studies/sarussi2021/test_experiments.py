@@ -12,7 +12,7 @@ from whytrain.dynamics.methods import State
 from whytrain.errors import UserError
 from whytrain.lab import Cell, Cells, Runs, parse
 from whytrain.measures import max_margin, normalized_margin
-from whytrain.studies.sarussi2021 import agreement, kkt, pairs, study
+from whytrain.studies.sarussi2021 import agreement, kkt, optimization, pairs, study
 from whytrain.studies.sarussi2021.optimization import Accounted, Course, OptimizationSettings
 from whytrain.studies.sarussi2021.setup import (
     NetworkSettings,
@@ -119,7 +119,7 @@ def test_the_hinge_counts_updates():
 
 def test_updates_of_the_hinge_end_where_both_sides_of_the_proof_meet():
     """`A T = B (2 |W_0| + sqrt(T C))`: alignment goes like T, the weights' length like its root."""
-    settings, found = computed("optimization", "rule=hinge")
+    settings, found = computed("optimization", "rule=hinge", "step_size=0.3")
     problems = at_scale(drawn(RUNS, settings.draw), settings.init_scale)
     for run, T in enumerate(found.bound.values):
         w, u, x, y = (np.asarray(leaf, float) for leaf in one(problems, run)[:4])
@@ -282,3 +282,17 @@ def test_runs_count_that_agree_at_every_loss():
     data = xr.Dataset({"perfect": perfect, "ratio": ("run", [1.0, 2.0, 3.0, 4.0])})
     cell = Cell(parse(NetworkSettings, SMALL), data)
     assert kkt._agreed(Cells([cell, cell]), "ratio").tolist() == [1.0, 1.0]
+
+
+def test_the_bound_after_so_many_steps_is_where_both_sides_of_the_proof_meet():
+    """`A P = B (|W_0| + sqrt(|W_0|^2 + C T))`."""
+    settings = parse(OptimizationSettings, [*SMALL, "step_size=0.3", "slope=0.2"])
+    problems, T = drawn(RUNS, settings.draw), np.array([5.0, 50.0, 500.0])
+    stars = np.random.default_rng(0).normal(size=(3, 4))
+    for run, found in enumerate(optimization._bound(settings, problems, stars, T)):
+        w, u, x, _ = (np.asarray(leaf, float) for leaf in one(problems, run))
+        A, B = np.sqrt(6) * 0.2 * 0.3, np.sqrt(6 * (stars[run] ** 2).sum())
+        C = 0.6 * 0.27846454 + 0.09 * (x**2).sum(axis=1).max()
+        start = (w**2).sum() + (u**2).sum()
+        expected = B * (start**0.5 + (start + C * T[run]) ** 0.5)
+        assert A * found == pytest.approx(expected, rel=1e-7)
