@@ -89,3 +89,9 @@ def test_how_many_networks_each_width_has_is_told():
     cells = [Cell(small(), xr.Dataset({"fits": ("run", np.ones(runs))})) for runs in (5, 3, 4)]
     assert curves.seeds(Cells(cells)) == "3 to 5"
     assert curves.seeds(Cells(cells[:1])) == "5"
+
+
+def test_labels_of_widths_are_so_far_apart_that_none_is_on_another():
+    cells = [Cell(small(width=h), xr.Dataset()) for h in (8, 16, 24, 64, 65, 1000)]
+    assert curves.ticks(Cells(cells), 2.0) == [8, 16, 64, 1000]
+    assert curves.ticks(Cells(cells), 4.0) == [8, 64, 1000]
